@@ -1,0 +1,239 @@
+/* cli/launch.c - starts the program, and stays beside it until it ends. See launch.h.
+ *
+ * The program is started by vfork: the kernel charges a new program with the highest resident set of the one that executed
+ * it (ru_maxrss), so that one has to be small, and copying it would be for nothing. Between vfork and execve the
+ * child uses system calls and its parent's stack only.
+ *
+ * Signals are blocked for good in the command and read from a descriptor, so that there is no handler and no race. SIGPIPE
+ * is among them: a terminal that went away must not cost the program's status; so is SIGIO, which a lease may send.
+ *
+ * Failure: an errno; nothing was started then. */
+#include "launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+extern char **environ;
+
+enum { LAUNCH_PRELOAD_BYTES = 65536 };
+
+static const int launch_passed[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGTSTP, SIGCONT };
+
+uint64_t cairn_launch_now_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+bool cairn_launch_prepare(cairn_launch *l)
+{
+	struct sigaction normal = { .sa_handler = SIG_DFL };
+	sigset_t set;
+	memset(l, 0, sizeof *l);
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof launch_passed / sizeof *launch_passed; i++)
+		sigaddset(&set, launch_passed[i]);
+	sigaddset(&set, SIGCHLD);
+	l->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	l->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	sigaddset(&set, SIGPIPE);
+	sigaddset(&set, SIGIO);
+	sigprocmask(SIG_BLOCK, &set, &l->old_mask);
+	sigaction(SIGCHLD, &normal, &l->old_child); /* ignored, its status would be lost */
+	return l->signals >= 0 && l->timer >= 0;
+}
+
+static bool env_is(const char *entry, const char *name)
+{
+	size_t n = strlen(name);
+	return !strncmp(entry, name, n) && entry[n] == '=';
+}
+
+/* The environment with the library before what was preloaded already. NULL: no memory. Returns owned; the texts are static
+ * or environ's. */
+static char **launch_environment(const char *library, const char *folder)
+{
+	static char preload[LAUNCH_PRELOAD_BYTES], run[PATH_MAX + 16];
+	const char *old = getenv("LD_PRELOAD");
+	size_t count = 0, kept = 0;
+	while (environ && environ[count])
+		count++;
+	char **env = calloc(count + 3, sizeof *env);
+	if (!env)
+		return NULL;
+	for (size_t i = 0; i < count; i++)
+		if (!(library && env_is(environ[i], "LD_PRELOAD")) && !env_is(environ[i], "CAIRN_RUN"))
+			env[kept++] = environ[i];
+	if (library) {
+		int n = snprintf(preload, sizeof preload, "LD_PRELOAD=%s%s%s", library, old && *old ? ":" : "", old ? old : "");
+		env[kept++] = preload;
+		if (n < 0 || (size_t)n >= sizeof preload)
+			return free(env), NULL;
+	}
+	if (library && folder) {
+		snprintf(run, sizeof run, "CAIRN_RUN=%s", folder);
+		env[kept++] = run;
+	}
+	return env;
+}
+
+/* In the child of vfork. */
+static void launch_restore_signals(const cairn_launch *l)
+{
+	sigaction(SIGCHLD, &l->old_child, NULL);
+	sigprocmask(SIG_SETMASK, &l->old_mask, NULL);
+}
+
+/* The arguments of a script without "#!": sh, its path, the rest. NULL: no memory. Returns owned. */
+static char **launch_shell_arguments(cairn_program *p, char *const argv[])
+{
+	size_t count = 0;
+	while (argv[count])
+		count++;
+	char **args = calloc(count + 2, sizeof *args);
+	if (!args)
+		return NULL;
+	args[0] = (char[]){ "sh" };
+	static char shell[] = "sh";
+	args[0] = shell;
+	args[1] = p->path;
+	for (size_t i = 1; i < count; i++)
+		args[i + 1] = argv[i];
+	return args;
+}
+
+int cairn_launch_start(cairn_launch *l, cairn_program *p, char *const argv[], const char *library, const char *folder)
+{
+	char **env = launch_environment(library, folder);
+	char **shell_arguments = launch_shell_arguments(p, argv);
+	volatile int error = env && shell_arguments ? 0 : ENOMEM;
+	if (!error) {
+		l->start_ns = cairn_launch_now_ns();
+		pid_t pid = vfork();
+		if (pid == 0) {
+			launch_restore_signals(l);
+			execve(p->path, argv, env);
+			error = errno;
+			if (error == ENOEXEC && p->is_shell_script) {
+				execve("/bin/sh", shell_arguments, env);
+				error = errno;
+			}
+			_exit(127);
+		}
+		l->pid = pid;
+		if (pid < 0)
+			error = errno;
+		else if (error)
+			waitpid(pid, NULL, 0);
+	}
+	free(env);
+	free(shell_arguments);
+	return error;
+}
+
+/* The dead process's own faults, without its children's, which wait4 adds. Fields 10 and 12 of /proc/PID/stat; the name
+ * before them may hold anything but ends with the last bracket. */
+static void launch_read_faults(cairn_launch *l)
+{
+	char path[48], text[2048];
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)l->pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+	if (fd >= 0)
+		close(fd);
+	text[n > 0 ? n : 0] = 0;
+	const char *at = strrchr(text, ')');
+	unsigned long long minor, major;
+	if (at && sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %*u %llu %*u %llu", &minor, &major) == 2) {
+		l->minor_faults = minor;
+		l->major_faults = major;
+		l->has_own_faults = true;
+	}
+}
+
+/* Has the terminal's user put the job aside, or somebody only halted the program? */
+static bool launch_is_job_stop(int signal)
+{
+	if (signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU)
+		return true;
+	int terminal = open("/dev/tty", O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	bool is_foreground = terminal >= 0 && tcgetpgrp(terminal) == getpgrp();
+	if (terminal >= 0)
+		close(terminal);
+	return is_foreground;
+}
+
+/* True: the program has ended. */
+static bool launch_reap(cairn_launch *l)
+{
+	siginfo_t info;
+	for (;;) {
+		memset(&info, 0, sizeof info);
+		int r = waitid(P_PID, (id_t)l->pid, &info, WEXITED | WSTOPPED | WNOHANG | WNOWAIT);
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r < 0 || info.si_pid == 0)
+			return r < 0;
+		if (info.si_code != CLD_STOPPED && info.si_code != CLD_TRAPPED) {
+			l->end_ns = cairn_launch_now_ns();
+			launch_read_faults(l);
+			return wait4(l->pid, &l->wait_status, 0, &l->usage) == l->pid;
+		}
+		int status;
+		if (wait4(l->pid, &status, WUNTRACED | WNOHANG, NULL) == l->pid && launch_is_job_stop(WSTOPSIG(status)))
+			raise(SIGSTOP);
+	}
+}
+
+/* Passes on what was sent to this process; what came from the terminal, or from the program itself, it has already. */
+static void launch_pass_on(const cairn_launch *l, const struct signalfd_siginfo *s)
+{
+	bool is_sent = s->ssi_code == SI_USER || s->ssi_code == SI_QUEUE || s->ssi_code == SI_TKILL;
+	if (s->ssi_signo != SIGCHLD && is_sent && s->ssi_pid != (uint32_t)l->pid && s->ssi_pid != (uint32_t)getpid())
+		kill(l->pid, (int)s->ssi_signo);
+}
+
+/* True: the program has ended. */
+static bool launch_read_signals(cairn_launch *l)
+{
+	struct signalfd_siginfo s;
+	bool has_child = false;
+	while (read(l->signals, &s, sizeof s) == (ssize_t)sizeof s) {
+		launch_pass_on(l, &s);
+		has_child |= s.ssi_signo == SIGCHLD;
+	}
+	return has_child && launch_reap(l);
+}
+
+static void launch_set_timer(const cairn_launch *l, uint64_t wait_ns)
+{
+	struct itimerspec t = { .it_value = { .tv_sec = (time_t)(wait_ns / 1000000000),
+					      .tv_nsec = (long)(wait_ns % 1000000000) } };
+	timerfd_settime(l->timer, 0, &t, NULL);
+}
+
+void cairn_launch_watch(cairn_launch *l, uint64_t (*look)(void *arg), void *arg)
+{
+	struct pollfd wait[2] = { { .fd = l->signals, .events = POLLIN }, { .fd = l->timer, .events = POLLIN } };
+	bool is_over = false;
+	launch_set_timer(l, look(arg));
+	while (!is_over) {
+		uint64_t ticks;
+		if (poll(wait, 2, -1) < 0 && errno != EINTR)
+			break;
+		if (wait[0].revents)
+			is_over = launch_read_signals(l);
+		if (!is_over && wait[1].revents && read(l->timer, &ticks, sizeof ticks) > 0)
+			launch_set_timer(l, look(arg));
+	}
+}

@@ -1,0 +1,45 @@
+/* cli/launch.h - starts the program, and stays beside it until it ends.
+ *
+ * The program gets the command's terminal, descriptors, signal mask and dispositions as the command was given them, and
+ * nothing else. While it runs the command sleeps; it wakes to take samples, and for signals:
+ *
+ *   from the terminal          the program gets them itself, being in the same process group
+ *   sent to the command        HUP INT QUIT TERM USR1 USR2 TSTP CONT are passed on
+ *   the program stops          the command stops too, so that the shell has its job back; both go on together
+ *
+ * Threads: one. */
+#ifndef CAIRN_CLI_LAUNCH_H
+#define CAIRN_CLI_LAUNCH_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include "program.h"
+
+typedef struct cairn_launch {
+	pid_t pid;
+	sigset_t old_mask;            /* to give to the program */
+	struct sigaction old_child;   /* SIGCHLD's, to give to the program */
+	int signals, timer;           /* descriptors */
+	uint64_t start_ns;            /* CLOCK_MONOTONIC */
+	uint64_t end_ns;
+	int wait_status;              /* as wait4 gave it */
+	struct rusage usage;          /* the program's and its waited-for descendants' */
+	bool has_own_faults;
+	uint64_t minor_faults, major_faults; /* the program's alone, where has_own_faults */
+} cairn_launch;
+
+/* Blocks signals and makes the descriptors. False: the system refused; errno says why. */
+bool cairn_launch_prepare(cairn_launch *l);
+/* 0 and pid is set, or the errno of execve. library NULL: preload nothing; folder NULL: no account is written. */
+int cairn_launch_start(cairn_launch *l, cairn_program *p, char *const argv[], const char *library, const char *folder);
+/* Calls look(arg) now and then, which returns after how many nanoseconds it wants to be called again, until the program
+ * has ended. */
+void cairn_launch_watch(cairn_launch *l, uint64_t (*look)(void *arg), void *arg);
+
+uint64_t cairn_launch_now_ns(void);
+
+#endif

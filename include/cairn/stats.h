@@ -1,0 +1,114 @@
+/* cairn/stats.h - the account of a process: what it allocated, what it held, what it left.
+ *
+ * An account is a plain struct. It is filled from a control file (written by every process on cairn, laid out in
+ * src/wire/control.h), from the kernel's figures, or by hand; it is printed as text for people or as one line of JSON.
+ * `cairn run` and CAIRN_SUMMARY print through these functions.
+ *
+ * Ownership: an account owns nothing; the pointers in it are borrowed and must outlive its printing.
+ * Threads: an account belongs to one thread at a time. Nothing here locks or allocates.
+ * Bytes are usable bytes (what the size class gives) unless the name says requested. */
+#ifndef CAIRN_STATS_H
+#define CAIRN_STATS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
+
+#define CAIRN_ACCOUNT_UNKNOWN UINT64_MAX /* a figure nobody could take; JSON null, a dash in the text */
+
+enum { CAIRN_ACCOUNT_CLASSES = 80, CAIRN_ACCOUNT_TEXT = 256 };
+
+typedef struct cairn_account_class {
+	uint64_t size_bytes;      /* of a block; 0: the large blocks, of any size over the largest class */
+	uint64_t allocations;
+	uint64_t requested_bytes; /* where has_requested */
+	uint64_t inherited_blocks; /* live when the process was forked */
+	uint64_t live_blocks;      /* at exit */
+	uint64_t peak_blocks;      /* when the heap was largest */
+} cairn_account_class;
+
+/* What happened over time, in equal steps from the start of the program. */
+typedef struct cairn_account_timeline {
+	uint64_t step_ns;
+	size_t count;
+	const uint64_t *rss_bytes;   /* highest in each step, all processes added */
+	const uint64_t *allocations; /* made in each step, all processes added */
+	const uint64_t *live_bytes;  /* highest in each step, all processes added */
+} cairn_account_timeline;
+
+typedef struct cairn_account {
+	char program[CAIRN_ACCOUNT_TEXT];    /* as it was called; terminated, any bytes */
+	char executable[CAIRN_ACCOUNT_TEXT]; /* path of the file that ran; "" unknown */
+	uint32_t pid, parent_pid;
+	uint32_t processes;  /* that are in this account: 1, or more in a sum */
+	int status;          /* exit status, 128 + n after signal n; -1 unknown */
+	int signal;          /* that killed it; 0 none */
+	bool is_core_dumped;
+	bool is_served;      /* its mallocs were cairn's */
+	bool is_exact;       /* it came to exit(): what it left behind is exact */
+	bool is_forked;      /* began as the copy of a process on cairn */
+	bool is_replaced;    /* ended by executing another program */
+	bool is_running;     /* had not ended when the account was made */
+	bool has_requested;  /* requested bytes were summed */
+	const char *why_not; /* not served: a clause that says why; borrowed, or NULL */
+	const char *note;    /* a sentence the reader should know; borrowed, or NULL */
+
+	uint64_t start_ns;            /* CLOCK_MONOTONIC */
+	uint64_t duration_ns;
+	uint64_t peak_rss_bytes, peak_rss_ns; /* the second: when, from the start */
+	uint64_t exit_rss_bytes;              /* or when last seen, where it is not exact */
+	uint64_t minor_faults, major_faults;
+
+	uint64_t allocations, frees;
+	uint64_t allocated_bytes;                /* requested */
+	uint64_t live_peak_bytes, live_peak_ns;  /* the second: when, from the start */
+	uint64_t cached_max_bytes;               /* of live_peak_bytes, thread caches held at most this */
+	uint64_t never_freed_blocks, never_freed_bytes;
+	uint64_t foreign_frees; /* blocks of other allocators that it freed */
+	uint64_t threads;       /* that ever used malloc */
+
+	uint32_t class_count;
+	cairn_account_class classes[CAIRN_ACCOUNT_CLASSES]; /* rising sizes; [0] is the large blocks */
+
+	const cairn_account_timeline *timeline; /* or NULL */
+	const struct cairn_account *total;      /* this process and all children together; NULL without children */
+	const struct cairn_account *children;   /* child_count of them */
+	size_t child_count;
+	size_t children_left_out; /* more children, in total but not in children */
+} cairn_account;
+
+/* All figures unknown or 0, not served. */
+void cairn_account_init(cairn_account *a);
+
+/* The first step from a control file: its first page, as much of it as could be read. false, and nothing is to be used:
+ * it is not one, or is not filled in. Any bytes are safe. */
+bool cairn_account_begin(cairn_account *a, const void *control, size_t bytes);
+/* How many counters pages follow the control block, by what it says. */
+uint32_t cairn_account_caches(const void *control, size_t bytes);
+/* The second step, once for each counters page. */
+void cairn_account_add_cache(cairn_account *a, const void *counters, size_t bytes);
+/* The last step: sums, frees, what is left. */
+void cairn_account_finish(cairn_account *a, const void *control, size_t bytes);
+
+/* Adds one finished account to a sum that began as cairn_account_init made it. Counts are added; peaks are not: the sum's
+ * peak becomes the largest single one. */
+void cairn_account_add(cairn_account *sum, const cairn_account *one);
+
+/* true: what can be checked without a second source holds (frees, sums of the classes). */
+bool cairn_account_validate(const cairn_account *a);
+
+/* Each writes to fd and returns 0, or the errno of the first write that failed. */
+int cairn_account_print(const cairn_account *a, int fd, bool with_colour); /* text, at most 80 columns */
+int cairn_account_print_line(const cairn_account *a, int fd);              /* one line of text */
+int cairn_account_print_json(const cairn_account *a, int fd);              /* one object on one line */
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
+#endif

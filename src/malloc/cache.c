@@ -1,0 +1,194 @@
+/* malloc/cache.c - magazines: refill, flush, and how large they get. The design is in cache.h.
+ *
+ * Size of a magazine. It starts with what the first refill needs and doubles each time a refill finds it empty, up to the
+ * class's magazine_max; a refill asks for twice what the last one did, up to half the capacity. Flush after flush without
+ * a refill between means that the program is letting go: then the magazine halves, so that at the end of a great freeing
+ * few blocks, each perhaps the last of its page, are still held. */
+#include "malloc/cache.h"
+
+#include "base/assert.h"
+#include "malloc/central.h"
+#include "os/meta.h"
+#include "page/window.h"
+
+#include <string.h>
+
+enum {
+	CAPACITY_MIN = 2,
+	CAPACITY_LETTING_GO = 14, /* a magazine shrinks down to this while the program only frees */
+	LINE_BYTES = 64,
+};
+
+static void *no_slots[2]; /* the sentinels of a magazine that has no memory */
+
+cairn_cache cairn_cache_empty __attribute__((aligned(4096))) = {
+	.magazine[0] = { no_slots + 2, no_slots + 2 },
+	.fine_max = CAIRN_FINE_MAX,
+	.small_max = CAIRN_SMALL_MAX,
+};
+
+void cairn_cache_init(cairn_cache *c, uint32_t index)
+{
+	bool counting = cairn_stats_is_counting();
+	c->fine_max = counting ? 0 : CAIRN_FINE_MAX;
+	c->small_max = counting ? 0 : CAIRN_SMALL_MAX;
+	for (size_t i = 0; i <= CAIRN_FINE_MAX / 16; i++)
+		c->fine[i] = (uint16_t)(cairn_class_of(i * 16) * sizeof(cairn_magazine));
+	for (size_t i = 0; i <= CAIRN_SMALL_MAX / 128; i++)
+		c->coarse[i] = (uint16_t)(cairn_class_of(i * 128) * sizeof(cairn_magazine));
+	for (size_t i = 0; i < CAIRN_CLASS_COUNT; i++) {
+		c->magazine[i] = (cairn_magazine){ no_slots + 2, no_slots + 2 };
+		c->cold[i] = (cairn_magazine_cold){ .base = no_slots + 2 };
+	}
+	c->index = index;
+	cairn_node_init(&c->node);
+}
+
+size_t cairn_cache_fill(const cairn_cache *c, unsigned size_class)
+{
+	return (size_t)(c->magazine[size_class].top - c->cold[size_class].base);
+}
+
+static size_t slots_bytes(size_t capacity) { return (capacity + 2) * sizeof(void *); }
+
+/* Gives the class's magazine another capacity, its slots kept; they fit. False: no memory. */
+static bool magazine_resize(cairn_cache *c, unsigned size_class, size_t capacity)
+{
+	cairn_magazine *m = &c->magazine[size_class];
+	cairn_magazine_cold *cold = &c->cold[size_class];
+	size_t fill = cairn_cache_fill(c, size_class);
+	cairn_assert(fill <= capacity);
+	void **slots = cairn_meta_alloc(slots_bytes(capacity));
+	if (!slots)
+		return false;
+	memcpy(slots + 2, cold->base, fill * sizeof(void *));
+	void **old = cold->base - 2;
+	size_t old_capacity = cold->capacity;
+	cold->base = slots + 2;
+	cold->capacity = (uint16_t)capacity;
+	m->top = cold->base + fill;
+	m->limit = cold->base + capacity;
+	if (old_capacity)
+		cairn_meta_free(old, slots_bytes(old_capacity));
+	return true;
+}
+
+/* The first refill of a class asks for a cache line's worth, so that two threads that start together do not share one. */
+static size_t first_batch(const cairn_class *k) { return k->bytes < LINE_BYTES ? LINE_BYTES / (k->bytes & -k->bytes) : 1; }
+
+/* Capacity and batch for a refill that found the magazine empty. */
+static bool magazine_grow(cairn_cache *c, unsigned size_class)
+{
+	const cairn_class *k = &cairn_classes[size_class];
+	cairn_magazine_cold *cold = &c->cold[size_class];
+	cold->flushes = 0;
+	size_t batch = cold->batch ? 2u * cold->batch : first_batch(k);
+	size_t capacity = cold->capacity ? cold->capacity : CAPACITY_MIN;
+	while (capacity < 2 * batch && capacity < k->magazine_max)
+		capacity = 2 * capacity + 2;
+	batch = batch > (capacity + 1) / 2 ? (capacity + 1) / 2 : batch;
+	if (capacity != cold->capacity && !magazine_resize(c, size_class, capacity) && !cold->capacity)
+		return false;
+	batch = batch > cold->capacity ? cold->capacity : batch;
+	cold->batch = (uint16_t)batch;
+	return true;
+}
+
+bool cairn_cache_refill(cairn_cache *c, unsigned size_class)
+{
+	if (!magazine_grow(c, size_class))
+		return false;
+	cairn_magazine *m = &c->magazine[size_class];
+	cairn_magazine_cold *cold = &c->cold[size_class];
+	cairn_assert(m->top == cold->base);
+	cairn_central *central = cairn_central_lock(size_class);
+	void **end = cold->base + cold->batch;
+	size_t got = cairn_central_take(central, end, cold->batch);
+	if (cairn_unlikely(got < cold->batch))
+		memmove(cold->base, end - got, got * sizeof(void *));
+	__atomic_store_n(&m->top, cold->base + got, __ATOMIC_RELAXED); /* one store: a signal handler sees all or nothing */
+	cairn_central_unlock(central);
+	return got > 0;
+}
+
+/* Gives the oldest n slots of the magazine back. */
+static void give_oldest(cairn_cache *c, unsigned size_class, size_t n)
+{
+	cairn_magazine *m = &c->magazine[size_class];
+	void **base = c->cold[size_class].base;
+	size_t fill = cairn_cache_fill(c, size_class);
+	for (size_t i = 0; i < n; i++)
+		__builtin_prefetch(cairn_window_span((uintptr_t)base[i]), 1);
+	cairn_central *central = cairn_central_lock(size_class);
+	for (size_t i = 0; i < n; i++) {
+		cairn_give give = cairn_central_give(central, base[i]);
+		if (cairn_unlikely(give != CAIRN_GIVE_OK)) {
+			const void *p = base[i];
+			cairn_central_unlock(central);
+			cairn_misuse_verdict("free", p, give);
+		}
+	}
+	memmove(base, base + n, (fill - n) * sizeof(void *));
+	__atomic_store_n(&m->top, base + (fill - n), __ATOMIC_RELAXED); /* one store, as in refill */
+	cairn_central_unlock(central);
+}
+
+bool cairn_cache_flush(cairn_cache *c, unsigned size_class)
+{
+	cairn_magazine_cold *cold = &c->cold[size_class];
+	const cairn_class *k = &cairn_classes[size_class];
+	if (!cold->capacity)
+		return magazine_resize(c, size_class, k->magazine_max < CAPACITY_LETTING_GO ? k->magazine_max : CAPACITY_LETTING_GO);
+	if (cold->flushes < UINT16_MAX)
+		cold->flushes++;
+	size_t fill = cairn_cache_fill(c, size_class);
+	bool letting_go = cold->flushes > 1;
+	give_oldest(c, size_class, letting_go ? fill - fill / 4 : (fill + 1) / 2);
+	size_t smaller = (cold->capacity + 2u) / 2 - 2;
+	if (letting_go && smaller >= CAPACITY_LETTING_GO)
+		magazine_resize(c, size_class, smaller);
+	return true;
+}
+
+void cairn_cache_empty_magazines(cairn_cache *c)
+{
+	for (unsigned i = 1; i < CAIRN_CLASS_COUNT; i++)
+		if (cairn_cache_fill(c, i))
+			give_oldest(c, i, cairn_cache_fill(c, i));
+}
+
+void cairn_cache_drain(cairn_cache *c)
+{
+	cairn_cache_empty_magazines(c);
+	for (unsigned i = 1; i < CAIRN_CLASS_COUNT; i++) {
+		cairn_magazine_cold *cold = &c->cold[i];
+		void **slots = cold->base - 2;
+		size_t capacity = cold->capacity;
+		c->magazine[i] = (cairn_magazine){ no_slots + 2, no_slots + 2 };
+		*cold = (cairn_magazine_cold){ .base = no_slots + 2 };
+		if (capacity)
+			cairn_meta_free(slots, slots_bytes(capacity));
+	}
+}
+
+/* M2 for one slot. */
+static void validate_slot(void *const *base, void *const *slot, unsigned size_class)
+{
+	cairn_span *s = cairn_window_span((uintptr_t)*slot);
+	cairn_assert(s && s->size_class == size_class && cairn_slab_look(s, *slot) == CAIRN_GIVE_OK);
+	for (void *const *other = base; other < slot; other++)
+		cairn_assert(*other != *slot);
+}
+
+void cairn_cache_validate(const cairn_cache *c)
+{
+	cairn_assert(c->magazine[0].top == c->magazine[0].limit && !c->magazine[0].top[-1]); /* M3 */
+	for (unsigned i = 1; i < CAIRN_CLASS_COUNT; i++) {
+		const cairn_magazine *m = &c->magazine[i];
+		void **base = c->cold[i].base;
+		cairn_assert(base <= m->top && m->top <= m->limit && m->limit == base + c->cold[i].capacity); /* M1 */
+		cairn_assert(!base[-1] && !base[-2]);                                                     /* M1 */
+		for (void **slot = base; slot < m->top; slot++)
+			validate_slot(base, slot, i);
+	}
+}

@@ -1,0 +1,172 @@
+/* malloc/central.c - the shared slabs of each size class. The design is in central.h. */
+#include "malloc/central.h"
+
+#include "base/assert.h"
+#include "malloc/stats.h"
+#include "os/vm.h"
+#include "page/pageheap.h"
+#include "page/window.h"
+
+static cairn_central centrals[CAIRN_CLASS_COUNT] __attribute__((aligned(64)));
+static size_t queued_bytes; /* sync: atomic, relaxed: a hint */
+
+static void central_ready(cairn_central *c, unsigned size_class)
+{
+	if (cairn_likely(c->purge_queue.next))
+		return;
+	c->size_class = size_class;
+	for (int i = 0; i < CAIRN_CENTRAL_BUCKETS; i++)
+		cairn_node_init(&c->partial[i]);
+	cairn_node_init(&c->purge_queue);
+}
+
+cairn_central *cairn_central_lock(unsigned size_class)
+{
+	cairn_central *c = &centrals[size_class];
+	cairn_lock_take(&c->lock, CAIRN_RANK_CENTRAL);
+	central_ready(c, size_class);
+	return c;
+}
+
+bool cairn_central_try_lock(unsigned size_class, cairn_central **c)
+{
+	*c = &centrals[size_class];
+	if (!cairn_lock_try(&(*c)->lock, CAIRN_RANK_CENTRAL))
+		return false;
+	central_ready(*c, size_class);
+	return true;
+}
+
+void cairn_central_unlock(cairn_central *c) { cairn_lock_drop(&c->lock, CAIRN_RANK_CENTRAL); }
+
+static unsigned bucket_of(const cairn_span *s)
+{
+	return s->free_count * CAIRN_CENTRAL_BUCKETS / (cairn_classes[s->size_class].capacity + 1u);
+}
+
+void cairn_central_place(cairn_central *c, cairn_span *s)
+{
+	unsigned bucket = bucket_of(s);
+	bool is_in = !cairn_list_is_empty(&s->node);
+	if (is_in && s->free_count && bucket == s->bucket)
+		return;
+	cairn_list_remove(&s->node);
+	s->bucket = (uint8_t)bucket;
+	if (s->free_count)
+		cairn_list_push(&c->partial[bucket], &s->node);
+}
+
+/* The fullest slab that has a free slot, or a new one, or NULL. */
+static cairn_span *slab_to_serve(cairn_central *c)
+{
+	for (int i = 0; i < CAIRN_CENTRAL_BUCKETS; i++)
+		if (!cairn_list_is_empty(&c->partial[i]))
+			return cairn_container(c->partial[i].next, cairn_span, node);
+	cairn_span *s = cairn_slab_create(c->size_class, CAIRN_SPAN_SLAB);
+	if (s) {
+		c->slots += s->free_count;
+		s->scan_at = UINT16_MAX; /* set when a slot first comes back */
+		cairn_central_place(c, s);
+	}
+	return s;
+}
+
+size_t cairn_central_take(cairn_central *c, void **end, size_t n)
+{
+	size_t taken = 0;
+	while (taken < n) {
+		cairn_span *s = slab_to_serve(c);
+		if (!s)
+			break;
+		taken += cairn_slab_take(s, end - taken, n - taken);
+		cairn_central_place(c, s);
+	}
+	cairn_stats_out(c->size_class, (int64_t)taken);
+	return taken;
+}
+
+void cairn_central_unqueue(cairn_span *s)
+{
+	if (cairn_list_is_empty(&s->queued))
+		return;
+	cairn_list_remove(&s->queued);
+	__atomic_sub_fetch(&queued_bytes, cairn_vm_page_bytes(), __ATOMIC_RELAXED); /* a hint */
+}
+
+void cairn_central_drop_slab(cairn_central *c, cairn_span *s)
+{
+	cairn_central_unqueue(s);
+	cairn_list_remove(&s->node);
+	c->slots -= s->free_count;
+	cairn_slab_destroy(s);
+}
+
+/* Slots that may come back to a slab before it is looked at again: a quarter of an OS page's. */
+static uint16_t scan_step(const cairn_span *s)
+{
+	size_t slots = cairn_vm_page_bytes() / 4 / cairn_classes[s->size_class].bytes;
+	return (uint16_t)(slots ? slots : 1);
+}
+
+/* Queues s for a look at its empty pages once enough slots have come back since the last. */
+static void slab_queue(cairn_central *c, cairn_span *s)
+{
+	if (s->scan_at == UINT16_MAX)
+		s->scan_at = (uint16_t)(s->free_count + scan_step(s));
+	if (s->free_count < s->scan_at || !cairn_list_is_empty(&s->queued))
+		return;
+	cairn_list_append(&c->purge_queue, &s->queued);
+	__atomic_add_fetch(&queued_bytes, cairn_vm_page_bytes(), __ATOMIC_RELAXED); /* a hint */
+}
+
+cairn_give cairn_central_give(cairn_central *c, void *p)
+{
+	cairn_span *s = cairn_window_span((uintptr_t)p);
+	if (cairn_unlikely(!s || s->kind != CAIRN_SPAN_SLAB || s->size_class != c->size_class))
+		return CAIRN_GIVE_ALREADY_FREE; /* its slab has gone, or serves another class by now: p was freed before */
+	cairn_give give = cairn_slab_give(s, p);
+	if (cairn_unlikely(give != CAIRN_GIVE_OK))
+		return give;
+	cairn_stats_out(c->size_class, -1);
+	if (s->free_count == cairn_classes[c->size_class].capacity) {
+		cairn_central_drop_slab(c, s);
+		return CAIRN_GIVE_OK;
+	}
+	cairn_central_place(c, s);
+	slab_queue(c, s);
+	return CAIRN_GIVE_OK;
+}
+
+size_t cairn_central_queued_bytes(void) { return __atomic_load_n(&queued_bytes, __ATOMIC_RELAXED); /* a hint */ }
+
+void cairn_central_lock_all(void)
+{
+	for (unsigned i = 1; i < CAIRN_CLASS_COUNT; i++)
+		cairn_central_lock(i);
+}
+
+void cairn_central_unlock_all(void)
+{
+	for (unsigned i = CAIRN_CLASS_COUNT - 1; i; i--)
+		cairn_central_unlock(&centrals[i]);
+}
+
+void cairn_central_fork_child(void)
+{
+	for (unsigned i = 1; i < CAIRN_CLASS_COUNT; i++)
+		cairn_lock_renew(&centrals[i].lock);
+}
+
+void cairn_central_validate(unsigned size_class)
+{
+	cairn_central *c = cairn_central_lock(size_class);
+	for (unsigned b = 0; b < CAIRN_CENTRAL_BUCKETS; b++)
+		for (cairn_node *n = c->partial[b].next; n != &c->partial[b]; n = n->next) {
+			cairn_span *s = cairn_container(n, cairn_span, node);
+			cairn_assert(s->size_class == size_class && s->free_count && s->bucket == b && bucket_of(s) == b); /* C1 */
+			cairn_assert(s->free_count < cairn_classes[size_class].capacity);                                 /* C2 */
+			cairn_slab_validate(s);
+		}
+	cairn_assert(c->slots >= cairn_stats_out_of(size_class)); /* C3, the part that needs no walk over full slabs */
+	cairn_central_unlock(c);
+}

@@ -1,0 +1,59 @@
+/* malloc/central.h - per size class, the slabs that all threads share.
+ *
+ * Thread caches refill from here and flush to here in batches, under the class's lock: one lock operation a batch. No slab
+ * belongs to a thread, so a thread that ends, sleeps or only frees strands nothing, and 200 threads with few blocks each
+ * share the same pages.
+ *
+ *   slab (none) ──take: no partial slab──▶ PARTIAL ──last slot taken──▶ FULL (in no list)
+ *                   PARTIAL ◀──a slot given back── FULL
+ *                   PARTIAL ──last block given back──▶ (none): to the page heap at once
+ *
+ * Partial slabs hang in BUCKETS lists by how full they are; the fullest serve first, so that sparse ones can empty out.
+ * Slabs that had slots given back wait in the purge queue for a look at their empty pages: malloc/slabpurge.c.
+ *
+ * Invariants, checked by cairn_central_validate():
+ *   (C1) A slab is in a list iff it has a free slot, and in the list of its bucket.
+ *   (C2) No slab in a list is entirely free, unless pages of it are being purged.
+ *   (C3) out[class] is the slots of all slabs of the class less the free ones: live blocks and those in magazines.
+ *
+ * Locks: one a class, rank CENTRAL. Failure: take gives fewer than asked, give reports misuse and changes nothing. */
+#ifndef CAIRN_MALLOC_CENTRAL_H
+#define CAIRN_MALLOC_CENTRAL_H
+
+#include "malloc/slab.h"
+#include "os/lock.h"
+
+enum { CAIRN_CENTRAL_BUCKETS = 4 };
+
+typedef struct cairn_central {
+	cairn_lock lock;
+	uint32_t size_class;                      /* const after first use */
+	cairn_node partial[CAIRN_CENTRAL_BUCKETS]; /* sync: lock; [0] the fullest */
+	cairn_node purge_queue;                   /* sync: lock; slabs whose empty pages are worth a look */
+	uint64_t slots;                           /* sync: lock; of all slabs of the class, free ones included */
+} cairn_central;
+
+/* The class's lock, held: */
+cairn_central *cairn_central_lock(unsigned size_class);
+bool cairn_central_try_lock(unsigned size_class, cairn_central **c); /* false: held by somebody */
+void cairn_central_unlock(cairn_central *c);
+
+/* Under the lock. Up to n slots into end[-1], end[-2] ...; how many. */
+size_t cairn_central_take(cairn_central *c, void **end, size_t n);
+/* Under the lock. Takes p, a pointer into granules of this class. */
+cairn_give cairn_central_give(cairn_central *c, void *p);
+/* Under the lock: s is entirely free; it leaves. */
+void cairn_central_drop_slab(cairn_central *c, cairn_span *s);
+/* Under the lock: puts s where its free_count belongs. */
+void cairn_central_place(cairn_central *c, cairn_span *s);
+
+uint64_t cairn_central_out(unsigned size_class); /* (C3), without the lock: a recent value */
+size_t cairn_central_queued_bytes(void);         /* what slabs in purge queues may give; a hint */
+void cairn_central_unqueue(cairn_span *s);       /* under the lock */
+
+void cairn_central_lock_all(void); /* for fork, in order of class */
+void cairn_central_unlock_all(void);
+void cairn_central_fork_child(void);
+void cairn_central_validate(unsigned size_class);
+
+#endif

@@ -1,0 +1,105 @@
+/* malloc/family.c - the rest of the C family, with glibc's semantics.
+ *
+ * Where a program brings its own malloc, what is here must not mix the two: reallocarray calls realloc by its public name
+ * (malloc/interpose.c), and malloc_usable_size knows strangers. */
+#include "cairn/malloc.h"
+
+#include "base/bits.h"
+#include "malloc/family.h"
+#include "malloc/large.h"
+#include "malloc/misuse.h"
+#include "malloc/slow.h"
+#include "malloc/start.h"
+#include "malloc/tend.h"
+#include "malloc/thread.h"
+#include "os/vm.h"
+
+#include <errno.h>
+#include <stdint.h>
+
+size_t cairn_malloc_usable_size(void *p) { return cairn_slow_usable_bytes(p, "malloc_usable_size"); }
+
+void *cairn_reallocarray(void *p, size_t count, size_t size)
+{
+	size_t bytes;
+	if (__builtin_mul_overflow(count, size, &bytes)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return cairn_realloc(p, bytes);
+}
+
+/* glibc rounds an alignment that is no power of two up to one, and refuses what cannot be (EINVAL). */
+void *cairn_memalign(size_t align, size_t size)
+{
+	if (align > SIZE_MAX / 2 + 1) {
+		errno = EINVAL;
+		return NULL;
+	}
+	if (align <= 16)
+		return cairn_malloc(size);
+	if (!cairn_is_power_of_two(align))
+		align = (size_t)1 << (cairn_log2(align) + 1);
+	if (size > PTRDIFF_MAX || align > PTRDIFF_MAX - size) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return cairn_slow_alloc(size, align, NULL);
+}
+
+void *cairn_aligned_alloc(size_t align, size_t size) { return cairn_memalign(align, size); }
+
+int cairn_posix_memalign(void **out, size_t align, size_t size)
+{
+	if (align % sizeof(void *) || !cairn_is_power_of_two(align))
+		return EINVAL;
+	int saved = errno;
+	void *p = cairn_memalign(align, size);
+	errno = saved;
+	if (!p)
+		return ENOMEM;
+	*out = p;
+	return 0;
+}
+
+void *cairn_valloc(size_t size) { return cairn_memalign(cairn_vm_page_bytes(), size); }
+
+void *cairn_pvalloc(size_t size)
+{
+	size_t page = cairn_vm_page_bytes();
+	if (size > SIZE_MAX - page) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return cairn_memalign(page, cairn_round_up(size ? size : 1, page));
+}
+
+/* With CAIRN_CHECK=1: is size one for which p can have been made, or to which realloc can have shrunk it in place? */
+void cairn_check_size(void *p, size_t align, size_t size, const char *who)
+{
+	if (!p || !cairn_is_checking())
+		return;
+	size_t usable = cairn_slow_usable_bytes(p, who);
+	unsigned size_class = align > 16 ? cairn_class_of_aligned(size, align) : cairn_class_of(size);
+	size_t made = size_class ? cairn_classes[size_class].bytes : cairn_large_usable_bytes(size);
+	if (usable && usable != made && !(size <= usable && size > usable - usable / 4))
+		cairn_misuse_wrong_size(who, p, size);
+}
+
+void cairn_free_sized(void *p, size_t size)
+{
+	cairn_check_size(p, 0, size, "free_sized");
+	cairn_free(p);
+}
+
+void cairn_free_aligned_sized(void *p, size_t align, size_t size)
+{
+	cairn_check_size(p, align, size, "free_aligned_sized");
+	cairn_free(p);
+}
+
+int cairn_malloc_trim(size_t keep)
+{
+	cairn_start();
+	return cairn_tend_now(keep) > 0;
+}

@@ -1,0 +1,10 @@
+/* malloc/family.h - what the public entry points share. */
+#ifndef CAIRN_MALLOC_FAMILY_H
+#define CAIRN_MALLOC_FAMILY_H
+
+#include <stddef.h>
+
+/* With CAIRN_CHECK=1, reports a size (and alignment, 0 for none) that p cannot have been made with. Borrows p. */
+void cairn_check_size(void *p, size_t align, size_t size, const char *who);
+
+#endif

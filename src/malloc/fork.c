@@ -1,0 +1,65 @@
+/* malloc/fork.c - the handlers of fork. The design is in fork.h.
+ *
+ * Handlers run: prepare last registered first, parent and child first registered first. Ours are registered in the
+ * constructor, before nearly everybody's, so prepare runs nearly last and parent and child nearly first. */
+#include "malloc/fork.h"
+
+#include "base/assert.h"
+#include "malloc/central.h"
+#include "malloc/heap.h"
+#include "malloc/stats.h"
+#include "malloc/tend.h"
+#include "malloc/thread.h"
+#include "os/lock.h"
+#include "os/meta.h"
+#include "os/thread.h"
+#include "page/pageheap.h"
+
+#include <pthread.h>
+
+static cairn_lock fork_lock = CAIRN_LOCK_INIT;
+static uint32_t fork_thread; /* sync: atomic, relaxed: only the thread itself is interested in its own number */
+
+bool cairn_fork_is_mine(void)
+{
+	uint32_t thread = __atomic_load_n(&fork_thread, __ATOMIC_RELAXED); /* 0 or another's: not mine, however stale */
+	return cairn_unlikely(thread) && thread == cairn_thread_id();
+}
+
+static void before(void)
+{
+	cairn_lock_take(&fork_lock, CAIRN_RANK_FORK);
+	cairn_threads_lock();
+	cairn_heaps_lock();
+	cairn_central_lock_all();
+	cairn_pageheap_lock();
+	cairn_meta_lock();
+	__atomic_store_n(&fork_thread, cairn_thread_id(), __ATOMIC_RELAXED); /* for myself */
+}
+
+static void after_in_parent(void)
+{
+	__atomic_store_n(&fork_thread, 0, __ATOMIC_RELAXED); /* for myself */
+	cairn_meta_unlock();
+	cairn_pageheap_unlock();
+	cairn_central_unlock_all();
+	cairn_heaps_unlock();
+	cairn_threads_unlock();
+	cairn_lock_drop(&fork_lock, CAIRN_RANK_FORK);
+}
+
+static void after_in_child(void)
+{
+	__atomic_store_n(&fork_thread, 0, __ATOMIC_RELAXED); /* for myself */
+	cairn_meta_fork_child();
+	cairn_pageheap_fork_child();
+	cairn_central_fork_child();
+	cairn_heaps_fork_child();
+	cairn_lock_renew(&fork_lock);
+	cairn_tend_fork_child();
+	cairn_stats_fork_child();
+	cairn_threads_fork_child();
+	cairn_stats_fork_settled();
+}
+
+void cairn_fork_register(void) { pthread_atfork(before, after_in_parent, after_in_child); }

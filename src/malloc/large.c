@@ -1,0 +1,73 @@
+/* malloc/large.c - large blocks. The design is in large.h. */
+#include "malloc/large.h"
+
+#include "malloc/stats.h"
+#include "os/vm.h"
+#include "page/pageheap.h"
+#include "page/window.h"
+
+enum {
+	USABLE_UNIT = 4096,
+	MOVE_MIN_BYTES = 1 << 20, /* from here on remapping beats copying, and the mapping it may split is worth it */
+	MOVES_MAX = 2000,         /* mappings split by moves, at most: the kernel allows a process 65,530 */
+};
+
+static uint32_t moves; /* sync: atomic, relaxed: a budget that may be overdrawn by a thread or two */
+
+size_t cairn_large_usable_bytes(size_t bytes) { return cairn_round_up(bytes, USABLE_UNIT); }
+
+void *cairn_large_alloc(size_t bytes, size_t align, bool *is_zero)
+{
+	if (bytes > PTRDIFF_MAX || align > PTRDIFF_MAX)
+		return NULL;
+	size_t granules = cairn_granules_for(bytes);
+	size_t align_granules = align <= CAIRN_GRANULE_BYTES ? 1 : align >> CAIRN_GRANULE_SHIFT;
+	if (align_granules > CAIRN_CHUNK_GRANULES && granules < CAIRN_CHUNK_GRANULES)
+		granules = CAIRN_CHUNK_GRANULES; /* what the page heap will make of it */
+	cairn_span *s = cairn_pageheap_alloc(granules ? granules : 1, align_granules, CAIRN_SPAN_LARGE, is_zero);
+	if (!s)
+		return NULL;
+	s->large_granules = granules ? granules : 1;
+	s->large_bytes = cairn_large_usable_bytes(bytes ? bytes : 1);
+	cairn_stats_large(1, (int64_t)s->large_bytes);
+	return s->base;
+}
+
+void cairn_large_free(cairn_span *s)
+{
+	cairn_stats_large(-1, -(int64_t)s->large_bytes);
+	cairn_pageheap_free(s, s->large_granules);
+}
+
+bool cairn_large_resize(cairn_span *s, size_t bytes)
+{
+	if (bytes > PTRDIFF_MAX)
+		return false;
+	size_t granules = cairn_granules_for(bytes), usable = cairn_large_usable_bytes(bytes);
+	if (granules > s->large_granules && !cairn_pageheap_grow(s, s->large_granules, granules))
+		return false;
+	if (granules < s->large_granules)
+		cairn_pageheap_shrink(s, s->large_granules, granules);
+	cairn_stats_large(0, (int64_t)usable - (int64_t)s->large_bytes);
+	s->large_granules = granules;
+	s->large_bytes = usable;
+	s->is_zero = 0;
+	return true;
+}
+
+void *cairn_large_move(cairn_span *s, size_t bytes)
+{
+	size_t old_bytes = s->large_bytes;
+	if (old_bytes < MOVE_MIN_BYTES || __atomic_load_n(&moves, __ATOMIC_RELAXED) >= MOVES_MAX) /* a budget */
+		return NULL;
+	char *to = cairn_large_alloc(bytes, 1, NULL);
+	if (!to)
+		return NULL;
+	if (!cairn_vm_move(s->base, to, cairn_round_up(old_bytes, cairn_vm_page_bytes()))) {
+		cairn_large_free(cairn_window_span((uintptr_t)to));
+		return NULL;
+	}
+	__atomic_add_fetch(&moves, 1, __ATOMIC_RELAXED); /* a budget */
+	cairn_large_free(s);
+	return to;
+}

@@ -1,0 +1,23 @@
+/* malloc/large.h - blocks over the largest size class: a span each, straight from the page heap.
+ *
+ * A large block's usable size is its request rounded up to 4 KiB; its span is whole granules, of which the untouched ones
+ * cost address space only. It grows in place when what lies behind is free, and otherwise moves by remapping its pages,
+ * not by copying, from MOVE_MIN on.
+ *
+ * Threads: any; a block belongs to whoever holds it. Failure: NULL or false, nothing changed. */
+#ifndef CAIRN_MALLOC_LARGE_H
+#define CAIRN_MALLOC_LARGE_H
+
+#include "page/chunk.h"
+
+/* is_zero (may be NULL): set when every byte reads zero. align: a power of two. Returns owned. */
+void *cairn_large_alloc(size_t bytes, size_t align, bool *is_zero);
+/* Takes the block of span s, which is of kind LARGE or HEAP_LARGE. */
+void cairn_large_free(cairn_span *s);
+/* Gives the block another size where it is. */
+bool cairn_large_resize(cairn_span *s, size_t bytes);
+/* Moves it to a larger span without copying; NULL: copy instead. Takes s when it succeeds. Returns owned. */
+void *cairn_large_move(cairn_span *s, size_t bytes);
+size_t cairn_large_usable_bytes(size_t bytes); /* of a request */
+
+#endif

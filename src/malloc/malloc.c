@@ -1,0 +1,154 @@
+/* malloc/malloc.c - malloc and free: the fast paths, and calloc and realloc on top of them.
+ *
+ *   malloc(n)   table: n -> magazine of the thread's cache; pop; count
+ *   free(p)     page map: p -> size class -> magazine; compare with the two top slots; push
+ *
+ * Neither touches the block, a lock, an atomic, or a page's records, and neither asks whether the thread has a cache,
+ * whether anybody looks, or whether the pointer is sane: every such case is a magazine that is empty (malloc) or full
+ * (free), and goes to malloc/slow.c. tests/unit/test_instructions.c counts what is left: at most 18 and 26 instructions.
+ *
+ * Requested bytes. Under `cairn run` a cache's fine_max and small_max are 0, so that every request takes the later branch,
+ * where the counting body is: the choice is made when the cache is made, and costs nothing where nobody counts.
+ *
+ * A commit is one store (malloc) or two (free: the slot, then top), so that a signal handler which allocates and frees
+ * between any two instructions of ours leaves the magazine whole.
+ *
+ * Not here: other entry points (malloc/family.c), C++ (malloc/cxx.c). */
+#include "cairn/malloc.h"
+
+#include "base/assert.h"
+#include "malloc/large.h"
+#include "malloc/slow.h"
+#include "malloc/start.h"
+#include "malloc/stranger.h"
+#include "malloc/tend.h"
+#include "malloc/thread.h"
+#include "page/window.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Pops from the magazine at `offset` of the cache; the slow path when it is empty. */
+#define POP_OR_SLOW(cache, offset, size)                                                                               \
+	cairn_magazine *m = (cairn_magazine *)((char *)(cache) + (offset));                                            \
+	void *block = m->top[-1];                                                                                      \
+	if (cairn_unlikely(!block))                                                                                    \
+		return cairn_slow_alloc(size, 16, NULL);                                                               \
+	m->top--;                                                                                                      \
+	cairn_class_counter *counter = (cairn_class_counter *)((char *)m + CAIRN_COUNTERS_DISTANCE);                   \
+	counter->allocations++
+
+void *cairn_malloc(size_t size)
+{
+	cairn_cache *cache = cairn_thread_cache();
+	if (cairn_likely(size <= cache->fine_max)) {
+		POP_OR_SLOW(cache, cache->fine[(size + 15) >> 4], size);
+		return block;
+	}
+	if (cairn_likely(size <= cache->small_max)) {
+		POP_OR_SLOW(cache, cache->coarse[(size + 127) >> 7], size);
+		return block;
+	}
+	if (size > CAIRN_SMALL_MAX)
+		return cairn_slow_alloc(size, 16, NULL);
+	if (size <= CAIRN_FINE_MAX) {
+		POP_OR_SLOW(cache, cache->fine[(size + 15) >> 4], size);
+		counter->requested += size;
+		return block;
+	}
+	POP_OR_SLOW(cache, cache->coarse[(size + 127) >> 7], size);
+	counter->requested += size;
+	return block;
+}
+
+void cairn_free(void *p)
+{
+	uintptr_t offset = (uintptr_t)p - cairn_window_first.base;
+	if (cairn_unlikely(offset >= cairn_window_first.bytes)) {
+		cairn_slow_free(p, "free");
+		return;
+	}
+	cairn_magazine *m = &cairn_thread_cache()->magazine[cairn_window_first.class_map[offset >> CAIRN_GRANULE_SHIFT]];
+	void **top = m->top;
+	if (cairn_unlikely(top == m->limit || top[-1] == p || top[-2] == p)) {
+		cairn_slow_free(p, "free");
+		return;
+	}
+	*top = p;
+	m->top = top + 1;
+}
+
+void *cairn_calloc(size_t count, size_t size)
+{
+	size_t bytes;
+	if (__builtin_mul_overflow(count, size, &bytes)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	if (bytes > CAIRN_SMALL_MAX) {
+		bool is_zero;
+		void *p = cairn_slow_alloc(bytes, 16, &is_zero);
+		return p && !is_zero ? memset(p, 0, bytes) : p;
+	}
+	void *p = cairn_malloc(bytes);
+	return p ? memset(p, 0, bytes) : NULL;
+}
+
+/* The block of p moved to a new one of size bytes. Counts as one allocation and one free. */
+static void *realloc_by_copy(void *p, size_t old_bytes, size_t size)
+{
+	void *to = cairn_malloc(size);
+	if (!to)
+		return NULL;
+	memcpy(to, p, old_bytes < size ? old_bytes : size);
+	cairn_free(p);
+	return to;
+}
+
+/* A large block: in place, or its pages moved, or NULL: copy. */
+static void *realloc_large(void *p, size_t old_bytes, size_t size)
+{
+	cairn_span *s = cairn_window_span((uintptr_t)p);
+	if (size <= CAIRN_SMALL_MAX || size <= old_bytes / 4 || cairn_thread_is_nested())
+		return NULL;
+	if (cairn_large_resize(s, size)) {
+		if (size < old_bytes)
+			cairn_tend();
+		return p;
+	}
+	return size > old_bytes ? cairn_slow_move(p, size) : NULL;
+}
+
+void *cairn_realloc(void *p, size_t size)
+{
+	if (!p)
+		return cairn_malloc(size);
+	size_t old_bytes = cairn_slow_usable_bytes(p, "realloc");
+	if (cairn_unlikely(!old_bytes))
+		return cairn_stranger_realloc(p, size, "realloc");
+	if (!size) {
+		cairn_free(p);
+		return NULL;
+	}
+	if (size <= old_bytes && size > old_bytes - old_bytes / 4)
+		return p;
+	if (old_bytes > CAIRN_SMALL_MAX && !cairn_slow_is_apart(p)) {
+		void *q = realloc_large(p, old_bytes, size);
+		if (q)
+			return q;
+	} else if (size <= old_bytes && cairn_class_of(size) == cairn_class_of(old_bytes)) {
+		return p;
+	}
+	return realloc_by_copy(p, old_bytes, size);
+}
+
+/* The public names: the same code. They are interposable: whoever needs the program's malloc calls these by name. */
+#if CAIRN_INTERPOSE
+#define ALIAS(name) __attribute__((alias(#name), visibility("default")))
+extern __typeof__(cairn_malloc) malloc ALIAS(cairn_malloc);
+extern __typeof__(cairn_free) free ALIAS(cairn_free);
+extern __typeof__(cairn_calloc) calloc ALIAS(cairn_calloc);
+extern __typeof__(cairn_realloc) realloc ALIAS(cairn_realloc);
+#undef ALIAS
+#endif

@@ -1,0 +1,105 @@
+/* malloc/misuse.c - the messages of misuse.h. */
+#include "malloc/misuse.h"
+
+#include "malloc/stats.h"
+#include "os/report.h"
+#include "page/window.h"
+
+/* "cairn: free: already free: 0x7f..". */
+static void line_begin(cairn_line *l, const char *who, const char *what, const void *p)
+{
+	cairn_line_text(l, "cairn: ");
+	cairn_line_text(l, who);
+	cairn_line_text(l, ": ");
+	cairn_line_text(l, what);
+	cairn_line_text(l, ": ");
+	cairn_line_hex(l, (uintptr_t)p);
+	cairn_line_text(l, " (");
+}
+
+/* "size class 64 B, " or "large block, ", as far as the books still tell. */
+static void line_kind(cairn_line *l, const void *p)
+{
+	cairn_window *w = cairn_window_of((uintptr_t)p);
+	cairn_span *s = cairn_window_span((uintptr_t)p);
+	if (s && (s->kind == CAIRN_SPAN_SLAB || s->kind == CAIRN_SPAN_HEAP)) {
+		cairn_line_text(l, "size class ");
+		cairn_line_bytes(l, cairn_classes[s->size_class].bytes);
+		cairn_line_text(l, ", ");
+	} else if (s) {
+		cairn_line_text(l, "large block of ");
+		cairn_line_bytes(l, s->large_bytes);
+		cairn_line_text(l, ", ");
+	} else if (w) {
+		cairn_line_text(l, "its memory was given back, ");
+	}
+}
+
+static _Noreturn void line_end(cairn_line *l)
+{
+	cairn_line_text(l, cairn_program_name());
+	cairn_line_text(l, ")");
+	cairn_report_abort(l);
+}
+
+void cairn_misuse_already_free(const char *who, const void *p)
+{
+	cairn_line l = { 0 };
+	line_begin(&l, who, "already free", p);
+	line_kind(&l, p);
+	line_end(&l);
+}
+
+void cairn_misuse_not_start(const char *who, const void *p)
+{
+	cairn_line l = { 0 };
+	line_begin(&l, who, "not the start of a block", p);
+	line_kind(&l, p);
+	line_end(&l);
+}
+
+void cairn_misuse_not_ours(const char *who, const void *p)
+{
+	cairn_line l = { 0 };
+	line_begin(&l, who, "not from malloc", p);
+	line_end(&l);
+}
+
+void cairn_misuse_not_of_heap(const char *who, const void *p)
+{
+	cairn_line l = { 0 };
+	line_begin(&l, who, "not of this heap", p);
+	line_kind(&l, p);
+	line_end(&l);
+}
+
+void cairn_misuse_wrong_size(const char *who, const void *p, size_t asked_bytes)
+{
+	cairn_line l = { 0 };
+	line_begin(&l, who, "wrong size", p);
+	line_kind(&l, p);
+	cairn_line_text(&l, "asked ");
+	cairn_line_dec(&l, asked_bytes);
+	cairn_line_text(&l, " B, ");
+	line_end(&l);
+}
+
+void cairn_misuse_verdict(const char *who, const void *p, cairn_give verdict)
+{
+	if (verdict == CAIRN_GIVE_NOT_START)
+		cairn_misuse_not_start(who, p);
+	cairn_misuse_already_free(who, p);
+}
+
+void cairn_misuse_left_alone(const char *who, const void *p)
+{
+	static bool told; /* sync: atomic, relaxed: at worst told twice */
+	cairn_stats_foreign_free();
+	if (__atomic_exchange_n(&told, true, __ATOMIC_RELAXED)) /* at worst told twice */
+		return;
+	cairn_line l = { 0 };
+	line_begin(&l, who, "not from malloc, left alone", p);
+	cairn_line_text(&l, cairn_program_name());
+	cairn_line_text(&l, ")");
+	cairn_report(&l);
+}

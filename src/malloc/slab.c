@@ -1,0 +1,169 @@
+/* malloc/slab.c - slots of a span. The design is in slab.h. */
+#include "malloc/slab.h"
+
+#include "base/assert.h"
+#include "os/meta.h"
+#include "os/vm.h"
+#include "page/pageheap.h"
+#include "page/window.h"
+
+static const cairn_class *class_of_slab(const cairn_span *s) { return &cairn_classes[s->size_class]; }
+static size_t bits_words(const cairn_class *k) { return (k->capacity + 63u) / 64; }
+
+cairn_span *cairn_slab_create(unsigned size_class, cairn_span_kind kind)
+{
+	const cairn_class *k = &cairn_classes[size_class];
+	size_t words = bits_words(k);
+	uint64_t *bits = cairn_meta_alloc(words * 8);
+	if (!bits)
+		return NULL;
+	cairn_span *s = cairn_pageheap_alloc(k->granules, 1, kind, NULL);
+	if (!s) {
+		cairn_meta_free(bits, words * 8);
+		return NULL;
+	}
+	for (size_t w = 0; w < words; w++)
+		bits[w] = ~0ull;
+	if (k->capacity % 64)
+		bits[words - 1] = (1ull << k->capacity % 64) - 1;
+	s->free_bits = bits;
+	s->size_class = (uint8_t)size_class;
+	s->free_count = k->capacity;
+	cairn_node_init(&s->queued);
+	if (kind == CAIRN_SPAN_SLAB)
+		cairn_window_set_class((uintptr_t)s->base, k->granules, (uint8_t)size_class);
+	return s;
+}
+
+void cairn_slab_destroy(cairn_span *s)
+{
+	const cairn_class *k = class_of_slab(s);
+	if (s->kind == CAIRN_SPAN_SLAB)
+		cairn_window_set_class((uintptr_t)s->base, k->granules, 0);
+	cairn_meta_free(s->free_bits, bits_words(k) * 8);
+	cairn_pageheap_free(s, k->granules);
+}
+
+/* The pages that slot i touches, as bits. */
+static uint64_t slot_pages(const cairn_class *k, size_t i)
+{
+	unsigned shift = cairn_log2(cairn_vm_page_bytes());
+	size_t first = i * k->bytes >> shift, last = ((i + 1) * k->bytes - 1) >> shift;
+	return (~0ull >> (63 - (last - first))) << first;
+}
+
+size_t cairn_slab_take(cairn_span *s, void **end, size_t n)
+{
+	const cairn_class *k = class_of_slab(s);
+	size_t words = bits_words(k), taken = 0;
+	for (size_t w = 0; w < words && taken < n; w++) {
+		uint64_t bits = s->free_bits[w];
+		while (bits && taken < n) {
+			size_t i = w * 64 + (size_t)__builtin_ctzll(bits);
+			bits &= bits - 1;
+			end[-1 - (ptrdiff_t)taken++] = s->base + i * k->bytes;
+			if (cairn_unlikely(s->clean_pages))
+				s->clean_pages &= ~slot_pages(k, i);
+		}
+		s->free_bits[w] = bits;
+	}
+	s->free_count = (uint16_t)(s->free_count - taken);
+	return taken;
+}
+
+cairn_give cairn_slab_look(const cairn_span *s, const void *p)
+{
+	const cairn_class *k = class_of_slab(s);
+	size_t offset = (size_t)((const char *)p - s->base), i = cairn_class_index(k, offset);
+	if (i * k->bytes != offset || i >= k->capacity)
+		return CAIRN_GIVE_NOT_START;
+	return cairn_bit_get(s->free_bits, i) ? CAIRN_GIVE_ALREADY_FREE : CAIRN_GIVE_OK;
+}
+
+cairn_give cairn_slab_give(cairn_span *s, void *p)
+{
+	const cairn_class *k = class_of_slab(s);
+	size_t offset = (size_t)((char *)p - s->base), i = cairn_class_index(k, offset);
+	if (cairn_unlikely(i * k->bytes != offset || i >= k->capacity))
+		return CAIRN_GIVE_NOT_START;
+	uint64_t bit = 1ull << i % 64, *word = &s->free_bits[i / 64];
+	if (cairn_unlikely(*word & bit))
+		return CAIRN_GIVE_ALREADY_FREE;
+	*word |= bit;
+	s->free_count++;
+	return CAIRN_GIVE_OK;
+}
+
+/* Are slots [first, last] all free? */
+static bool slots_are_free(const cairn_span *s, size_t first, size_t last)
+{
+	for (size_t w = first / 64; w <= last / 64; w++) {
+		uint64_t want = ~0ull;
+		if (w == first / 64)
+			want &= ~0ull << first % 64;
+		if (w == last / 64)
+			want &= ~0ull >> (63 - last % 64);
+		if ((s->free_bits[w] & want) != want)
+			return false;
+	}
+	return true;
+}
+
+uint64_t cairn_slab_empty_pages(const cairn_span *s)
+{
+	const cairn_class *k = class_of_slab(s);
+	size_t page = cairn_vm_page_bytes(), empty = 0;
+	if (page > CAIRN_GRANULE_BYTES)
+		return 0;
+	/* Where a slot begins in the next page and one ends in the last is found by walking, not by dividing. */
+	for (size_t at = 0, n = 0; at < (size_t)k->granules * CAIRN_GRANULE_BYTES; at += page, n++) {
+		size_t first = cairn_class_index(k, at), last = cairn_class_index(k, at + page - 1);
+		last = last >= k->capacity ? k->capacity - 1u : last;
+		if (first < k->capacity && !(s->clean_pages >> n & 1) && slots_are_free(s, first, last))
+			empty |= 1ull << n;
+	}
+	return empty;
+}
+
+/* Sets the bits of all slots that touch one of pages to `to`; how many. A slot may touch two of them: it counts once. */
+static size_t mark_slots(cairn_span *s, uint64_t pages, bool to)
+{
+	const cairn_class *k = class_of_slab(s);
+	size_t page = cairn_vm_page_bytes(), marked = 0, next = 0;
+	for (; pages; pages &= pages - 1) {
+		size_t at = (size_t)__builtin_ctzll(pages) * page;
+		size_t i = cairn_class_index(k, at), last = cairn_class_index(k, at + page - 1);
+		for (i = i < next ? next : i; i <= last && i < k->capacity; i++, marked++) {
+			if (to)
+				cairn_bit_set(s->free_bits, i);
+			else
+				cairn_bit_clear(s->free_bits, i);
+		}
+		next = i;
+	}
+	return marked;
+}
+
+void cairn_slab_hold(cairn_span *s, uint64_t pages)
+{
+	s->free_count = (uint16_t)(s->free_count - mark_slots(s, pages, false));
+}
+
+void cairn_slab_unhold(cairn_span *s, uint64_t pages, bool purged)
+{
+	s->free_count = (uint16_t)(s->free_count + mark_slots(s, pages, true));
+	if (purged)
+		s->clean_pages |= pages;
+}
+
+void cairn_slab_validate(const cairn_span *s)
+{
+	const cairn_class *k = class_of_slab(s);
+	size_t ones = 0;
+	for (size_t w = 0; w < bits_words(k); w++)
+		ones += (size_t)__builtin_popcountll(s->free_bits[w]);
+	cairn_assert(ones == s->free_count); /* B1 */
+	cairn_assert(!(k->capacity % 64) || !(s->free_bits[bits_words(k) - 1] >> k->capacity % 64)); /* B1 */
+	for (size_t i = 0; i < k->capacity && s->clean_pages; i++)
+		cairn_assert(cairn_bit_get(s->free_bits, i) || !(slot_pages(k, i) & s->clean_pages)); /* B2 */
+}

@@ -1,0 +1,45 @@
+/* malloc/slab.h - a span cut into the slots of one size class, its free slots written down outside it.
+ *
+ *   span->free_bits   one bit a slot: 1 = free and in nobody's magazine, 0 = a live block or in a magazine
+ *
+ * Because nothing is written into a free slot, whole OS pages of free slots can be given back to the OS inside a slab that
+ * is in use (hold, purge, unhold), and freeing a slot twice is seen exactly.
+ *
+ * Invariants, checked by cairn_slab_validate():
+ *   (B1) free_count is the number of ones in free_bits, and bits past the capacity are 0.
+ *   (B2) A page in clean_pages has no live block and no magazine's block in it.
+ *
+ * Locks: every function is called under the owner's lock (a central list's, or a first-class heap's).
+ * Not here: which slab serves next (malloc/central.c). */
+#ifndef CAIRN_MALLOC_SLAB_H
+#define CAIRN_MALLOC_SLAB_H
+
+#include "malloc/sizeclass.h"
+
+typedef enum cairn_give {
+	CAIRN_GIVE_OK,
+	CAIRN_GIVE_NOT_START,    /* the pointer is inside a slot */
+	CAIRN_GIVE_ALREADY_FREE,
+} cairn_give;
+
+/* A fresh slab of the class with all slots free; its class bytes are set when kind is SLAB. NULL: the OS refused. */
+cairn_span *cairn_slab_create(unsigned size_class, cairn_span_kind kind);
+/* Takes an entirely free slab. */
+void cairn_slab_destroy(cairn_span *s);
+
+/* Takes up to n free slots, lowest address first, into end[-1], end[-2] ...: popped from there, addresses rise. */
+size_t cairn_slab_take(cairn_span *s, void **end, size_t n);
+cairn_give cairn_slab_give(cairn_span *s, void *p);
+/* What giving would say, changing nothing. */
+cairn_give cairn_slab_look(const cairn_span *s, const void *p);
+
+/* OS pages of the slab, as bits, that hold no live block and have not been purged. 0 when an OS page is over a granule. */
+uint64_t cairn_slab_empty_pages(const cairn_span *s);
+/* Takes the free slots that touch these pages out, so that the pages can be purged without the lock ... */
+void cairn_slab_hold(cairn_span *s, uint64_t pages);
+/* ... and puts them back; the pages are clean now if purged. */
+void cairn_slab_unhold(cairn_span *s, uint64_t pages, bool purged);
+
+void cairn_slab_validate(const cairn_span *s);
+
+#endif

@@ -1,0 +1,119 @@
+/* malloc/slabpurge.c - purging inside slabs. The design is in slabpurge.h. */
+#include "malloc/slabpurge.h"
+
+#include "malloc/central.h"
+#include "os/clock.h"
+#include "os/vm.h"
+#include "page/pageheap.h"
+#include "page/purge.h"
+
+enum { BATCH = 8 }; /* slabs held at once */
+
+typedef struct held_slab {
+	cairn_span *span;
+	uint64_t pages;
+	bool purged;
+} held_slab;
+
+static unsigned next_class = 1; /* sync: atomic, relaxed: where the last step stopped, a hint */
+static size_t purged_bytes;     /* sync: atomic, relaxed: a sum */
+
+bool cairn_slabpurge_is_due(void) { return cairn_central_queued_bytes() > cairn_purge_hysteresis_bytes() / 4; }
+size_t cairn_slabpurge_bytes(void) { return __atomic_load_n(&purged_bytes, __ATOMIC_RELAXED); /* a sum */ }
+
+/* Next time this slab is looked at after another quarter page's worth of slots has come back. */
+static void slab_wait(cairn_span *s)
+{
+	size_t slots = cairn_vm_page_bytes() / 4 / cairn_classes[s->size_class].bytes;
+	s->scan_at = (uint16_t)(s->free_count + (slots ? slots : 1));
+}
+
+/* Takes up to BATCH slabs with empty pages from the class's queue. more: is the queue not empty yet? */
+static size_t hold_batch(unsigned size_class, held_slab *held, bool *more)
+{
+	cairn_central *c = cairn_central_lock(size_class);
+	size_t n = 0;
+	for (unsigned looked = 0; n < BATCH && looked < 8 * BATCH && !cairn_list_is_empty(&c->purge_queue); looked++) {
+		cairn_span *s = cairn_container(c->purge_queue.next, cairn_span, queued);
+		cairn_central_unqueue(s);
+		uint64_t pages = cairn_slab_empty_pages(s);
+		slab_wait(s);
+		if (!pages)
+			continue;
+		cairn_slab_hold(s, pages);
+		cairn_central_place(c, s);
+		held[n++] = (held_slab){ s, pages, false };
+	}
+	*more = !cairn_list_is_empty(&c->purge_queue);
+	cairn_central_unlock(c);
+	return n;
+}
+
+/* Purges the pages of one slab, run by run. */
+static bool purge_pages(const held_slab *h)
+{
+	size_t page = cairn_vm_page_bytes();
+	uintptr_t base = (uintptr_t)h->span->base;
+	bool ok = true;
+	for (uint64_t left = h->pages; left;) {
+		unsigned from = (unsigned)__builtin_ctzll(left);
+		uint64_t after = ~(left >> from);
+		unsigned n = after ? (unsigned)__builtin_ctzll(after) : 64;
+		ok &= cairn_vm_purge((void *)(base + from * page), n * page);
+		if (n >= 64 - from)
+			break;
+		left &= ~0ull << (from + n);
+	}
+	return ok;
+}
+
+static void unhold_batch(unsigned size_class, const held_slab *held, size_t n)
+{
+	cairn_central *c = cairn_central_lock(size_class);
+	for (size_t i = 0; i < n; i++) {
+		cairn_span *s = held[i].span;
+		cairn_slab_unhold(s, held[i].pages, held[i].purged);
+		if (s->free_count == cairn_classes[size_class].capacity)
+			cairn_central_drop_slab(c, s);
+		else
+			cairn_central_place(c, s);
+		if (held[i].purged)
+			__atomic_add_fetch(&purged_bytes, (size_t)__builtin_popcountll(held[i].pages) * cairn_vm_page_bytes(),
+			                   __ATOMIC_RELAXED); /* a sum */
+	}
+	cairn_central_unlock(c);
+}
+
+/* One batch of the class; true when its queue has more. */
+static bool purge_class(unsigned size_class)
+{
+	held_slab held[BATCH];
+	bool more;
+	size_t n = hold_batch(size_class, held, &more);
+	for (size_t i = 0; i < n; i++) {
+		if (cairn_pageheap_forget_huge(held[i].span->base))
+			cairn_vm_no_huge((void *)cairn_round_down((uintptr_t)held[i].span->base, CAIRN_CHUNK_BYTES), CAIRN_CHUNK_BYTES);
+		held[i].purged = purge_pages(&held[i]);
+	}
+	if (n)
+		unhold_batch(size_class, held, n);
+	return more;
+}
+
+bool cairn_slabpurge_step(unsigned budget_us)
+{
+	uint64_t start = cairn_clock_fine_ns();
+	unsigned class = __atomic_load_n(&next_class, __ATOMIC_RELAXED); /* a hint */
+	for (unsigned tried = 0; tried < CAIRN_CLASS_COUNT; tried++) {
+		while (purge_class(class))
+			if (cairn_clock_fine_ns() - start > (uint64_t)budget_us * 1000 / 2)
+				goto later;
+		class = class + 1 < CAIRN_CLASS_COUNT ? class + 1 : 1;
+		if (cairn_clock_fine_ns() - start > (uint64_t)budget_us * 1000 / 2)
+			goto later;
+	}
+	return false;
+later:
+	__atomic_store_n(&next_class, class, __ATOMIC_RELAXED); /* a hint */
+	return true;
+}

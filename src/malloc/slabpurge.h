@@ -1,0 +1,20 @@
+/* malloc/slabpurge.h - gives OS pages back that are empty inside slabs in use.
+ *
+ * One survivor keeps a slab from the page heap, but not the frames of its other pages. Slabs that had slots given back
+ * queue in their class (malloc/central.c); here a few at a time are looked at, the free slots on their empty pages taken
+ * out, the pages purged with no lock held, and the slots put back.
+ *
+ * Threads: any. Locks: a central lock, never during a system call. Failure: pages the OS keeps stay as they were. */
+#ifndef CAIRN_MALLOC_SLABPURGE_H
+#define CAIRN_MALLOC_SLABPURGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Is enough queued to be worth a step: a quarter of what page/purge.c keeps? */
+bool cairn_slabpurge_is_due(void);
+/* Purges for about budget_us microseconds; false when the queues are empty. */
+bool cairn_slabpurge_step(unsigned budget_us);
+size_t cairn_slabpurge_bytes(void); /* given back so, cumulative */
+
+#endif

@@ -1,0 +1,216 @@
+/* malloc/slow.c - the slow paths. What they are for is in slow.h. */
+#include "malloc/slow.h"
+
+#include "base/assert.h"
+#include "malloc/cache.h"
+#include "malloc/central.h"
+#include "malloc/emergency.h"
+#include "malloc/heap.h"
+#include "malloc/large.h"
+#include "malloc/start.h"
+#include "malloc/stranger.h"
+#include "malloc/tend.h"
+#include "malloc/thread.h"
+#include "page/window.h"
+
+#include <errno.h>
+
+/* Counts one allocation: in the thread's own counters, or, without a cache, in everybody's. */
+static void count_alloc(cairn_cache *c, unsigned size_class, size_t bytes)
+{
+	if (c) {
+		cairn_class_counter *counter = cairn_cache_counter(c, size_class);
+		counter->allocations++;
+		counter->requested += bytes;
+		return;
+	}
+	cairn_thread_counters *shared = cairn_threads_shared_counters();
+	if (!shared)
+		return;
+	__atomic_add_fetch(&shared->by_class[size_class].allocations, 1, __ATOMIC_RELAXED); /* a sum */
+	__atomic_add_fetch(&shared->by_class[size_class].requested, bytes, __ATOMIC_RELAXED); /* a sum */
+}
+
+static void *alloc_small(cairn_cache *c, unsigned size_class)
+{
+	cairn_magazine *m = &c->magazine[size_class];
+	if (!m->top[-1] && !cairn_cache_refill(c, size_class))
+		return NULL;
+	return *--m->top;
+}
+
+/* One slot straight from the central list. */
+static void *alloc_uncached(unsigned size_class)
+{
+	void *slot = NULL;
+	cairn_central *central = cairn_central_lock(size_class);
+	cairn_central_take(central, &slot + 1, 1);
+	cairn_central_unlock(central);
+	return slot;
+}
+
+static void *alloc_nested(size_t bytes, size_t align, bool *is_zero)
+{
+	if (is_zero)
+		*is_zero = false;
+	void *p = cairn_emergency_alloc(bytes, align);
+	if (!p)
+		errno = ENOMEM;
+	return p;
+}
+
+void *cairn_slow_alloc(size_t bytes, size_t align, bool *is_zero)
+{
+	if (cairn_thread_is_nested())
+		return alloc_nested(bytes, align, is_zero);
+	unsigned size_class = align <= 16                    ? cairn_class_of(bytes)
+	                      : align <= CAIRN_GRANULE_BYTES ? cairn_class_of_aligned(bytes, align)
+	                                                     : 0;
+	cairn_cache *c = cairn_thread_enter();
+	if (!c)
+		cairn_start();
+	void *p;
+	if (is_zero)
+		*is_zero = false;
+	if (!size_class)
+		p = cairn_large_alloc(bytes, align, is_zero);
+	else
+		p = c ? alloc_small(c, size_class) : alloc_uncached(size_class);
+	if (cairn_likely(p))
+		count_alloc(c, size_class, bytes);
+	cairn_thread_leave(c);
+	if (cairn_unlikely(!p))
+		errno = ENOMEM;
+	return p;
+}
+
+/* The class byte of p's granule in whatever window covers it. */
+static unsigned class_byte(const void *p)
+{
+	cairn_window *w = cairn_window_of((uintptr_t)p);
+	return w ? w->class_map[((uintptr_t)p - w->base) >> CAIRN_GRANULE_SHIFT] : 0;
+}
+
+static void free_uncached(void *p, unsigned size_class, const char *who)
+{
+	cairn_central *central = cairn_central_lock(size_class);
+	cairn_give give = cairn_central_give(central, p);
+	cairn_central_unlock(central);
+	if (cairn_unlikely(give != CAIRN_GIVE_OK))
+		cairn_misuse_verdict(who, p, give);
+}
+
+static void free_cached(cairn_cache *c, void *p, unsigned size_class, const char *who)
+{
+	cairn_magazine *m = &c->magazine[size_class];
+	if (m->top[-1] == p || m->top[-2] == p) {
+		cairn_thread_leave(c);
+		cairn_misuse_already_free(who, p);
+	}
+	if (m->top == m->limit && !cairn_cache_flush(c, size_class)) {
+		free_uncached(p, size_class, who);
+		return;
+	}
+	*m->top = p;
+	m->top++;
+}
+
+static void free_small(void *p, unsigned size_class, const char *who)
+{
+	cairn_cache *c = cairn_thread_enter();
+	if (c)
+		free_cached(c, p, size_class, who);
+	else
+		free_uncached(p, size_class, who);
+	cairn_thread_leave(c);
+}
+
+/* A block that is in no slab: large, of a first-class heap, of the emergency arena, or a stranger. */
+static void free_other(void *p, const char *who)
+{
+	cairn_span *s = cairn_window_span((uintptr_t)p);
+	if (cairn_emergency_owns(p)) {
+		cairn_emergency_free(p);
+	} else if (s && s->kind == CAIRN_SPAN_LARGE) {
+		if (s->base != p)
+			cairn_misuse_not_start(who, p);
+		cairn_large_free(s);
+	} else if (s) {
+		cairn_heap_free_block(s, p, who);
+	} else if (cairn_window_is_open((uintptr_t)p)) {
+		cairn_misuse_already_free(who, p);
+	} else {
+		cairn_stranger_free(p, who);
+	}
+}
+
+/* Blocks that signal handlers could not free themselves. */
+static void free_deferred(void)
+{
+	void *p = cairn_emergency_take_deferred();
+	while (p) {
+		void *next = *(void **)p;
+		unsigned size_class = class_byte(p);
+		if (size_class)
+			free_small(p, size_class, "free");
+		else
+			free_other(p, "free");
+		p = next;
+	}
+}
+
+void cairn_slow_free(void *p, const char *who)
+{
+	if (!p)
+		return;
+	if (cairn_thread_is_nested()) {
+		if (cairn_emergency_owns(p))
+			cairn_emergency_free(p);
+		else if (cairn_window_span((uintptr_t)p))
+			cairn_emergency_defer_free(p);
+		return;
+	}
+	unsigned size_class = class_byte(p);
+	if (size_class)
+		free_small(p, size_class, who);
+	else
+		free_other(p, who);
+	free_deferred();
+	cairn_tend();
+}
+
+size_t cairn_slow_usable_bytes(void *p, const char *who)
+{
+	cairn_span *s = p ? cairn_window_span((uintptr_t)p) : NULL;
+	if (!s) {
+		if (p && cairn_window_is_open((uintptr_t)p))
+			cairn_misuse_already_free(who, p);
+		return p && cairn_emergency_owns(p) ? cairn_emergency_usable_bytes(p) : 0;
+	}
+	if (s->kind == CAIRN_SPAN_SLAB || s->kind == CAIRN_SPAN_HEAP) {
+		cairn_give verdict = cairn_slab_look(s, p); /* without the lock: the bit of a block that is held cannot change */
+		if (verdict != CAIRN_GIVE_OK)
+			cairn_misuse_verdict(who, p, verdict);
+		return cairn_classes[s->size_class].bytes;
+	}
+	if (s->base != p)
+		cairn_misuse_not_start(who, p);
+	return s->large_bytes;
+}
+
+void *cairn_slow_move(void *p, size_t bytes)
+{
+	void *to = cairn_large_move(cairn_window_span((uintptr_t)p), bytes);
+	if (!to)
+		return NULL;
+	cairn_cache *c = cairn_thread_enter();
+	count_alloc(c, 0, bytes);
+	cairn_thread_leave(c);
+	return to;
+}
+
+bool cairn_slow_is_apart(const void *p)
+{
+	cairn_span *s = cairn_window_span((uintptr_t)p);
+	return !s || s->kind == CAIRN_SPAN_HEAP || s->kind == CAIRN_SPAN_HEAP_LARGE;
+}

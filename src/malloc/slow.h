@@ -1,0 +1,21 @@
+/* malloc/slow.h - where the fast paths of malloc/malloc.c go when a magazine is empty or full, or a block is not small.
+ *
+ * Every function here also serves threads that work on the static empty cache (malloc/thread.h). Locks: none held on
+ * entry. who: the public function's name, for messages; borrowed, static. */
+#ifndef CAIRN_MALLOC_SLOW_H
+#define CAIRN_MALLOC_SLOW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* A block of at least bytes, aligned to align (a power of two; 16 when smaller). is_zero may be NULL. NULL: errno ENOMEM. */
+void *cairn_slow_alloc(size_t bytes, size_t align, bool *is_zero);
+void cairn_slow_free(void *p, const char *who); /* takes p; NULL is allowed */
+/* Usable bytes; 0 for NULL and for strangers. A freed or interior pointer is reported where that is known. */
+size_t cairn_slow_usable_bytes(void *p, const char *who);
+/* A large block moved to a larger one without copying; NULL: copy. Takes p when it succeeds; counts as one allocation. */
+void *cairn_slow_move(void *p, size_t bytes);
+/* Is p, a block that somebody holds, of a first-class heap or of the emergency arena: one that realloc must copy? */
+bool cairn_slow_is_apart(const void *p);
+
+#endif

@@ -1,0 +1,57 @@
+/* malloc/start.c - malloc's start and what is registered with libc. The contract is in start.h.
+ *
+ *   NOT YET ──cairn_start──▶ STARTING (one thread) ──▶ STARTED
+ *
+ * Nothing here allocates: it may run inside the dynamic loader. What needs libc to be ready (fork handlers) waits for the
+ * constructor. */
+#include "malloc/start.h"
+
+#include "malloc/fork.h"
+#include "malloc/stats.h"
+#include "malloc/tend.h"
+#include "malloc/thread.h"
+#include "os/env.h"
+#include "os/lock.h"
+#include "os/report.h"
+
+static _Atomic bool is_started; /* sync: atomic */
+static cairn_lock start_lock = CAIRN_LOCK_INIT;
+static bool is_checking;        /* const after start */
+
+bool cairn_is_checking(void) { return is_checking; }
+
+static void start(void)
+{
+	cairn_env_init();
+	cairn_report_init();
+	is_checking = cairn_env_flag("CAIRN_CHECK", false);
+	if (is_checking)
+		cairn_threads_check_every_call();
+	cairn_tend_start();
+	cairn_stats_init(cairn_env_text("CAIRN_RUN") || cairn_env_text("CAIRN_SUMMARY"));
+	cairn_threads_start();
+}
+
+void cairn_start(void)
+{
+	if (atomic_load_explicit(&is_started, memory_order_acquire)) /* pairs with the store below: start's work is seen */
+		return;
+	cairn_lock_take(&start_lock, CAIRN_RANK_FORK);
+	if (!is_started) {
+		start();
+		atomic_store_explicit(&is_started, true, memory_order_release); /* publishes start's work */
+	}
+	cairn_lock_drop(&start_lock, CAIRN_RANK_FORK);
+}
+
+__attribute__((constructor)) static void library_begin(void)
+{
+	cairn_start();
+	cairn_fork_register();
+}
+
+/* Magazines are checked once more: a double free whose block still sits in one is told now or never. */
+__attribute__((destructor)) static void library_end(void)
+{
+	cairn_threads_exit();
+}

@@ -1,0 +1,14 @@
+/* malloc/start.h - malloc's start: once, at the first request of the process, before any constructor if need be. */
+#ifndef CAIRN_MALLOC_START_H
+#define CAIRN_MALLOC_START_H
+
+#include <stdbool.h>
+
+/* Idempotent and cheap when done. Threads: any; the first one starts, others that come meanwhile wait. */
+void cairn_start(void);
+/* thread.c's part of it. */
+void cairn_threads_start(void);
+/* Is every call to be checked: CAIRN_CHECK=1? */
+bool cairn_is_checking(void);
+
+#endif

@@ -1,0 +1,186 @@
+/* malloc/stats.c - the control block and the sums in it. The design is in stats.h. */
+#include "malloc/stats.h"
+
+#include "malloc/sizeclass.h"
+#include "malloc/thread.h"
+#include "os/clock.h"
+#include "os/env.h"
+#include "os/meta.h"
+#include "os/shared.h"
+#include "os/sys.h"
+#include "os/vm.h"
+#include "page/pageheap.h"
+#include "page/window.h"
+
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+static cairn_control private_control;
+static cairn_control *own_control = &private_control; /* const after start, but for fork's child */
+static bool is_counting;                          /* const after start */
+static bool has_file;                             /* sync: as control */
+
+/* Every sum below is a relaxed atomic: it stands for itself, nothing is published by it. */
+static uint64_t sum(uint64_t *to, int64_t n) { return __atomic_add_fetch(to, (uint64_t)n, __ATOMIC_RELAXED); /* a sum */ }
+static uint64_t sum_of(const uint64_t *of) { return __atomic_load_n(of, __ATOMIC_RELAXED); /* a sum */ }
+
+const cairn_control *cairn_stats_control(void) { return own_control; }
+bool cairn_stats_is_counting(void) { return is_counting; }
+uint64_t cairn_stats_out_of(unsigned size_class) { return sum_of(&own_control->out[size_class]); }
+void cairn_stats_cache_count(uint32_t n) { own_control->cache_count = n; }
+void cairn_stats_foreign_free(void) { sum(&own_control->foreign_frees, 1); }
+
+/* The executable's path, its end when it is too long. */
+static void fill_in_program(cairn_control *c)
+{
+	char path[1024];
+	long n = cairn_sys(SYS_readlinkat, -100, (long)"/proc/self/exe", (long)path, sizeof path, 0, 0);
+	if (n <= 0)
+		return;
+	size_t keep = (size_t)n < sizeof c->program - 1 ? (size_t)n : sizeof c->program - 1;
+	memcpy(c->program, path + n - keep, keep);
+}
+
+static void fill_in(cairn_control *c, bool is_forked)
+{
+	c->header_bytes = sizeof *c;
+	c->class_count = CAIRN_CLASS_COUNT;
+	c->pid = (uint32_t)cairn_sys(SYS_getpid, 0, 0, 0, 0, 0, 0);
+	c->parent_pid = (uint32_t)cairn_sys(SYS_getppid, 0, 0, 0, 0, 0, 0);
+	c->state = CAIRN_CONTROL_RUNNING;
+	c->is_forked = is_forked;
+	c->counts_requested = is_counting;
+	c->start_ns = cairn_clock_fine_ns();
+	for (unsigned i = 0; i < CAIRN_CLASS_COUNT; i++)
+		c->class_bytes[i] = cairn_classes[i].bytes;
+	if (is_counting)
+		fill_in_program(c);
+	__atomic_store_n(&c->magic, CAIRN_CONTROL_MAGIC, __ATOMIC_RELEASE); /* publishes the fields above to the command */
+}
+
+void cairn_stats_init(bool counting)
+{
+	is_counting = counting;
+	if (counting && cairn_env_text("CAIRN_RUN") && cairn_shared_create()) {
+		cairn_control *mapped = cairn_shared_map(NULL, 0, CAIRN_CONTROL_BYTES);
+		has_file = mapped != NULL;
+		own_control = mapped ? mapped : &private_control;
+	}
+	fill_in(own_control, false);
+}
+
+bool cairn_stats_map_counters(void *at, uint32_t first, uint32_t n)
+{
+	if (!has_file)
+		return false;
+	size_t offset = CAIRN_CONTROL_BYTES + (size_t)first * CAIRN_COUNTERS_BYTES;
+	return cairn_shared_map(at, offset, (size_t)n * CAIRN_COUNTERS_BYTES) != NULL;
+}
+
+/* Keeps what is out at the highest point, within 1 %. */
+static void note_peak(uint64_t live)
+{
+	uint64_t peak = sum_of(&own_control->live_peak_bytes);
+	if (live <= peak)
+		return;
+	__atomic_store_n(&own_control->live_peak_bytes, live, __ATOMIC_RELAXED); /* two threads at once: the peak is within a batch */
+	static uint64_t noted; /* sync: atomic, relaxed: live_bytes when the classes were last noted */
+	uint64_t last = sum_of(&noted);
+	if (live > last + last / 100) {
+		__atomic_store_n(&noted, live, __ATOMIC_RELAXED); /* a hint */
+		own_control->live_peak_ns = cairn_clock_coarse_ns();
+		for (unsigned i = 0; i < CAIRN_CLASS_COUNT; i++)
+			own_control->out_at_peak[i] = sum_of(&own_control->out[i]);
+	}
+}
+
+void cairn_stats_out(unsigned size_class, int64_t blocks)
+{
+	sum(&own_control->out[size_class], blocks);
+	if (cairn_unlikely(is_counting))
+		note_peak(sum(&own_control->live_bytes, blocks * (int64_t)cairn_classes[size_class].bytes));
+}
+
+void cairn_stats_large(int64_t blocks, int64_t usable_bytes)
+{
+	sum(&own_control->out[0], blocks);
+	sum(&own_control->large_bytes, usable_bytes);
+	if (cairn_unlikely(is_counting))
+		note_peak(sum(&own_control->live_bytes, usable_bytes));
+}
+
+/* Adds what a cache's magazines hold to the array of counts at arg. */
+static void add_fill(cairn_cache *c, void *arg)
+{
+	uint64_t *held = arg;
+	for (unsigned i = 1; i < CAIRN_CLASS_COUNT; i++)
+		held[i] += cairn_cache_fill(c, i);
+}
+
+void cairn_stats_cached(uint64_t held[])
+{
+	memset(held, 0, CAIRN_CLASS_COUNT * sizeof *held);
+	cairn_threads_visit(add_fill, held);
+}
+
+void cairn_stats_settle(void)
+{
+	if (own_control->state == CAIRN_CONTROL_EXITED)
+		return;
+	uint64_t held[CAIRN_CLASS_COUNT];
+	cairn_stats_cached(held);
+	uint64_t bytes = sum_of(&own_control->large_bytes);
+	for (unsigned i = 0; i < CAIRN_CLASS_COUNT; i++) {
+		uint64_t out = sum_of(&own_control->out[i]);
+		own_control->exit_live[i] = out > held[i] ? out - held[i] : 0;
+		bytes += i ? own_control->exit_live[i] * cairn_classes[i].bytes : 0;
+	}
+	own_control->exit_live_bytes = bytes;
+	struct rusage usage = { 0 };
+	if (!cairn_sys(SYS_getrusage, RUSAGE_SELF, (long)&usage, 0, 0, 0, 0)) {
+		own_control->exit_peak_rss_bytes = (uint64_t)usage.ru_maxrss * 1024;
+		own_control->exit_minor_faults = (uint64_t)usage.ru_minflt;
+		own_control->exit_major_faults = (uint64_t)usage.ru_majflt;
+	}
+	own_control->exit_rss_bytes = cairn_vm_rss_bytes();
+	cairn_pageheap_numbers pages = cairn_pageheap_count();
+	own_control->open_bytes = pages.open_granules << CAIRN_GRANULE_SHIFT;
+	own_control->purged_bytes = pages.purged_granules << CAIRN_GRANULE_SHIFT;
+	own_control->meta_bytes = cairn_meta_bytes();
+	own_control->end_ns = cairn_clock_fine_ns();
+	__atomic_store_n(&own_control->state, CAIRN_CONTROL_EXITED, __ATOMIC_RELEASE); /* publishes the exit_ fields */
+}
+
+void cairn_stats_fork_child(void)
+{
+	if (!is_counting)
+		return;
+	static cairn_control parents; /* sync: the child's only thread; static because it is large */
+	parents = *own_control;
+	if (has_file) {
+		cairn_control *mapped = cairn_shared_create() ? cairn_shared_map(NULL, 0, CAIRN_CONTROL_BYTES) : NULL;
+		has_file = mapped != NULL;
+		own_control = mapped ? mapped : &private_control;
+	}
+	memset(own_control, 0, sizeof *own_control);
+	memcpy(own_control->out, parents.out, sizeof own_control->out);
+	own_control->large_bytes = parents.large_bytes;
+	own_control->live_bytes = own_control->live_peak_bytes = parents.live_bytes;
+	own_control->cache_count = parents.cache_count;
+	fill_in(own_control, true);
+}
+
+void cairn_stats_fork_settled(void)
+{
+	if (!is_counting)
+		return;
+	uint64_t held[CAIRN_CLASS_COUNT];
+	cairn_stats_cached(held);
+	uint64_t bytes = own_control->large_bytes;
+	for (unsigned i = 0; i < CAIRN_CLASS_COUNT; i++) {
+		own_control->live_at_start[i] = own_control->out[i] - held[i];
+		bytes += i ? own_control->live_at_start[i] * cairn_classes[i].bytes : 0;
+	}
+	own_control->live_at_start_bytes = bytes;
+}

@@ -1,0 +1,131 @@
+/* malloc/tend.c - purging at the right time. The design is in tend.h. */
+#include "malloc/tend.h"
+
+#include "malloc/cache.h"
+#include "malloc/slabpurge.h"
+#include "malloc/thread.h"
+#include "os/clock.h"
+#include "os/env.h"
+#include "os/thread.h"
+#include "page/pageheap.h"
+#include "page/purge.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+
+enum {
+	LOOK_MS = 100,
+	DEMAND_LOOKS = 5,
+	IDLE_LOOKS_MAX = 15,          /* without work, then the janitor goes */
+	STEP_US = 500,                /* of the janitor; no lock is held during a system call, so nobody waits for it */
+	SELF_STEP_US = 100,
+	JANITOR_KEEP_BYTES = 256 << 10,
+	ASK_AGAIN_NS = 1000 * 1000 * 1000,
+};
+
+typedef enum janitor_wish { JANITOR_WITH_THREADS, JANITOR_ALWAYS, JANITOR_NEVER } janitor_wish;
+
+static janitor_wish wish;                 /* const after start */
+static _Atomic bool is_janitor_there;     /* sync: atomic: whoever sets it starts the janitor */
+static _Atomic uint64_t ask_again_ns;     /* sync: atomic, relaxed: a hint */
+
+void cairn_tend_start(void)
+{
+	const char *text = cairn_env_text("CAIRN_JANITOR");
+	wish = !text ? JANITOR_WITH_THREADS : cairn_env_flag("CAIRN_JANITOR", false) ? JANITOR_ALWAYS : JANITOR_NEVER;
+}
+
+/* What must stay: the most that was in use at one of the last looks, less what is in use now. */
+static size_t demand_bytes(size_t looks[DEMAND_LOOKS], unsigned n)
+{
+	size_t used = cairn_pageheap_used_bytes(), most = used;
+	looks[n % DEMAND_LOOKS] = used;
+	for (unsigned i = 0; i < DEMAND_LOOKS; i++)
+		most = looks[i] > most ? looks[i] : most;
+	return most - used;
+}
+
+/* One look. Was there anything to do? */
+static bool janitor_look(size_t looks[DEMAND_LOOKS], unsigned n)
+{
+	size_t keep = demand_bytes(looks, n), dirty = cairn_pageheap_dirty_bytes();
+	keep = keep < JANITOR_KEEP_BYTES ? JANITOR_KEEP_BYTES : keep;
+	bool worked = false;
+	if (dirty > keep) {
+		size_t third = (dirty - keep) / 3 > JANITOR_KEEP_BYTES ? dirty - (dirty - keep) / 3 : keep;
+		while (cairn_purge_step(third, STEP_US))
+			;
+		worked = true;
+	}
+	for (unsigned i = 0; i < LOOK_MS * 1000 / STEP_US / 4 && cairn_slabpurge_step(STEP_US); i++)
+		worked = true;
+	if (n % 10 == 0)
+		cairn_pageheap_tick_huge();
+	return worked;
+}
+
+static void janitor(void *arg)
+{
+	(void)arg;
+	size_t looks[DEMAND_LOOKS] = { 0 };
+	unsigned idle = 0;
+	for (unsigned n = 0; idle < IDLE_LOOKS_MAX; n++) {
+		cairn_thread_sleep_ms(LOOK_MS);
+		idle = janitor_look(looks, n) ? 0 : idle + 1;
+	}
+	atomic_store(&is_janitor_there, false);
+}
+
+/* Is there a janitor now, made if need be? */
+static bool have_janitor(void)
+{
+	if (wish == JANITOR_NEVER || (wish == JANITOR_WITH_THREADS && !cairn_thread_ever_made()))
+		return false;
+	if (atomic_load(&is_janitor_there))
+		return true;
+	uint64_t now = cairn_clock_coarse_ns();
+	if (now < atomic_load_explicit(&ask_again_ns, memory_order_relaxed) || atomic_exchange(&is_janitor_there, true)) /* a hint */
+		return now >= atomic_load_explicit(&ask_again_ns, memory_order_relaxed); /* a hint */
+	int saved = errno;
+	bool ok = cairn_thread_start_helper(janitor, NULL);
+	errno = saved;
+	if (!ok) {
+		atomic_store_explicit(&ask_again_ns, now + ASK_AGAIN_NS, memory_order_relaxed); /* a hint */
+		atomic_store(&is_janitor_there, false);
+	}
+	return ok;
+}
+
+void cairn_tend(void)
+{
+	bool pages = cairn_purge_is_due(), slabs = cairn_slabpurge_is_due();
+	if (!pages && !slabs)
+		return;
+	if (have_janitor())
+		return;
+	if (pages)
+		cairn_purge_self();
+	if (slabs)
+		cairn_slabpurge_step(SELF_STEP_US);
+}
+
+size_t cairn_tend_now(size_t keep)
+{
+	cairn_cache *c = cairn_thread_enter();
+	if (c)
+		cairn_cache_empty_magazines(c);
+	cairn_thread_leave(c);
+	size_t before = cairn_slabpurge_bytes();
+	size_t purged = cairn_pageheap_count().purged_granules;
+	while (cairn_slabpurge_step(STEP_US))
+		;
+	while (cairn_purge_step(keep, STEP_US))
+		;
+	purged = cairn_pageheap_count().purged_granules - purged;
+	return cairn_slabpurge_bytes() - before + (purged << CAIRN_GRANULE_SHIFT);
+}
+
+void cairn_tend_fork_child(void)
+{
+	atomic_store(&is_janitor_there, false);
+}

@@ -1,0 +1,26 @@
+/* malloc/tend.h - who gives memory back, and when.
+ *
+ *   a process that never made a thread   free does it, in steps of at most 100 us, past what page/purge.c keeps
+ *   one with threads                     the janitor: a helper thread that lives while there is something to give back,
+ *                                        and is gone within 2 s of the last purge
+ *
+ * CAIRN_JANITOR=1 gives a process without threads a janitor too, 0 gives none to anybody (free does it then).
+ *
+ * The janitor looks every 100 ms. What was used at any of the last 5 looks may be wanted again (the demand window); of the
+ * rest it gives a third back at each look, so that after a second nearly all is gone.
+ *
+ * Locks: none held on entry. errno is kept. Failure: no thread can be had: free does it, and asks again a second later. */
+#ifndef CAIRN_MALLOC_TEND_H
+#define CAIRN_MALLOC_TEND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* After a slow free: two loads when nothing is due. */
+void cairn_tend(void);
+/* Gives back all that is free now, but `keep` bytes; how many were given. For malloc_trim. */
+size_t cairn_tend_now(size_t keep);
+void cairn_tend_start(void);      /* reads CAIRN_JANITOR */
+void cairn_tend_fork_child(void); /* the janitor is not here */
+
+#endif

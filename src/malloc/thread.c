@@ -1,0 +1,237 @@
+/* malloc/thread.c - thread caches from first request to last. The design is in thread.h. */
+#include "malloc/thread.h"
+
+#include "base/assert.h"
+#include "malloc/fork.h"
+#include "malloc/start.h"
+#include "os/lock.h"
+#include "os/meta.h"
+#include "os/thread.h"
+#include "os/vm.h"
+
+#include <pthread.h>
+#include <string.h>
+
+enum { ARENAS_MAX = 8192 }; /* 131,072 caches; a thread beyond is served without one */
+
+__thread cairn_self cairn_thread_self;
+
+static cairn_lock threads_lock = CAIRN_LOCK_INIT;
+static cairn_cache **arenas;       /* sync: threads_lock; ARENAS_MAX places */
+static uint32_t cache_count;       /* sync: threads_lock; caches ever made; number 0 is nobody's */
+static cairn_node idle_caches;     /* sync: threads_lock */
+static bool is_checking;           /* const after start */
+static bool has_key;               /* const after start */
+static pthread_key_t exit_key;     /* const after start */
+
+static void lock_threads(void) { cairn_lock_take(&threads_lock, CAIRN_RANK_THREADS); }
+static void unlock_threads(void) { cairn_lock_drop(&threads_lock, CAIRN_RANK_THREADS); }
+
+static cairn_cache *cache_at(uint32_t i)
+{
+	return (cairn_cache *)((char *)arenas[i / CAIRN_CACHES_TOGETHER] + i % CAIRN_CACHES_TOGETHER * CAIRN_CACHE_BYTES);
+}
+
+/* Makes room for CAIRN_CACHES_TOGETHER more caches. */
+static bool arena_make(uint32_t number)
+{
+	if (!arenas)
+		arenas = cairn_meta_alloc(ARENAS_MAX * sizeof *arenas);
+	if (!arenas || number >= ARENAS_MAX)
+		return false;
+	char *pages = cairn_vm_map(2 * CAIRN_COUNTERS_DISTANCE);
+	if (!pages)
+		return false;
+	cairn_stats_map_counters(pages + CAIRN_COUNTERS_DISTANCE, number * CAIRN_CACHES_TOGETHER, CAIRN_CACHES_TOGETHER);
+	arenas[number] = (cairn_cache *)pages;
+	return true;
+}
+
+/* The number of a cache that was never used, or 0. Number 0 stays unused: its counters are everybody's. */
+static uint32_t next_cache(void)
+{
+	if (!cache_count) {
+		if (!arena_make(0))
+			return 0;
+		cache_count = 1;
+		cairn_node_init(&idle_caches);
+	}
+	if (cache_count % CAIRN_CACHES_TOGETHER == 0 && !arena_make(cache_count / CAIRN_CACHES_TOGETHER))
+		return 0;
+	return cache_count++;
+}
+
+/* A cache for a thread that has none: an idle one or a new one. */
+static cairn_cache *cache_get(void)
+{
+	lock_threads();
+	cairn_cache *c = NULL;
+	if (idle_caches.next && !cairn_list_is_empty(&idle_caches)) {
+		c = cairn_container(idle_caches.next, cairn_cache, node);
+		cairn_list_remove(&c->node);
+	} else {
+		uint32_t i = next_cache();
+		if (i) {
+			c = cache_at(i);
+			cairn_cache_init(c, i);
+			cairn_stats_cache_count(cache_count);
+		}
+	}
+	if (c) {
+		c->thread_id = cairn_thread_id();
+		cairn_cache_counters(c)->thread_id = c->thread_id;
+		cairn_cache_counters(c)->threads++;
+	}
+	unlock_threads();
+	return c;
+}
+
+static void cache_put(cairn_cache *c)
+{
+	lock_threads();
+	c->thread_id = 0;
+	c->is_busy = 0;
+	cairn_cache_counters(c)->thread_id = 0;
+	cairn_list_push(&idle_caches, &c->node);
+	unlock_threads();
+}
+
+/* The key's destructor: the thread is about to end. What it still allocates or frees after this is served without a
+ * cache, so that destructors that run later, in any number of rounds, cost no memory. */
+static void thread_exit(void *arg)
+{
+	cairn_cache *c = arg;
+	cairn_thread_self.offset = 0;
+	cairn_thread_self.own = CAIRN_SELF_GONE;
+	cairn_cache_drain(c);
+	cache_put(c);
+}
+
+/* The calling thread's first request: makes its cache. NULL: refused, or not wanted; try again next time. */
+static cairn_cache *thread_begin(void)
+{
+	cairn_self *self = &cairn_thread_self;
+	if (is_checking)
+		return NULL;
+	self->own = CAIRN_SELF_MAKING;
+	cairn_cache *c = cache_get();
+	if (c && has_key && pthread_setspecific(exit_key, c)) /* may allocate: then it finds MAKING */ {
+		cache_put(c);
+		c = NULL;
+	}
+	self->own = c;
+	return c;
+}
+
+void cairn_threads_check_every_call(void) { is_checking = true; }
+
+/* Once, from malloc's start. */
+void cairn_threads_start(void) { has_key = !pthread_key_create(&exit_key, thread_exit); }
+
+static bool is_state(const cairn_cache *own) { return (uintptr_t)own <= (uintptr_t)CAIRN_SELF_GONE; }
+
+cairn_cache *cairn_thread_enter(void)
+{
+	cairn_self *self = &cairn_thread_self;
+	cairn_cache *c = self->own;
+	if (cairn_unlikely(is_state(c))) {
+		if (c)
+			return NULL;
+		cairn_start();
+		c = thread_begin();
+		if (!c)
+			return NULL;
+	}
+	if (c->is_busy)
+		return NULL;
+	c->is_busy = 1;
+	self->offset = 0; /* a handler that strikes from here on comes to a slow path and finds us busy */
+	__asm__ volatile("" ::: "memory");
+	return c;
+}
+
+void cairn_thread_leave(cairn_cache *c)
+{
+	if (!c)
+		return;
+	__asm__ volatile("" ::: "memory");
+	c->is_busy = 0;
+	cairn_thread_self.offset = (char *)c - (char *)&cairn_cache_empty;
+}
+
+bool cairn_thread_is_nested(void)
+{
+	cairn_cache *c = cairn_thread_self.own;
+	return (!is_state(c) && c->is_busy) || cairn_fork_is_mine();
+}
+
+void cairn_threads_visit(void (*visit)(cairn_cache *c, void *arg), void *arg)
+{
+	lock_threads();
+	for (uint32_t i = 1; i < cache_count; i++)
+		visit(cache_at(i), arg);
+	unlock_threads();
+}
+
+cairn_thread_counters *cairn_threads_shared_counters(void)
+{
+	if (!cache_count) {
+		lock_threads();
+		bool ok = cache_count || (arena_make(0) && (cairn_node_init(&idle_caches), cache_count = 1));
+		unlock_threads();
+		if (!ok)
+			return NULL;
+	}
+	return (cairn_thread_counters *)((char *)cache_at(0) + CAIRN_COUNTERS_DISTANCE);
+}
+
+const cairn_thread_counters *cairn_stats_thread(uint32_t index)
+{
+	return index < cache_count ? cairn_cache_counters(cache_at(index)) : NULL;
+}
+
+void cairn_threads_lock(void) { lock_threads(); }
+void cairn_threads_unlock(void) { unlock_threads(); }
+
+void cairn_threads_fork_child(void)
+{
+	cairn_lock_renew(&threads_lock);
+	for (uint32_t i = 0; i < cache_count && cairn_stats_is_counting(); i += CAIRN_CACHES_TOGETHER) {
+		char *counters = (char *)cache_at(i) + CAIRN_COUNTERS_DISTANCE;
+		if (!cairn_stats_map_counters(counters, i, CAIRN_CACHES_TOGETHER))
+			memset(counters, 0, (size_t)CAIRN_CACHES_TOGETHER * CAIRN_COUNTERS_BYTES);
+	}
+	for (uint32_t i = 1; i < cache_count; i++) {
+		cairn_cache *c = cache_at(i);
+		if (c->thread_id && c != cairn_thread_self.own) {
+			c->is_busy = 0;
+			cairn_cache_drain(c);
+			cache_put(c);
+		}
+	}
+	if (!is_state(cairn_thread_self.own))
+		cairn_thread_self.own->thread_id = cairn_thread_id();
+}
+
+void cairn_threads_exit(void)
+{
+	cairn_cache *c = cairn_thread_enter();
+	if (c)
+		cairn_cache_empty_magazines(c);
+	cairn_thread_leave(c);
+}
+
+void cairn_threads_validate(void)
+{
+	cairn_cache *c = cairn_thread_enter();
+	if (c) {
+		cairn_assert(c->thread_id == cairn_thread_id()); /* T1: own is this thread's */
+		cairn_cache_validate(c);
+	}
+	cairn_thread_leave(c);
+	cairn_assert(!c || cairn_thread_cache() == c); /* T1 */
+	lock_threads();
+	for (uint32_t i = 1; i < cache_count; i++)
+		cairn_assert(!cache_at(i)->thread_id == !cairn_list_is_empty(&cache_at(i)->node) || cache_at(i) == c); /* T2 */
+	unlock_threads();
+}

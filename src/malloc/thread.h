@@ -1,0 +1,68 @@
+/* malloc/thread.h - which thread has which cache, from a thread's first request to its end.
+ *
+ *   NONE ──first slow path──▶ MAKING ──▶ OWN ──thread's key destructor──▶ GONE
+ *                                        OWN, in a slow path: BUSY
+ *
+ * In every state but OWN the thread works on the static empty cache: each request comes to a slow path, and those serve
+ * it from the central lists directly. So a signal handler that strikes inside a slow path (BUSY), a call made while the
+ * cache is being made (MAKING), and a destructor that runs after ours (GONE) need no case of their own anywhere else.
+ *
+ * Caches are never freed: one whose thread ended is handed to the next that starts.
+ *
+ * Looking (house rule: the fast paths carry no test): a thread's word is set to the empty cache from outside and its slow
+ * paths find the real one by `own`. CAIRN_CHECK=1 is the same switch, thrown for good.
+ *
+ * Invariants, checked by cairn_threads_validate():
+ *   (T1) offset is 0 or leads from the empty cache to own.
+ *   (T2) A cache is used by one thread or is in the idle list, never both.
+ *
+ * Locks: the threads lock (rank THREADS) over making, handing over and walking. */
+#ifndef CAIRN_MALLOC_THREAD_H
+#define CAIRN_MALLOC_THREAD_H
+
+#include "malloc/cache.h"
+
+typedef struct cairn_self {
+	intptr_t offset;  /* bytes from cairn_cache_empty to the cache in use; sync: owner thread */
+	cairn_cache *own; /* NULL, a state below, or the thread's cache; sync: owner thread */
+} cairn_self;
+
+#define CAIRN_SELF_MAKING ((cairn_cache *)1)
+#define CAIRN_SELF_GONE   ((cairn_cache *)2)
+
+extern __thread cairn_self cairn_thread_self __attribute__((tls_model("initial-exec")));
+
+/* The cache the fast paths work on. */
+static inline cairn_cache *cairn_thread_cache(void)
+{
+	uintptr_t base = (uintptr_t)&cairn_cache_empty;
+	__asm__("" : "+r"(base)); /* no instruction: the sum is an address in another object, and the compiler must not reason
+	                             that it lies in this one */
+	return (cairn_cache *)(base + (uintptr_t)cairn_thread_self.offset);
+}
+
+/* Begins a slow path: the thread's own cache, made if need be, which then is busy; or NULL: serve without a cache. */
+cairn_cache *cairn_thread_enter(void);
+/* Ends it. Takes what enter gave; NULL is allowed. */
+void cairn_thread_leave(cairn_cache *c);
+/* Is this a request from a signal handler that interrupted a slow path of its own thread, or from a fork handler of
+ * somebody else's while this thread holds every lock? Then no lock may be waited for. */
+bool cairn_thread_is_nested(void);
+
+/* Each misuse is reported at the call: no thread ever gets a cache. */
+void cairn_threads_check_every_call(void);
+
+/* Walks all caches, idle ones too, under the threads lock. */
+void cairn_threads_visit(void (*visit)(cairn_cache *c, void *arg), void *arg);
+/* The counters for requests served without a cache; to be added to atomically. */
+cairn_thread_counters *cairn_threads_shared_counters(void);
+
+void cairn_threads_lock(void); /* for fork, in order of rank */
+void cairn_threads_unlock(void);
+/* In the child, the world's only thread: the others' caches become idle, their slots given back. */
+void cairn_threads_fork_child(void);
+/* At exit: this thread's magazines are checked by giving their slots back. */
+void cairn_threads_exit(void);
+void cairn_threads_validate(void);
+
+#endif

@@ -1,0 +1,17 @@
+/* os/limits.h - what this process may use: resource limits and the machine's memory, read once at start.
+ * A limit that is absent reads SIZE_MAX. Threads: const after cairn_limits_init. */
+#ifndef CAIRN_OS_LIMITS_H
+#define CAIRN_OS_LIMITS_H
+
+#include <stddef.h>
+
+typedef struct cairn_limits {
+	size_t address_bytes; /* RLIMIT_AS */
+	size_t data_bytes;    /* RLIMIT_DATA */
+	size_t ram_bytes;     /* the machine's; 1 GiB when it cannot be read */
+	unsigned processors;  /* this process may run on, >= 1 */
+} cairn_limits;
+
+const cairn_limits *cairn_limits_get(void); /* idempotent; returns borrowed */
+
+#endif

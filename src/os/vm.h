@@ -1,0 +1,51 @@
+/* os/vm.h - ranges of virtual memory: the kernel's promise turned into pages.
+ *
+ *   (none) ──reserve──▶ RESERVED ──open──▶ OPEN ──purge──▶ OPEN, contents zero, no frame behind it
+ *   RESERVED or OPEN ──release──▶ (none)
+ *
+ * RESERVED is PROT_NONE: it costs address space only, is not in a core file, and counts against neither RLIMIT_DATA nor
+ * overcommit=2. OPEN is readable and writable; a frame comes at first touch.
+ *
+ * All ranges are multiples of cairn_vm_page_bytes(). errno is never touched. Threads: any.
+ * Failure: NULL or false, and nothing has changed.
+ * Not here: who uses a range (page/), memory for our own records (os/meta.h). */
+#ifndef CAIRN_OS_VM_H
+#define CAIRN_OS_VM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Size of an OS page in bytes: 4096, 16384 or 65536, read from the kernel at the first call. */
+size_t cairn_vm_page_bytes(void);
+void cairn_vm_page_bytes_inject(size_t bytes); /* for tests: a larger page than the machine's, a power of two */
+
+/* Address space, aligned to align (a power of two >= the OS page), near hint when hint is not NULL and the kernel agrees
+ * (the hint is taken exactly or not at all: then the kernel chooses). Returns owned. */
+void *cairn_vm_reserve(void *hint, size_t bytes, size_t align);
+/* Exactly at `at`, or false (also where something is already mapped). */
+bool cairn_vm_reserve_at(void *at, size_t bytes);
+bool cairn_vm_open(void *p, size_t bytes);
+/* Reserved and open in one, not placed: for metadata. Zeroed. Returns owned. */
+void *cairn_vm_map(size_t bytes);
+void cairn_vm_release(void *p, size_t bytes);
+
+/* Gives the frames back (MADV_DONTNEED, and MADV_DONTNEED_LOCKED where the range is locked): afterwards the range reads
+ * zero and is not resident. False: the kernel kept them (a filter, an old kernel with locked pages, or an emulator whose
+ * DONTNEED does not zero: probed once): contents are unchanged, or must be taken as unknown. */
+bool cairn_vm_purge(void *p, size_t bytes);
+
+/* Moves the pages of an open range to another open range of the same size (mremap with DONTUNMAP: no copy); afterwards
+ * `from` is open and reads zero. False: not possible on this kernel, nothing moved. */
+bool cairn_vm_move(void *from, void *to, size_t bytes);
+
+void cairn_vm_huge(void *p, size_t bytes);    /* MADV_HUGEPAGE; advice, cannot fail */
+void cairn_vm_no_huge(void *p, size_t bytes); /* MADV_NOHUGEPAGE */
+bool cairn_vm_is_resident(void *p);           /* is the OS page at p resident? mincore; false when it cannot be known */
+bool cairn_vm_is_all_resident(void *p, size_t bytes); /* every OS page of the range; false when it cannot be known */
+/* Is there any mapping at p at all? mincore's ENOMEM. */
+bool cairn_vm_is_mapped(const void *p);
+
+size_t cairn_vm_rss_bytes(void);              /* this process's resident set, from /proc/self/statm; 0 unknown */
+
+#endif

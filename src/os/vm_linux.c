@@ -1,0 +1,262 @@
+/* os/vm_linux.c - ranges of virtual memory, by Linux's system calls.
+ *
+ * Invariants:
+ *   (V1) What reserve and map return is aligned as asked, as long as asked, and was mapped by this call: nothing that
+ *        was there before is ever replaced.
+ *   (V2) After a purge that returned true, every byte of the range reads zero.
+ *   (V3) All our mappings have the same flags, so that the kernel joins neighbours: opening the next piece of a range
+ *        lengthens a mapping and makes no new one.
+ *
+ * Locks: none; the kernel's. Failure: NULL or false, nothing changed. Every system call but mmap may be refused by a
+ * filter at any time; nothing is retried and nothing is printed.
+ * Design, and what reservations cost: docs/design/os.md. */
+#include "base/assert.h"
+#include "base/bits.h"
+#include "os/sys.h"
+#include "os/vm.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4
+#endif
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24
+#endif
+
+enum { VM_FLAGS = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, VM_OPEN = PROT_READ | PROT_WRITE };
+enum { VM_PAGE_FALLBACK_BYTES = 4096 };
+
+/* Does this advice zero here? Emulators take it for the mere advice that it is called, or say "done" to what they do not
+ * know (qemu-user to DONTNEED_LOCKED). */
+enum { PURGE_UNKNOWN, PURGE_ZEROES, PURGE_KEEPS };
+
+/* sync: atomic, all four. Relaxed: each is a fact about the machine that stands for itself; two threads that find one
+ * out at once find the same. */
+static _Atomic size_t vm_page;        /* as cairn sees it; 0: not asked yet */
+static _Atomic size_t vm_kernel_page; /* as the kernel sees it */
+static _Atomic int vm_dontneed_effect, vm_dontneed_locked_effect;
+
+/* ---- page size ---- */
+
+static size_t vm_kernel_page_bytes(void)
+{
+	size_t bytes = atomic_load_explicit(&vm_kernel_page, memory_order_relaxed);
+	if (cairn_unlikely(!bytes)) {
+		bytes = cairn_sys_aux(AT_PAGESZ, VM_PAGE_FALLBACK_BYTES);
+		atomic_store_explicit(&vm_kernel_page, bytes, memory_order_relaxed);
+	}
+	return bytes;
+}
+
+size_t cairn_vm_page_bytes(void)
+{
+	size_t bytes = atomic_load_explicit(&vm_page, memory_order_relaxed);
+	if (cairn_unlikely(!bytes)) {
+		bytes = vm_kernel_page_bytes();
+		atomic_store_explicit(&vm_page, bytes, memory_order_relaxed);
+	}
+	return bytes;
+}
+
+void cairn_vm_page_bytes_inject(size_t bytes)
+{
+	cairn_assert(cairn_is_power_of_two(bytes) && bytes >= vm_kernel_page_bytes());
+	atomic_store_explicit(&vm_page, bytes, memory_order_relaxed);
+}
+
+/* ---- reserve, open, release ---- */
+
+static char *vm_mmap(void *at, size_t bytes, int protection, int more_flags)
+{
+	long p = cairn_sys(SYS_mmap, (long)at, (long)bytes, protection, VM_FLAGS | more_flags, -1, 0);
+	return p < 0 && p > -4096 ? NULL : (char *)p;
+}
+
+void cairn_vm_release(void *p, size_t bytes)
+{
+	cairn_sys(SYS_munmap, (long)p, (long)bytes, 0, 0, 0, 0);
+}
+
+/* Kernels before 4.17 take MAP_FIXED_NOREPLACE for a hint and may choose another place. */
+static bool vm_map_exactly(void *at, size_t bytes, int protection)
+{
+	char *p = vm_mmap(at, bytes, protection, MAP_FIXED_NOREPLACE);
+	if (p && p != at)
+		cairn_vm_release(p, bytes);
+	return p && p == at;
+}
+
+static char *vm_map_trimmed(size_t bytes, size_t align, int protection)
+{
+	size_t more = bytes + align;
+	if (more < bytes)
+		return NULL;
+	char *p = vm_mmap(NULL, more, protection, 0);
+	if (!p)
+		return NULL;
+	size_t before = cairn_round_up((size_t)p, align) - (size_t)p;
+	if (before)
+		cairn_vm_release(p, before);
+	if (align - before)
+		cairn_vm_release(p + before + bytes, align - before);
+	return p + before;
+}
+
+/* The kernel hands out addresses downwards, so below a place that it has chosen there is nearly always room: a mapping
+ * moved down to the next multiple of align needs no more address space than asked, which counts under RLIMIT_AS. */
+static char *vm_map_aligned(size_t bytes, size_t align, int protection)
+{
+	char *p = vm_mmap(NULL, bytes, protection, 0);
+	if (!p || !((size_t)p & (align - 1)))
+		return p;
+	cairn_vm_release(p, bytes);
+	char *below = (char *)cairn_round_down((size_t)p, align);
+	if (vm_map_exactly(below, bytes, protection))
+		return below;
+	return vm_map_trimmed(bytes, align, protection);
+}
+
+void *cairn_vm_reserve(void *hint, size_t bytes, size_t align)
+{
+	cairn_assert(cairn_is_power_of_two(align) && align >= cairn_vm_page_bytes());
+	if (hint && !((size_t)hint & (align - 1)) && vm_map_exactly(hint, bytes, PROT_NONE))
+		return hint;
+	return vm_map_aligned(bytes, align, PROT_NONE);
+}
+
+bool cairn_vm_reserve_at(void *at, size_t bytes) { return vm_map_exactly(at, bytes, PROT_NONE); }
+
+void *cairn_vm_map(size_t bytes) { return vm_map_aligned(bytes, cairn_vm_page_bytes(), VM_OPEN); }
+
+bool cairn_vm_open(void *p, size_t bytes)
+{
+	return cairn_sys(SYS_mprotect, (long)p, (long)bytes, VM_OPEN, 0, 0, 0) == 0;
+}
+
+/* ---- purge ---- */
+
+static long vm_advise(void *p, size_t bytes, int advice)
+{
+	return cairn_sys(SYS_madvise, (long)p, (long)bytes, advice, 0, 0, 0);
+}
+
+static int vm_try_purge(int advice)
+{
+	size_t bytes = vm_kernel_page_bytes();
+	volatile char *page = (volatile char *)vm_mmap(NULL, bytes, VM_OPEN, 0);
+	if (!page)
+		return PURGE_UNKNOWN;
+	int effect = PURGE_UNKNOWN;
+	page[0] = 1;
+	if (vm_advise((void *)page, bytes, advice) == 0)
+		effect = page[0] ? PURGE_KEEPS : PURGE_ZEROES;
+	cairn_vm_release((void *)page, bytes);
+	return effect;
+}
+
+/* Advice that was refused on the trial page decides nothing: the next purge tries again. */
+static long vm_discard(void *p, size_t bytes, int advice, _Atomic int *known)
+{
+	int effect = atomic_load_explicit(known, memory_order_relaxed);
+	if (cairn_unlikely(effect == PURGE_UNKNOWN)) {
+		effect = vm_try_purge(advice);
+		if (effect == PURGE_UNKNOWN)
+			return -EINVAL;
+		atomic_store_explicit(known, effect, memory_order_relaxed);
+	}
+	return effect == PURGE_ZEROES ? vm_advise(p, bytes, advice) : -ENOSYS;
+}
+
+/* EINVAL: the range, or part of it, or under mlockall(MCL_FUTURE) the trial page, is locked. DONTNEED_LOCKED, which takes
+ * locked and other pages, is Linux 5.18. */
+bool cairn_vm_purge(void *p, size_t bytes)
+{
+	long r = vm_discard(p, bytes, MADV_DONTNEED, &vm_dontneed_effect);
+	if (r == -EINVAL)
+		r = vm_discard(p, bytes, MADV_DONTNEED_LOCKED, &vm_dontneed_locked_effect);
+	return r == 0;
+}
+
+/* ---- move ---- */
+
+/* mremap empties `to` before it finds out that it cannot go on (no memory, `from` lies in two mappings), and may so
+ * leave a hole there. The hole is closed again; where another thread's mmap was quicker, `to` is no longer ours and the
+ * books are wrong: there is no way on. */
+static void vm_restore(void *to, size_t bytes)
+{
+	if (cairn_vm_is_mapped(to))
+		return;
+	if (!vm_map_exactly(to, bytes, VM_OPEN))
+		cairn_panic(__FILE__, __LINE__, "mremap lost the range that it should have filled");
+}
+
+bool cairn_vm_move(void *from, void *to, size_t bytes)
+{
+	int flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
+	long r = cairn_sys(SYS_mremap, (long)from, (long)bytes, (long)bytes, flags, (long)to, 0);
+	if (r == (long)to)
+		return true;
+	vm_restore(to, bytes);
+	return false;
+}
+
+/* ---- advice and questions ---- */
+
+void cairn_vm_huge(void *p, size_t bytes) { vm_advise(p, bytes, MADV_HUGEPAGE); }
+void cairn_vm_no_huge(void *p, size_t bytes) { vm_advise(p, bytes, MADV_NOHUGEPAGE); }
+
+static long vm_mincore(const void *p, unsigned char *resident)
+{
+	size_t page = cairn_round_down((size_t)p, vm_kernel_page_bytes());
+	return cairn_sys(SYS_mincore, (long)page, 1, (long)resident, 0, 0, 0);
+}
+
+bool cairn_vm_is_resident(void *p)
+{
+	unsigned char resident = 0;
+	return vm_mincore(p, &resident) == 0 && (resident & 1);
+}
+
+bool cairn_vm_is_all_resident(void *p, size_t bytes)
+{
+	enum { AT_ONCE = 512 };
+	unsigned char resident[AT_ONCE];
+	size_t page = cairn_vm_page_bytes();
+	for (size_t at = 0; at < bytes; at += AT_ONCE * page) {
+		size_t n = bytes - at < AT_ONCE * page ? bytes - at : AT_ONCE * page;
+		if (cairn_sys(SYS_mincore, (long)p + (long)at, (long)n, (long)resident, 0, 0, 0))
+			return false;
+		for (size_t i = 0; i < n / page; i++)
+			if (!(resident[i] & 1))
+				return false;
+	}
+	return true;
+}
+
+/* Where mincore is refused the answer is "yes": the caller then leaves the pointer alone. */
+bool cairn_vm_is_mapped(const void *p)
+{
+	unsigned char resident = 0;
+	return vm_mincore(p, &resident) != -ENOMEM;
+}
+
+/* statm: size resident shared ..., in the kernel's pages. */
+size_t cairn_vm_rss_bytes(void)
+{
+	char text[128];
+	size_t n = cairn_sys_read_file("/proc/self/statm", text, sizeof text);
+	size_t i = 0, pages = 0;
+	while (i < n && text[i] != ' ')
+		i++;
+	for (i++; i < n && text[i] >= '0' && text[i] <= '9'; i++)
+		pages = pages * 10 + (size_t)(text[i] - '0');
+	return pages * vm_kernel_page_bytes();
+}

@@ -1,0 +1,665 @@
+/* page/pageheap.c - spans out of 2 MiB chunks.
+ *
+ *   (reserved) ──open──▶ FREE, clean ──alloc──▶ IN A SPAN ──free──▶ FREE, dirty ──take_dirty──▶ PURGING
+ *                             ▲                                                                    │
+ *                             └──────────────────────────give_run(purged)──────────────────────────┘
+ *
+ * A chunk's state is two sets of 128 bits: free, and dirty within free. Free neighbours are one run of bits, so coalescing
+ * is not an action here. Chunks with something free hang in a list for the length of their longest free run; an
+ * allocation takes the shortest run that suffices and, among the first few chunks of that list, the one with the fewest
+ * free granules, so that sparse chunks empty out (Hunter et al., "Beyond malloc efficiency to fleet efficiency", OSDI
+ * 2021, section 4). Inside a chunk dirty granules go before clean ones: they cost no fault.
+ *
+ * Invariants, checked by cairn_pageheap_validate():
+ *   (P1) dirty is a subset of free.
+ *   (P2) An open granule is free, in exactly one span, or being purged; the three counts add up to what is open.
+ *   (P3) longest is the longest run of free, and the chunk is in lists[longest] when that is not 0.
+ *   (P4) free_granules and dirty_granules are the sums over all chunks.
+ *
+ * Huge pages are earned: regions start with MADV_NOHUGEPAGE, and a chunk that had no free granule at two looks in a row
+ * and every OS page resident is given MADV_HUGEPAGE. Before any of it is purged that is taken back, or the kernel would
+ * fill the holes again.
+ *
+ * Lock: one, rank CAIRN_RANK_PAGEHEAP. No madvise is made under it; opening (mprotect) is, because nobody can be served
+ * before it is done. Failure: the OS refuses, alloc returns NULL with the books as they were.
+ * Not here: what a span is for (malloc/), when to purge (page/purge.c). */
+#include "page/pageheap.h"
+
+#include "base/assert.h"
+#include "os/lock.h"
+#include "os/meta.h"
+#include "os/vm.h"
+#include "page/window.h"
+
+enum {
+	LOOK_AT = 6,                  /* chunks compared in one list before the best of them is taken */
+	STEP_MIN_BYTES = 256 << 10,   /* opened at once, at least */
+	STEP_MAX_BYTES = 64 << 20,
+	DENSE_TICKS = 2,
+	SPANS_BYTES = CAIRN_CHUNK_GRANULES * sizeof(cairn_span),
+};
+
+static cairn_lock pageheap_lock = CAIRN_LOCK_INIT;
+static cairn_node lists[CAIRN_CHUNK_GRANULES + 1]; /* sync: pageheap_lock; by longest free run; [0] unused */
+static cairn_node dirty_chunks;                    /* sync: pageheap_lock; chunks with dirty granules, oldest first */
+static uint64_t list_has[3];                       /* sync: pageheap_lock; which lists are not empty */
+static size_t free_granules, dirty_granules;       /* sync: pageheap_lock; dirty_granules also read without */
+static size_t used_granules;                       /* sync: pageheap_lock; also read without */
+static size_t purging_granules;                    /* sync: pageheap_lock; out of the free sets while being purged */
+static size_t purged_granules;                     /* sync: pageheap_lock */
+static size_t purged_free_granules;                /* sync: pageheap_lock; clean because purged, an upper bound */
+static size_t rewanted_granules;                   /* sync: pageheap_lock; also read without */
+static bool is_all_resident;                       /* sync: pageheap_lock; opening makes resident (mlockall): small steps */
+
+static void lock_pageheap(void) { cairn_lock_take(&pageheap_lock, CAIRN_RANK_PAGEHEAP); }
+static void unlock_pageheap(void) { cairn_lock_drop(&pageheap_lock, CAIRN_RANK_PAGEHEAP); }
+
+/* Puts c in the list that fits its free set. */
+static void chunk_relist(cairn_chunk *c)
+{
+	unsigned longest = cairn_bits128_longest_run(c->free);
+	if (longest == c->longest && c->node.next)
+		return;
+	if (c->longest) {
+		cairn_list_remove(&c->node);
+		if (cairn_list_is_empty(&lists[c->longest]))
+			cairn_bit_clear(list_has, c->longest);
+	}
+	c->longest = (uint8_t)longest;
+	if (!longest) {
+		cairn_node_init(&c->node);
+		return;
+	}
+	if (!lists[longest].next)
+		cairn_node_init(&lists[longest]);
+	cairn_list_push(&lists[longest], &c->node);
+	cairn_bit_set(list_has, longest);
+}
+
+static void dirty_chunk_append(cairn_chunk *c)
+{
+	if (!dirty_chunks.next)
+		cairn_node_init(&dirty_chunks);
+	cairn_list_append(&dirty_chunks, &c->dirty_node);
+}
+
+/* Marks granules [from, from + n) of c as free; dirty when is_dirty. */
+static void chunk_give(cairn_chunk *c, unsigned from, unsigned n, bool is_dirty)
+{
+	cairn_bits128 run = cairn_bits128_run(from, n);
+	cairn_assert(!(c->free & run));
+	c->free |= run;
+	free_granules += n;
+	if (is_dirty) {
+		if (!c->dirty)
+			dirty_chunk_append(c);
+		c->dirty |= run;
+		__atomic_store_n(&dirty_granules, dirty_granules + n, __ATOMIC_RELAXED); /* a hint for purge, no order needed */
+	}
+	chunk_relist(c);
+}
+
+/* Takes granules [from, from + n) of c out of the free set; how many of them were dirty. */
+static unsigned chunk_take(cairn_chunk *c, unsigned from, unsigned n)
+{
+	cairn_bits128 run = cairn_bits128_run(from, n);
+	cairn_assert((c->free & run) == run);
+	unsigned was_dirty = cairn_bits128_count(c->dirty & run);
+	c->free &= ~run;
+	c->dirty &= ~run;
+	if (was_dirty && !c->dirty)
+		cairn_list_remove(&c->dirty_node);
+	free_granules -= n;
+	__atomic_store_n(&dirty_granules, dirty_granules - was_dirty, __ATOMIC_RELAXED); /* a hint, as above */
+	chunk_relist(c);
+	return was_dirty;
+}
+
+/* Counts memory that was purged and is wanted again: what page/purge.c learns from. */
+static void note_rewanted(size_t clean)
+{
+	size_t again = clean < purged_free_granules ? clean : purged_free_granules;
+	purged_free_granules -= again;
+	__atomic_store_n(&rewanted_granules, rewanted_granules + again, __ATOMIC_RELAXED); /* a hint, as above */
+}
+
+/* The window of a chunk: the one whose array holds its record. */
+static cairn_window *chunk_window(const cairn_chunk *c)
+{
+	cairn_window *w = &cairn_window_first;
+	while (!(c >= w->chunks && c < w->chunks + (w->bytes >> CAIRN_CHUNK_SHIFT)))
+		w = atomic_load_explicit(&w->next, memory_order_relaxed); /* written under the lock that we hold */
+	return w;
+}
+
+static bool chunk_has_spans(cairn_chunk *c)
+{
+	if (!c->spans)
+		c->spans = cairn_meta_alloc(SPANS_BYTES);
+	return c->spans;
+}
+
+/* The granule in c where n granules aligned to align can begin, dirty ones preferred; -1 when there is none. */
+static int chunk_fit(const cairn_chunk *c, unsigned n, unsigned align)
+{
+	if (align == 1) {
+		int at = cairn_bits128_find_run(c->dirty, n);
+		return at >= 0 ? at : cairn_bits128_find_run(c->free, n);
+	}
+	for (unsigned at = 0; at + n <= CAIRN_CHUNK_GRANULES; at += align) {
+		cairn_bits128 run = cairn_bits128_run(at, n);
+		if ((c->free & run) == run)
+			return (int)at;
+	}
+	return -1;
+}
+
+/* The first list from `longest` on that is not empty, or 0. */
+static unsigned next_list(unsigned longest)
+{
+	for (unsigned w = longest / 64; w < 3; w++) {
+		uint64_t bits = list_has[w];
+		if (w == longest / 64)
+			bits &= ~0ull << longest % 64;
+		if (bits)
+			return w * 64 + (unsigned)__builtin_ctzll(bits);
+	}
+	return 0;
+}
+
+/* The chunk to serve n granules from, and where in it. */
+static cairn_chunk *find_chunk(unsigned n, unsigned align, int *at)
+{
+	for (unsigned l = next_list(n); l; l = l < CAIRN_CHUNK_GRANULES ? next_list(l + 1) : 0) {
+		cairn_chunk *best = NULL;
+		unsigned best_free = 0, looked = 0;
+		for (cairn_node *node = lists[l].next; node != &lists[l] && looked < LOOK_AT; node = node->next, looked++) {
+			cairn_chunk *c = cairn_container(node, cairn_chunk, node);
+			unsigned free = cairn_bits128_count(c->free);
+			if ((!best || free < best_free) && (align == 1 || chunk_fit(c, n, align) >= 0)) {
+				best = c;
+				best_free = free;
+			}
+		}
+		if (best) {
+			*at = chunk_fit(best, n, align);
+			return best;
+		}
+	}
+	return NULL;
+}
+
+/* Gives the open granules [start, end) to their chunks as free and clean. */
+static void give_clean(cairn_window *w, uintptr_t start, uintptr_t end)
+{
+	while (start < end) {
+		cairn_chunk *c = cairn_window_chunk(w, start);
+		unsigned from = (unsigned)cairn_granule_in_chunk(start);
+		size_t n = (end - start) >> CAIRN_GRANULE_SHIFT;
+		n = n > CAIRN_CHUNK_GRANULES - from ? CAIRN_CHUNK_GRANULES - from : n;
+		chunk_give(c, from, (unsigned)n, false);
+		start += n << CAIRN_GRANULE_SHIFT;
+	}
+}
+
+/* Opens `bytes` at least at the end of r, a whole step when the OS allows it; how many bytes, 0 when refused. */
+static size_t open_step(cairn_region *r, size_t bytes)
+{
+	size_t room = r->end - r->open_end;
+	size_t step = cairn_round_down(cairn_window_open_bytes() / 8, STEP_MIN_BYTES);
+	step = is_all_resident || step < STEP_MIN_BYTES ? STEP_MIN_BYTES : step > STEP_MAX_BYTES ? STEP_MAX_BYTES : step;
+	step = step < bytes ? bytes : step > room ? room : step;
+	if (cairn_window_open(r, step))
+		return step;
+	return step > bytes && cairn_window_open(r, bytes) ? bytes : 0;
+}
+
+/* Makes at least n <= 128 granules, aligned, free in one chunk. */
+static bool open_small(unsigned n, unsigned align)
+{
+	cairn_region *r = cairn_window_newest();
+	size_t bytes = (size_t)n << CAIRN_GRANULE_SHIFT;
+	uintptr_t end = r ? r->open_end : 0;
+	uintptr_t base = cairn_round_up(end, (size_t)align << CAIRN_GRANULE_SHIFT);
+	if (cairn_granule_in_chunk(base) + n > CAIRN_CHUNK_GRANULES)
+		base = cairn_round_up(end, CAIRN_CHUNK_BYTES);
+	r = cairn_window_reserve(base - end + bytes);
+	if (!r)
+		return false;
+	uintptr_t from = r->open_end; /* of a new region: then base is of no use, its start is aligned */
+	size_t need = from == end ? base - end + bytes : bytes;
+	size_t opened = open_step(r, need);
+	if (!opened)
+		return false;
+	give_clean(r->window, from, from + opened);
+	is_all_resident = cairn_vm_is_resident((void *)(r->open_end - cairn_vm_page_bytes()));
+	return true;
+}
+
+/* Wholly free chunks in a row, `chunks` of them, in an open part; the first one's start or 0. */
+static uintptr_t find_chunks(size_t chunks, cairn_window **window)
+{
+	if (free_granules / CAIRN_CHUNK_GRANULES < chunks)
+		return 0;
+	for (cairn_region *r = cairn_window_newest(); r; r = r->next) {
+		cairn_chunk *c = cairn_window_chunk(r->window, r->start);
+		size_t all = (r->open_end - r->start) >> CAIRN_CHUNK_SHIFT, run = 0;
+		for (size_t i = 0; i < all; i++) {
+			run = c[i].longest == CAIRN_CHUNK_GRANULES ? run + 1 : 0;
+			if (run == chunks) {
+				*window = r->window;
+				return r->start + ((i + 1 - chunks) << CAIRN_CHUNK_SHIFT);
+			}
+		}
+	}
+	return 0;
+}
+
+/* The same out of memory not opened yet. What lies open before it, up to the chunk's start, stays free. */
+static uintptr_t open_chunks(size_t bytes, cairn_window **window)
+{
+	cairn_region *r = cairn_window_newest();
+	uintptr_t end = r ? r->open_end : 0;
+	size_t gap = cairn_round_up(end, CAIRN_CHUNK_BYTES) - end;
+	r = cairn_window_reserve(gap + bytes);
+	if (!r)
+		return 0;
+	if (r->open_end != end)
+		gap = 0; /* a new region begins with a chunk */
+	uintptr_t from = r->open_end;
+	if (!cairn_window_open(r, gap + bytes))
+		return 0;
+	give_clean(r->window, from, from + gap + bytes);
+	*window = r->window;
+	return from + gap;
+}
+
+/* Takes `granules` from `start` on, across chunks; how many of them were dirty. */
+static size_t take_across(cairn_window *w, uintptr_t start, size_t granules)
+{
+	size_t dirty = 0, chunks = 0;
+	for (cairn_chunk *c = cairn_window_chunk(w, start); granules; c++, chunks++) {
+		unsigned n = granules > CAIRN_CHUNK_GRANULES ? CAIRN_CHUNK_GRANULES : (unsigned)granules;
+		dirty += chunk_take(c, 0, n);
+		if (chunks) {
+			c->lead = (uint32_t)chunks;
+			c->lead_granules = (uint8_t)n;
+		}
+		granules -= n;
+	}
+	return dirty;
+}
+
+/* The header of the span that begins at `base`, filled in. */
+static cairn_span *span_begin(cairn_window *w, uintptr_t base, size_t granules, cairn_span_kind kind, bool is_zero)
+{
+	cairn_chunk *c = cairn_window_chunk(w, base);
+	size_t from = cairn_granule_in_chunk(base);
+	for (size_t g = from; g < from + granules && g < CAIRN_CHUNK_GRANULES; g++)
+		c->first[g] = (uint8_t)from;
+	cairn_span *s = &c->spans[from];
+	*s = (cairn_span){ .base = (char *)base, .kind = (uint8_t)kind, .is_zero = is_zero };
+	cairn_node_init(&s->node);
+	__atomic_store_n(&used_granules, used_granules + granules, __ATOMIC_RELAXED); /* a hint for purge, no order needed */
+	return s;
+}
+
+static cairn_span *alloc_within(unsigned n, unsigned align, cairn_span_kind kind, bool *is_zero)
+{
+	int at = 0;
+	cairn_chunk *c = find_chunk(n, align, &at);
+	if (!c && open_small(n, align))
+		c = find_chunk(n, align, &at);
+	if (!c || !chunk_has_spans(c))
+		return NULL;
+	cairn_window *w = chunk_window(c);
+	unsigned dirty = chunk_take(c, (unsigned)at, n);
+	note_rewanted(n - dirty);
+	*is_zero = !dirty;
+	return span_begin(w, cairn_window_chunk_start(w, c) + ((uintptr_t)at << CAIRN_GRANULE_SHIFT), n, kind, !dirty);
+}
+
+static cairn_span *alloc_across(size_t n, cairn_span_kind kind, bool *is_zero)
+{
+	cairn_window *w = NULL;
+	size_t bytes = n << CAIRN_GRANULE_SHIFT;
+	uintptr_t start = find_chunks(cairn_round_up(bytes, CAIRN_CHUNK_BYTES) >> CAIRN_CHUNK_SHIFT, &w);
+	if (!start)
+		start = open_chunks(bytes, &w);
+	if (!start || !chunk_has_spans(cairn_window_chunk(w, start)))
+		return NULL;
+	size_t dirty = take_across(w, start, n);
+	note_rewanted(n - dirty);
+	*is_zero = !dirty;
+	return span_begin(w, start, n, kind, !dirty);
+}
+
+/* Frees [start, start + granules) as dirty, across chunks, clearing leads. */
+static void give_across(cairn_window *w, uintptr_t start, size_t granules)
+{
+	while (granules) {
+		cairn_chunk *c = cairn_window_chunk(w, start);
+		unsigned from = (unsigned)cairn_granule_in_chunk(start);
+		unsigned n = granules > CAIRN_CHUNK_GRANULES - from ? CAIRN_CHUNK_GRANULES - from : (unsigned)granules;
+		if (from < c->lead_granules) {
+			c->lead_granules = (uint8_t)from;
+			if (!from)
+				c->lead = 0;
+		}
+		chunk_give(c, from, n, true);
+		granules -= n;
+		start += (uintptr_t)n << CAIRN_GRANULE_SHIFT;
+	}
+}
+
+/* More than a chunk's alignment: a longer span, its ends cut off. A span over 128 granules begins with a chunk, so the
+ * header moves to where the aligned part begins. */
+static cairn_span *alloc_far_aligned(size_t n, size_t align, cairn_span_kind kind, bool *is_zero)
+{
+	cairn_span *wide = alloc_across(n + align, kind, is_zero);
+	if (!wide)
+		return NULL;
+	uintptr_t base = (uintptr_t)wide->base, start = cairn_round_up(base, align << CAIRN_GRANULE_SHIFT);
+	cairn_window *w = cairn_window_of(base);
+	bool zero = wide->is_zero;
+	if (!chunk_has_spans(cairn_window_chunk(w, start)))
+		start = base; /* no memory for the header: give all back */
+	wide->kind = CAIRN_SPAN_NONE;
+	__atomic_store_n(&used_granules, used_granules - n - align, __ATOMIC_RELAXED); /* a hint, as above */
+	give_across(w, base, n + align);
+	if (start == base && base % (align << CAIRN_GRANULE_SHIFT))
+		return NULL;
+	take_across(w, start, n); /* what it says of dirt is now untrue: all of it was just given back as dirty */
+	*is_zero = zero;
+	return span_begin(w, start, n, kind, zero);
+}
+
+cairn_span *cairn_pageheap_alloc(size_t granules, size_t align_granules, cairn_span_kind kind, bool *is_zero)
+{
+	bool zero = false;
+	cairn_span *s;
+	if (granules > SIZE_MAX >> (CAIRN_GRANULE_SHIFT + 1) || align_granules > SIZE_MAX >> (CAIRN_GRANULE_SHIFT + 1))
+		return NULL;
+	lock_pageheap();
+	if (align_granules > CAIRN_CHUNK_GRANULES)
+		s = alloc_far_aligned(granules < CAIRN_CHUNK_GRANULES ? CAIRN_CHUNK_GRANULES : granules, align_granules, kind, &zero);
+	else if (granules > CAIRN_CHUNK_GRANULES)
+		s = alloc_across(granules, kind, &zero);
+	else
+		s = alloc_within((unsigned)granules, (unsigned)align_granules, kind, &zero);
+	unlock_pageheap();
+	if (is_zero)
+		*is_zero = zero;
+	return s;
+}
+
+void cairn_pageheap_free(cairn_span *s, size_t granules)
+{
+	lock_pageheap();
+	uintptr_t base = (uintptr_t)s->base;
+	s->kind = CAIRN_SPAN_NONE;
+	__atomic_store_n(&used_granules, used_granules - granules, __ATOMIC_RELAXED); /* a hint, as above */
+	give_across(cairn_window_of(base), base, granules);
+	unlock_pageheap();
+}
+
+/* Opens what lies between the newest region's open end and `to`, when that is where `from` has come to. */
+static void open_behind(cairn_window *w, uintptr_t from, uintptr_t to)
+{
+	cairn_region *r = cairn_window_newest();
+	uintptr_t end = r->open_end;
+	if (r->window != w || end < from || end >= to)
+		return;
+	if (cairn_window_reserve(to - end) == r && cairn_window_open(r, to - end))
+		give_clean(w, end, to);
+}
+
+/* Are the granules of [from, to) all free? */
+static bool is_free_range(cairn_window *w, uintptr_t from, uintptr_t to)
+{
+	while (from < to) {
+		if (from - w->base >= w->bytes)
+			return false;
+		cairn_chunk *c = cairn_window_chunk(w, from);
+		unsigned at = (unsigned)cairn_granule_in_chunk(from);
+		size_t n = (to - from) >> CAIRN_GRANULE_SHIFT;
+		n = n > CAIRN_CHUNK_GRANULES - at ? CAIRN_CHUNK_GRANULES - at : n;
+		cairn_bits128 run = cairn_bits128_run(at, (unsigned)n);
+		if ((c->free & run) != run)
+			return false;
+		from += n << CAIRN_GRANULE_SHIFT;
+	}
+	return true;
+}
+
+/* Adds the free granules of [from, to) to span s, which ends at from. */
+static void take_behind(cairn_window *w, cairn_span *s, uintptr_t from, uintptr_t to)
+{
+	cairn_chunk *first = cairn_window_chunk(w, (uintptr_t)s->base);
+	size_t clean = 0;
+	while (from < to) {
+		cairn_chunk *c = cairn_window_chunk(w, from);
+		unsigned at = (unsigned)cairn_granule_in_chunk(from);
+		size_t n = (to - from) >> CAIRN_GRANULE_SHIFT;
+		n = n > CAIRN_CHUNK_GRANULES - at ? CAIRN_CHUNK_GRANULES - at : n;
+		clean += n - chunk_take(c, at, (unsigned)n);
+		if (c != first) {
+			c->lead = (uint32_t)(c - first);
+			c->lead_granules = (uint8_t)(at + n);
+		} else {
+			for (size_t g = at; g < at + n; g++)
+				c->first[g] = (uint8_t)cairn_granule_in_chunk((uintptr_t)s->base);
+		}
+		from += n << CAIRN_GRANULE_SHIFT;
+	}
+	note_rewanted(clean);
+}
+
+bool cairn_pageheap_grow(cairn_span *s, size_t from_granules, size_t to_granules)
+{
+	uintptr_t base = (uintptr_t)s->base;
+	size_t at = cairn_granule_in_chunk(base);
+	if (to_granules > SIZE_MAX >> (CAIRN_GRANULE_SHIFT + 1) || (at && at + to_granules > CAIRN_CHUNK_GRANULES))
+		return false; /* a span that crosses chunks begins with one */
+	uintptr_t from = base + (from_granules << CAIRN_GRANULE_SHIFT), to = base + (to_granules << CAIRN_GRANULE_SHIFT);
+	lock_pageheap();
+	cairn_window *w = cairn_window_of(base);
+	open_behind(w, from, to);
+	bool ok = is_free_range(w, from, to);
+	if (ok) {
+		take_behind(w, s, from, to);
+		__atomic_store_n(&used_granules, used_granules + to_granules - from_granules, __ATOMIC_RELAXED); /* a hint */
+	}
+	unlock_pageheap();
+	return ok;
+}
+
+void cairn_pageheap_shrink(cairn_span *s, size_t from_granules, size_t to_granules)
+{
+	cairn_assert(to_granules && to_granules <= from_granules);
+	lock_pageheap();
+	uintptr_t start = (uintptr_t)s->base + (to_granules << CAIRN_GRANULE_SHIFT);
+	__atomic_store_n(&used_granules, used_granules - (from_granules - to_granules), __ATOMIC_RELAXED); /* a hint */
+	give_across(cairn_window_of(start), start, from_granules - to_granules);
+	unlock_pageheap();
+}
+
+/* The first run of c that is dirty and made of whole OS pages; *n its length, 0 for none. */
+static unsigned dirty_run(const cairn_chunk *c, size_t most_granules, unsigned *n)
+{
+	unsigned unit = (unsigned)(cairn_vm_page_bytes() >> CAIRN_GRANULE_SHIFT), at = 0;
+	unit = unit ? unit : 1;
+	*n = 0;
+	for (unsigned g = 0; g < CAIRN_CHUNK_GRANULES && *n < most_granules; g += unit) {
+		cairn_bits128 page = cairn_bits128_run(g, unit);
+		bool is_in = (c->free & page) == page && (c->dirty & page);
+		if (is_in && !*n)
+			at = g;
+		if (is_in)
+			*n += unit;
+		else if (*n)
+			break;
+	}
+	return at;
+}
+
+bool cairn_pageheap_take_dirty(cairn_dirty_run *run, size_t most_granules)
+{
+	lock_pageheap();
+	bool found = false;
+	for (cairn_node *node = dirty_chunks.next; !found && node && node != &dirty_chunks; node = node->next) {
+		cairn_chunk *c = cairn_container(node, cairn_chunk, dirty_node);
+		unsigned n = 0, at = dirty_run(c, most_granules, &n);
+		if (!n)
+			continue; /* dirty granules that share their OS page with used ones */
+		run->start = cairn_window_chunk_start(chunk_window(c), c) + ((uintptr_t)at << CAIRN_GRANULE_SHIFT);
+		run->granules = n;
+		run->is_huge = c->is_huge;
+		c->is_huge = 0;
+		chunk_take(c, at, n);
+		purging_granules += n;
+		found = true;
+	}
+	unlock_pageheap();
+	return found;
+}
+
+void cairn_pageheap_give_run(const cairn_dirty_run *run, bool purged)
+{
+	lock_pageheap();
+	cairn_window *w = cairn_window_of(run->start);
+	purging_granules -= run->granules;
+	if (purged) {
+		purged_granules += run->granules;
+		purged_free_granules += run->granules;
+	}
+	chunk_give(cairn_window_chunk(w, run->start), (unsigned)cairn_granule_in_chunk(run->start), (unsigned)run->granules,
+	           !purged);
+	unlock_pageheap();
+}
+
+cairn_pageheap_numbers cairn_pageheap_count(void)
+{
+	lock_pageheap();
+	cairn_pageheap_numbers n = {
+		.open_granules = cairn_window_open_bytes() >> CAIRN_GRANULE_SHIFT,
+		.used_granules = used_granules,
+		.free_granules = free_granules,
+		.dirty_granules = dirty_granules,
+		.purged_granules = purged_granules,
+	};
+	unlock_pageheap();
+	return n;
+}
+
+/* The three below are hints for purging: a stale value only shifts when it happens. */
+size_t cairn_pageheap_dirty_bytes(void)
+{
+	return __atomic_load_n(&dirty_granules, __ATOMIC_RELAXED) << CAIRN_GRANULE_SHIFT;
+}
+
+size_t cairn_pageheap_used_bytes(void) { return __atomic_load_n(&used_granules, __ATOMIC_RELAXED) << CAIRN_GRANULE_SHIFT; }
+
+size_t cairn_pageheap_rewanted_bytes(void)
+{
+	return __atomic_load_n(&rewanted_granules, __ATOMIC_RELAXED) << CAIRN_GRANULE_SHIFT;
+}
+
+/* Calls visit for each span of the chunk that begins in it. */
+static void visit_chunk(cairn_chunk *c, void (*visit)(cairn_span *, void *), void *arg)
+{
+	for (size_t g = 0; c->spans && g < CAIRN_CHUNK_GRANULES; g++)
+		if (c->spans[g].kind != CAIRN_SPAN_NONE)
+			visit(&c->spans[g], arg);
+}
+
+void cairn_pageheap_visit(void (*visit)(cairn_span *s, void *arg), void *arg)
+{
+	lock_pageheap();
+	for (cairn_region *r = cairn_window_newest(); r; r = r->next)
+		for (uintptr_t p = r->start; p < r->open_end; p += CAIRN_CHUNK_BYTES)
+			visit_chunk(cairn_window_chunk(r->window, p), visit, arg);
+	unlock_pageheap();
+}
+
+/* Is this chunk worth a huge page: no granule free at two looks, every OS page resident? */
+static bool chunk_is_dense(cairn_chunk *c, uintptr_t start)
+{
+	if (c->free || c->is_huge) {
+		c->dense_ticks = 0;
+		return false;
+	}
+	if (c->dense_ticks < DENSE_TICKS && ++c->dense_ticks < DENSE_TICKS)
+		return false;
+	return cairn_vm_is_all_resident((void *)start, CAIRN_CHUNK_BYTES);
+}
+
+void cairn_pageheap_tick_huge(void)
+{
+	enum { MOST = 16 };
+	uintptr_t dense[MOST];
+	size_t n = 0;
+	lock_pageheap();
+	for (cairn_region *r = cairn_window_newest(); r; r = r->next)
+		for (uintptr_t p = r->start; p + CAIRN_CHUNK_BYTES <= r->open_end && n < MOST; p += CAIRN_CHUNK_BYTES) {
+			cairn_chunk *c = cairn_window_chunk(r->window, p);
+			if (chunk_is_dense(c, p)) {
+				c->is_huge = 1;
+				dense[n++] = p;
+			}
+		}
+	unlock_pageheap();
+	for (size_t i = 0; i < n; i++)
+		cairn_vm_huge((void *)dense[i], CAIRN_CHUNK_BYTES);
+}
+
+bool cairn_pageheap_forget_huge(const void *p)
+{
+	lock_pageheap();
+	cairn_window *w = cairn_window_of((uintptr_t)p);
+	cairn_chunk *c = cairn_window_chunk(w, (uintptr_t)p);
+	bool was = c->is_huge;
+	c->is_huge = 0;
+	unlock_pageheap();
+	return was;
+}
+
+void cairn_pageheap_lock(void) { lock_pageheap(); }
+void cairn_pageheap_unlock(void) { unlock_pageheap(); }
+
+void cairn_pageheap_fork_child(void)
+{
+	cairn_lock_renew(&pageheap_lock);
+	/* What another thread was purging when the process forked is nobody's here; it stays unused until exit. Its amount
+	 * is at most one run a thread. */
+}
+
+/* Sums of one chunk, checked on the way. */
+static void validate_chunk(cairn_window *w, cairn_chunk *c, uintptr_t end, size_t sums[3])
+{
+	cairn_assert((c->dirty & ~c->free) == 0);                          /* P1 */
+	cairn_assert(c->longest == cairn_bits128_longest_run(c->free));    /* P3 */
+	cairn_assert(!c->longest || c->node.next->prev == &c->node);       /* P3 */
+	sums[0] += cairn_bits128_count(c->free);
+	sums[1] += cairn_bits128_count(c->dirty);
+	uintptr_t start = cairn_window_chunk_start(w, c);
+	for (size_t g = 0; g < CAIRN_CHUNK_GRANULES && start + (g << CAIRN_GRANULE_SHIFT) < end; g++) {
+		bool is_free = c->free >> g & 1;
+		cairn_span *s = is_free ? NULL : cairn_window_span(start + (g << CAIRN_GRANULE_SHIFT));
+		bool is_used = g < c->lead_granules || (s && s->kind != CAIRN_SPAN_NONE);
+		sums[2] += is_used && !is_free;
+	}
+}
+
+void cairn_pageheap_validate(void)
+{
+	lock_pageheap();
+	size_t sums[3] = { 0 };
+	for (cairn_region *r = cairn_window_newest(); r; r = r->next)
+		for (uintptr_t p = r->start; p < r->open_end; p += CAIRN_CHUNK_BYTES)
+			validate_chunk(r->window, cairn_window_chunk(r->window, p), r->open_end, sums);
+	cairn_assert(sums[0] == free_granules && sums[1] == dirty_granules);   /* P4 */
+	cairn_assert(free_granules + used_granules + purging_granules ==
+	             cairn_window_open_bytes() >> CAIRN_GRANULE_SHIFT);           /* P2 */
+	unlock_pageheap();
+}

@@ -1,0 +1,59 @@
+/* page/pageheap.h - hands out spans and takes them back; every floor above gets its memory here.
+ *
+ * Threads: any. Failure: NULL or false when the OS refuses; nothing has changed. errno is not touched.
+ * The design, invariants and locks are in pageheap.c. */
+#ifndef CAIRN_PAGE_PAGEHEAP_H
+#define CAIRN_PAGE_PAGEHEAP_H
+
+#include "page/chunk.h"
+
+typedef struct cairn_pageheap_numbers {
+	size_t open_granules;  /* opened from the OS, ever growing */
+	size_t used_granules;  /* in spans */
+	size_t free_granules;  /* open and in no span */
+	size_t dirty_granules; /* of the free ones, those that may have frames behind them */
+	size_t purged_granules; /* given back to the OS, cumulative */
+} cairn_pageheap_numbers;
+
+/* A span of `granules` (> 0), its base aligned to `align_granules` (a power of two). The span's header is zeroed but for
+ * base and kind. is_zero (may be NULL): set to whether every byte reads zero. Returns owned. */
+cairn_span *cairn_pageheap_alloc(size_t granules, size_t align_granules, cairn_span_kind kind, bool *is_zero);
+
+/* Takes the span; granules as allocated or resized. Its class bytes must be 0 already. */
+void cairn_pageheap_free(cairn_span *s, size_t granules);
+
+/* Lengthens a span in place, or returns false. Only for spans of kind LARGE. */
+bool cairn_pageheap_grow(cairn_span *s, size_t from_granules, size_t to_granules);
+/* Shortens it: [to, from) becomes free. */
+void cairn_pageheap_shrink(cairn_span *s, size_t from_granules, size_t to_granules);
+
+/* For page/purge.c: takes a free, dirty run of a chunk out of the free set, so that it can be purged without the lock.
+ * False when nothing is dirty. */
+typedef struct cairn_dirty_run {
+	uintptr_t start;
+	size_t granules;
+	bool is_huge; /* the chunk had been given MADV_HUGEPAGE: take it back before purging */
+} cairn_dirty_run;
+bool cairn_pageheap_take_dirty(cairn_dirty_run *run, size_t most_granules);
+/* Gives it back, clean when purged. */
+void cairn_pageheap_give_run(const cairn_dirty_run *run, bool purged);
+
+cairn_pageheap_numbers cairn_pageheap_count(void); /* consistent: taken under the lock */
+size_t cairn_pageheap_dirty_bytes(void);           /* a recent value, without the lock */
+size_t cairn_pageheap_used_bytes(void);            /* likewise */
+size_t cairn_pageheap_rewanted_bytes(void);        /* handed out from purged memory, cumulative: see page/purge.c */
+
+/* Calls visit for every span, in no order, under the lock: visit takes no lock of lower rank and calls nothing here. */
+void cairn_pageheap_visit(void (*visit)(cairn_span *s, void *arg), void *arg);
+
+void cairn_pageheap_lock(void);   /* for fork, in order of rank */
+void cairn_pageheap_unlock(void);
+void cairn_pageheap_fork_child(void);
+void cairn_pageheap_validate(void);
+
+/* Huge pages: one look at all chunks; call about once a second. See "dense" in pageheap.c. */
+void cairn_pageheap_tick_huge(void);
+/* Was the chunk of p asked to be huge? It no longer counts as such: the caller gives MADV_NOHUGEPAGE. */
+bool cairn_pageheap_forget_huge(const void *p);
+
+#endif

@@ -1,0 +1,91 @@
+/* page/purge.c - purging free granules. The policy is in purge.h. */
+#include "page/purge.h"
+
+#include "base/assert.h"
+#include "os/clock.h"
+#include "os/vm.h"
+#include "page/pageheap.h"
+
+#include <stdatomic.h>
+
+enum {
+	RUN_GRANULES = 32,        /* 512 KiB in one call: about 50 us */
+	SELF_BUDGET_US = 100,
+	REST_NS = 1000 * 1000 * 1000,
+};
+
+/* All: sync: atomic, relaxed; hints that decide when, never what. */
+static _Atomic size_t hysteresis_bytes;      /* 0: not learnt yet, KEEP_MIN */
+static _Atomic size_t highest_used_bytes;
+static _Atomic size_t seen_rewanted_bytes;
+static _Atomic uint64_t last_change_ns;
+static _Atomic uint64_t refused_until_ns;
+
+/* One name for the only order used here: every value is a hint of its own, nothing is published by it. */
+static size_t hint(const _Atomic size_t *a) { return atomic_load_explicit(a, memory_order_relaxed); }
+static void set_hint(_Atomic size_t *a, size_t n) { atomic_store_explicit(a, n, memory_order_relaxed); }
+
+size_t cairn_purge_hysteresis_bytes(void)
+{
+	size_t h = hint(&hysteresis_bytes);
+	return h < CAIRN_PURGE_KEEP_MIN_BYTES ? CAIRN_PURGE_KEEP_MIN_BYTES : h;
+}
+
+bool cairn_purge_is_due(void) { return cairn_pageheap_dirty_bytes() > cairn_purge_hysteresis_bytes(); }
+
+void cairn_purge_learn(uint64_t now_ns)
+{
+	size_t used = cairn_pageheap_used_bytes(), rewanted = cairn_pageheap_rewanted_bytes();
+	if (used > hint(&highest_used_bytes))
+		set_hint(&highest_used_bytes, used);
+	size_t most = hint(&highest_used_bytes) / 4, h = cairn_purge_hysteresis_bytes();
+	size_t again = rewanted - hint(&seen_rewanted_bytes);
+	if (again) {
+		set_hint(&seen_rewanted_bytes, rewanted);
+		h = h + again > most ? most : h + again;
+		atomic_store_explicit(&last_change_ns, now_ns, memory_order_relaxed); /* a hint */
+	} else if (now_ns - atomic_load_explicit(&last_change_ns, memory_order_relaxed) > REST_NS) { /* a hint */
+		h /= 2;
+		atomic_store_explicit(&last_change_ns, now_ns, memory_order_relaxed); /* a hint */
+	}
+	set_hint(&hysteresis_bytes, h < CAIRN_PURGE_KEEP_MIN_BYTES ? CAIRN_PURGE_KEEP_MIN_BYTES : h);
+}
+
+bool cairn_purge_step(size_t keep_bytes, unsigned budget_us)
+{
+	uint64_t start = cairn_clock_fine_ns();
+	if (start < atomic_load_explicit(&refused_until_ns, memory_order_relaxed)) /* a hint */
+		return false;
+	cairn_dirty_run run;
+	while (cairn_pageheap_dirty_bytes() > keep_bytes) {
+		if (!cairn_pageheap_take_dirty(&run, RUN_GRANULES))
+			return false;
+		size_t bytes = run.granules << CAIRN_GRANULE_SHIFT;
+		if (run.is_huge)
+			cairn_vm_no_huge((void *)cairn_round_down(run.start, CAIRN_CHUNK_BYTES), CAIRN_CHUNK_BYTES);
+		bool ok = cairn_vm_purge((void *)run.start, bytes);
+		cairn_pageheap_give_run(&run, ok);
+		if (!ok) {
+			atomic_store_explicit(&refused_until_ns, start + REST_NS, memory_order_relaxed); /* a hint */
+			return false;
+		}
+		if (cairn_clock_fine_ns() - start > (uint64_t)budget_us * 1000 / 2)
+			return true;
+	}
+	return false;
+}
+
+void cairn_purge_self(void)
+{
+	cairn_purge_learn(cairn_clock_coarse_ns());
+	size_t keep = cairn_purge_hysteresis_bytes();
+	if (cairn_pageheap_dirty_bytes() > keep)
+		cairn_purge_step(keep / 2, SELF_BUDGET_US);
+}
+
+void cairn_purge_validate(void)
+{
+	size_t h = cairn_purge_hysteresis_bytes(), most = hint(&highest_used_bytes) / 4;
+	cairn_assert(h >= CAIRN_PURGE_KEEP_MIN_BYTES);                                                 /* U1 */
+	cairn_assert(h <= (most > CAIRN_PURGE_KEEP_MIN_BYTES ? most : CAIRN_PURGE_KEEP_MIN_BYTES)); /* U1 */
+}

@@ -1,0 +1,235 @@
+/* page/window.c - windows, their maps, and the regions reserved inside them. The design is in window.h. */
+#include "page/window.h"
+
+#include "os/limits.h"
+#include "os/meta.h"
+#include "os/vm.h"
+
+#include <stdint.h>
+
+enum {
+	REGION_MIN_BYTES = 4 << 20,
+	REGION_MAX_BYTES = 1 << 30,
+};
+
+cairn_window cairn_window_first;
+static cairn_region *newest_region; /* sync: pageheap lock */
+static size_t reserved_bytes;       /* sync: pageheap lock */
+static size_t open_bytes;           /* sync: pageheap lock */
+
+cairn_region *cairn_window_newest(void) { return newest_region; }
+size_t cairn_window_open_bytes(void) { return open_bytes; }
+
+/* Addresses for which the maps are reserved: enough for what this process can ever hold, at 1/8192 of it. */
+static size_t window_span_bytes(void)
+{
+	const cairn_limits *limits = cairn_limits_get();
+	size_t most = limits->ram_bytes > SIZE_MAX / 4 ? SIZE_MAX / 4 : 2 * limits->ram_bytes;
+	size_t limit = limits->address_bytes < limits->data_bytes ? limits->address_bytes : limits->data_bytes;
+	if (limit < most / 4)
+		most = 4 * limit;
+	size_t span = (size_t)1 << 30;
+	while (span < most && span < (size_t)1 << 40)
+		span *= 2;
+	return span;
+}
+
+/* Opens w's maps so that they cover [base, base + bytes). */
+static bool window_extend(cairn_window *w, size_t bytes)
+{
+	bytes = cairn_round_up(bytes, CAIRN_WINDOW_STEP);
+	if (bytes <= w->bytes)
+		return true;
+	if (bytes > w->span_bytes)
+		return false;
+	size_t page = cairn_vm_page_bytes();
+	size_t class_from = cairn_round_up(w->bytes >> CAIRN_GRANULE_SHIFT, page);
+	size_t class_to = cairn_round_up(bytes >> CAIRN_GRANULE_SHIFT, page);
+	size_t chunk_from = cairn_round_up((w->bytes >> CAIRN_CHUNK_SHIFT) * sizeof(cairn_chunk), page);
+	size_t chunk_to = cairn_round_up((bytes >> CAIRN_CHUNK_SHIFT) * sizeof(cairn_chunk), page);
+	if (class_to > class_from && !cairn_vm_open(w->class_map + class_from, class_to - class_from))
+		return false;
+	if (chunk_to > chunk_from && !cairn_vm_open((char *)w->chunks + chunk_from, chunk_to - chunk_from))
+		return false;
+	__atomic_store_n(&w->bytes, bytes, __ATOMIC_RELEASE); /* publishes the open maps; pairs with the plain read of free,
+	                                                          whose caller learnt of its block later still */
+	return true;
+}
+
+/* Fills in w as a window that begins at base. */
+static bool window_init(cairn_window *w, uintptr_t base, size_t span_bytes, size_t first_bytes)
+{
+	size_t page = cairn_vm_page_bytes();
+	size_t class_bytes = cairn_round_up(span_bytes >> CAIRN_GRANULE_SHIFT, page);
+	size_t chunk_bytes = cairn_round_up((span_bytes >> CAIRN_CHUNK_SHIFT) * sizeof(cairn_chunk), page);
+	char *maps = cairn_vm_reserve(NULL, class_bytes + chunk_bytes, page);
+	if (!maps)
+		return false;
+	w->class_map = (uint8_t *)maps;
+	w->chunks = (cairn_chunk *)(maps + class_bytes);
+	w->span_bytes = span_bytes;
+	w->base = base;
+	if (window_extend(w, first_bytes))
+		return true;
+	cairn_vm_release(maps, class_bytes + chunk_bytes);
+	*w = (cairn_window){ 0 };
+	return false;
+}
+
+/* A further window around [base, base + bytes). */
+static cairn_window *window_make(uintptr_t base, size_t bytes)
+{
+	cairn_window *w = cairn_meta_alloc(sizeof *w);
+	if (!w)
+		return NULL;
+	bytes = cairn_round_up(bytes, CAIRN_WINDOW_STEP);
+	if (!window_init(w, base, bytes, bytes)) {
+		cairn_meta_free(w, sizeof *w);
+		return NULL;
+	}
+	cairn_window *last = &cairn_window_first;
+	while (atomic_load_explicit(&last->next, memory_order_relaxed)) /* written under the lock that we hold */
+		last = atomic_load_explicit(&last->next, memory_order_relaxed); /* likewise */
+	atomic_store_explicit(&last->next, w, memory_order_release); /* publishes *w; pairs with cairn_window_of */
+	return w;
+}
+
+static cairn_region *region_make(cairn_window *w, uintptr_t start, size_t bytes)
+{
+	cairn_region *r = cairn_meta_alloc(sizeof *r);
+	if (!r)
+		return NULL;
+	*r = (cairn_region){ .window = w, .start = start, .open_end = start, .end = start + bytes, .next = newest_region };
+	newest_region = r;
+	reserved_bytes += bytes;
+	return r;
+}
+
+/* Where the first region should lie: well below where the OS puts what others map, so that our regions can grow next to
+ * each other. The distance is kept when a limit or an emulator refuses it: then the hint is not taken. */
+static void *first_hint(size_t span_bytes)
+{
+	char *somewhere = cairn_vm_reserve(NULL, CAIRN_CHUNK_BYTES, cairn_vm_page_bytes());
+	if (!somewhere)
+		return NULL;
+	cairn_vm_release(somewhere, CAIRN_CHUNK_BYTES);
+	uintptr_t gap = span_bytes + ((uintptr_t)16 << 30);
+	if ((uintptr_t)somewhere < 2 * gap)
+		return NULL;
+	return (void *)cairn_round_down((uintptr_t)somewhere - gap, CAIRN_CHUNK_BYTES);
+}
+
+/* A region apart from the others: in the first window when it lies there, in a window of its own otherwise. */
+static cairn_region *reserve_apart(size_t bytes)
+{
+	bool is_first = !cairn_window_first.span_bytes;
+	size_t span_bytes = is_first ? window_span_bytes() : 0;
+	void *hint = is_first ? first_hint(span_bytes) : NULL;
+	char *start = cairn_vm_reserve(hint, bytes, CAIRN_CHUNK_BYTES);
+	if (!start)
+		return NULL;
+	cairn_vm_no_huge(start, bytes);
+	cairn_window *w = &cairn_window_first;
+	bool ok;
+	if (is_first)
+		ok = window_init(w, (uintptr_t)start, bytes > span_bytes ? cairn_round_up(bytes, CAIRN_WINDOW_STEP) : span_bytes,
+		                 bytes);
+	else if ((uintptr_t)start - w->base < w->span_bytes && w->span_bytes - ((uintptr_t)start - w->base) >= bytes)
+		ok = window_extend(w, (uintptr_t)start - w->base + bytes);
+	else
+		ok = (w = window_make((uintptr_t)start, bytes)) != NULL;
+	cairn_region *r = ok ? region_make(w, (uintptr_t)start, bytes) : NULL;
+	if (!r)
+		cairn_vm_release(start, bytes);
+	return r;
+}
+
+/* Lets the newest region grow by bytes in place. */
+static bool region_extend(cairn_region *r, size_t bytes)
+{
+	if (!window_extend(r->window, r->end - r->window->base + bytes) || !cairn_vm_reserve_at((void *)r->end, bytes))
+		return false;
+	cairn_vm_no_huge((void *)r->end, bytes);
+	r->end += bytes;
+	reserved_bytes += bytes;
+	return true;
+}
+
+cairn_region *cairn_window_reserve(size_t bytes)
+{
+	cairn_region *r = newest_region;
+	size_t room = r ? r->end - r->open_end : 0;
+	if (room >= bytes)
+		return r;
+	size_t wish = cairn_round_up(reserved_bytes / 2, CAIRN_CHUNK_BYTES);
+	wish = wish < REGION_MIN_BYTES ? REGION_MIN_BYTES : wish > REGION_MAX_BYTES ? REGION_MAX_BYTES : wish;
+	size_t need = cairn_round_up(bytes - room, CAIRN_CHUNK_BYTES);
+	if (r && (region_extend(r, wish < need ? need : wish) || region_extend(r, need)))
+		return r;
+	need = cairn_round_up(bytes, CAIRN_CHUNK_BYTES);
+	r = reserve_apart(wish < need ? need : wish);
+	return r ? r : reserve_apart(need);
+}
+
+bool cairn_window_open(cairn_region *r, size_t bytes)
+{
+	cairn_assert(bytes <= r->end - r->open_end && bytes % CAIRN_GRANULE_BYTES == 0);
+	/* With a larger OS page the last open page may be open already. */
+	size_t page = cairn_vm_page_bytes();
+	uintptr_t from = cairn_round_up(r->open_end, page), to = cairn_round_up(r->open_end + bytes, page);
+	if (to > from && !cairn_vm_open((void *)from, to - from))
+		return false;
+	r->open_end += bytes;
+	open_bytes += bytes;
+	return true;
+}
+
+cairn_span *cairn_window_span(uintptr_t p)
+{
+	cairn_window *w = cairn_window_of(p);
+	if (!w)
+		return NULL;
+	cairn_chunk *c = cairn_window_chunk(w, p);
+	size_t g = cairn_granule_in_chunk(p);
+	if (g < c->lead_granules)
+		return &(c - c->lead)->spans[0];
+	if (!c->spans)
+		return NULL;
+	cairn_span *s = &c->spans[c->first[g]];
+	return s->kind == CAIRN_SPAN_NONE ? NULL : s;
+}
+
+bool cairn_window_is_open(uintptr_t p)
+{
+	for (cairn_region *r = newest_region; r; r = r->next)
+		if (p - r->start < r->open_end - r->start)
+			return true;
+	return false;
+}
+
+void cairn_window_set_class(uintptr_t start, size_t granules, uint8_t size_class)
+{
+	cairn_window *w = cairn_window_of(start);
+	uint8_t *map = &w->class_map[(start - w->base) >> CAIRN_GRANULE_SHIFT];
+	for (size_t i = 0; i < granules; i++)
+		__atomic_store_n(&map[i], size_class, __ATOMIC_RELAXED); /* readers own a block here, or read 0 or a stale
+		                                                              class of an address that is nobody's: misuse */
+}
+
+void cairn_window_validate(void)
+{
+	for (cairn_window *w = &cairn_window_first; w; w = w->next)
+		cairn_assert(w->bytes % CAIRN_WINDOW_STEP == 0 && w->bytes <= w->span_bytes); /* W1 */
+	for (cairn_region *r = newest_region; r; r = r->next) {
+		cairn_assert(r->start % CAIRN_CHUNK_BYTES == 0 && r->end % CAIRN_CHUNK_BYTES == 0); /* W2 */
+		cairn_assert(r->start <= r->open_end && r->open_end <= r->end);
+		cairn_assert(r->start >= r->window->base && r->end - r->window->base <= r->window->bytes);
+		for (cairn_region *o = r->next; o; o = o->next)
+			cairn_assert(r->end <= o->start || o->end <= r->start);
+		for (uintptr_t p = r->start; p < r->open_end; p += CAIRN_GRANULE_BYTES) { /* W3 */
+			uint8_t class = r->window->class_map[(p - r->window->base) >> CAIRN_GRANULE_SHIFT];
+			cairn_span *s = class ? cairn_window_span(p) : NULL;
+			cairn_assert(!class || (s && s->kind == CAIRN_SPAN_SLAB && s->size_class == class));
+		}
+	}
+}

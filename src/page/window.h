@@ -1,0 +1,92 @@
+/* page/window.h - the page map: from an address to what is written down about it.
+ *
+ * A window is a range of addresses with two maps beside it: one byte per granule, the size class of the slab there (0:
+ * none, look further), which is all that a fast free reads; and one cairn_chunk per chunk. Only parts of a window are
+ * reserved from the OS, in regions that grow upwards next to each other; the rest of its addresses may be anybody's.
+ *
+ *   window   base ├── region, open ──┤── region, reserved ──┤   (not ours yet, or never)   ┤ base + span
+ *   maps          ├── open up to `bytes` ──────────┤  reserved                             ┤
+ *
+ * The first window is a global whose base and map the fast free reads directly. When the OS puts a region outside it
+ * (its addresses were taken), a further window is made for that region: frees there take the slow path, nothing else
+ * differs.
+ *
+ * Invariants, checked by cairn_window_validate():
+ *   (W1) `bytes` is a multiple of CAIRN_WINDOW_STEP, only grows, and the maps are open that far.
+ *   (W2) Regions of one window do not overlap, lie inside its `bytes`, and are whole chunks.
+ *   (W3) A granule's class byte is not 0 only inside a span of kind SLAB, and then it is that slab's class.
+ *
+ * Locks: changed under the pageheap lock; read without (a caller that holds a block in a window learnt of it after the
+ * window was published). Failure: NULL, nothing changed.
+ * Not here: which granules are free (page/pageheap.h). */
+#ifndef CAIRN_PAGE_WINDOW_H
+#define CAIRN_PAGE_WINDOW_H
+
+#include "base/assert.h"
+#include "page/chunk.h"
+
+#include <stdatomic.h>
+
+enum { CAIRN_WINDOW_STEP = 64 << 20 }; /* what one OS page of class bytes covers, and the unit in which maps open */
+
+typedef struct cairn_window {
+	uintptr_t base;            /* const after init */
+	size_t bytes;              /* how far the maps are open; sync: pageheap lock to write; grows only, so that a reader
+	                              without the lock at worst takes the slow path */
+	uint8_t *class_map;        /* const after init */
+	cairn_chunk *chunks;       /* const after init */
+	size_t span_bytes;         /* how far it may grow; const after init */
+	_Atomic(struct cairn_window *) next; /* sync: atomic; release-published by window_make, acquired by lookups */
+} cairn_window;
+
+/* A contiguous range of chunks that we reserved. [start, open_end) is open. */
+typedef struct cairn_region {
+	cairn_window *window;      /* const */
+	uintptr_t start;           /* const */
+	uintptr_t open_end;        /* sync: pageheap lock; a multiple of the granule */
+	uintptr_t end;             /* sync: pageheap lock; grows when the next piece comes to lie right behind */
+	struct cairn_region *next; /* the older one; const */
+} cairn_region;
+
+extern cairn_window cairn_window_first; /* base 0 and bytes 0 until the first region: every address is outside */
+
+/* The window that covers p, or NULL. */
+static inline cairn_window *cairn_window_of(uintptr_t p)
+{
+	for (cairn_window *w = &cairn_window_first; w;
+	     w = atomic_load_explicit(&w->next, memory_order_acquire)) /* pairs with window_make */
+		if (p - w->base < w->bytes)
+			return w;
+	return NULL;
+}
+
+static inline cairn_chunk *cairn_window_chunk(cairn_window *w, uintptr_t p)
+{
+	return &w->chunks[(p - w->base) >> CAIRN_CHUNK_SHIFT];
+}
+
+static inline uintptr_t cairn_window_chunk_start(cairn_window *w, const cairn_chunk *c)
+{
+	return w->base + ((uintptr_t)(c - w->chunks) << CAIRN_CHUNK_SHIFT);
+}
+
+/* The span over the granule of p, or NULL. The caller holds a block of it, or the pageheap lock. */
+cairn_span *cairn_window_span(uintptr_t p);
+
+/* Does p lie in the open part of a region: in memory that is or was ours to hand out? */
+bool cairn_window_is_open(uintptr_t p);
+
+/* The class byte of every granule of [start, start + granules). sync: the caller owns the span. */
+void cairn_window_set_class(uintptr_t start, size_t granules, uint8_t size_class);
+
+/* A region whose reserved part behind open_end has at least bytes: the newest one, extended, or a new one, which then is
+ * the newest. Under the pageheap lock. NULL: the OS refused. */
+cairn_region *cairn_window_reserve(size_t bytes);
+cairn_region *cairn_window_newest(void); /* returns borrowed, NULL before the first */
+/* Moves region->open_end by bytes (a multiple of the granule) and opens them. False: refused. */
+bool cairn_window_open(cairn_region *r, size_t bytes);
+size_t cairn_window_open_bytes(void); /* sum over all regions */
+
+void cairn_window_validate(void);
+
+#endif

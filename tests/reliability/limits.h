@@ -1,0 +1,75 @@
+/* limits.h - what the scenarios about RLIMIT_AS and RLIMIT_DATA share. */
+#ifndef CAIRN_TESTS_RELIABILITY_LIMITS_H
+#define CAIRN_TESTS_RELIABILITY_LIMITS_H
+#include "support.h"
+
+/* Blocks of 1000 bytes until malloc says no; returns usable bytes obtained. errno must be ENOMEM. */
+UNUSED static size_t fill(size_t block_bytes, void **list) {
+	size_t got = 0;
+	for (void **p; (p = malloc(block_bytes)); got += malloc_usable_size(p)) {
+		*p = *list;
+		*list = p;
+	}
+	CHECK(errno == ENOMEM);
+	return got;
+}
+
+/* A program's work, for "how much does it need": 40 MB of mixed blocks at its height, and growth of a large one. */
+UNUSED static void needy(void) {
+	static void *p[60000];
+	uint32_t seed = 30;
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < 60000; i++) {
+			size_t bytes = 16 + dice(&seed) % 1300;
+			p[i] = malloc(bytes);
+			CHECK_SAY(p[i], "block %d of round %d, %zu bytes", i, round, bytes);
+			memset(p[i], 1, bytes);
+		}
+		for (int i = 0; i < 60000; i++)
+			free(p[i]);
+	}
+	char *big = NULL;
+	for (size_t bytes = MIB; bytes <= 16 * MIB; bytes += MIB) {
+		big = realloc(big, bytes);
+		CHECK_SAY(big, "realloc to %zu MiB", bytes / MIB);
+		big[bytes - 1] = 1;
+	}
+	free(big);
+	churn(30, 5000);
+}
+
+/* Runs this program again as `argv[0] word` under a limit (0: none), on libc's malloc when plain; returns the wait status. */
+UNUSED static int again(const char *self, const char *word, int resource, size_t limit, bool plain) {
+	pid_t pid = fork();
+	CHECK(pid >= 0);
+	if (!pid) {
+		if (plain)
+			unsetenv("LD_PRELOAD");
+		alarm(60);
+		if (limit)
+			CHECK(setrlimit(resource, &(struct rlimit){ limit, limit }) == 0);
+		execl(self, self, word, (char *)NULL);
+		_exit(126);
+	}
+	int status;
+	CHECK(waitpid(pid, &status, 0) == pid);
+	return status;
+}
+/* The least limit, within a sixteenth, under which the needy program ends well on libc's malloc. */
+UNUSED static size_t needed(const char *self, int resource) {
+	size_t low = 16 * MIB, high = 256 * MIB;
+	int quiet = open("/dev/null", O_WRONLY), kept = dup(2);
+	dup2(quiet, 2);
+	while (high - low > high / 32) {
+		size_t middle = low + (high - low) / 2;
+		if (again(self, "needy", resource, middle, true) == 0)
+			high = middle;
+		else
+			low = middle;
+	}
+	dup2(kept, 2);
+	close(kept);
+	close(quiet);
+	return high;
+}
+#endif

@@ -1,0 +1,36 @@
+/* s57: mallinfo2, mallinfo and malloc_info tell real numbers, also over 2 GiB, and mallopt is kept */
+#include "support.h"
+
+enum { BLOCKS = 2500 };
+static void *p[BLOCKS];
+
+int main(void) {
+	CHECK(mallopt(M_TRIM_THRESHOLD, 1 << 20) == 1);
+	CHECK(mallopt(M_ARENA_MAX, 2) == 1);
+	CHECK(mallopt(M_MMAP_THRESHOLD, 1 << 20) == 1);
+	struct mallinfo2 before = mallinfo2();
+	for (int i = 0; i < BLOCKS; i++)
+		p[i] = malloc(1000000);
+	struct mallinfo2 full = mallinfo2();
+	struct mallinfo small = mallinfo();
+	size_t in_use = full.uordblks + full.hblkhd - before.uordblks - before.hblkhd;
+	NOTE("mallinfo2: %zu MB in use for 2500; mallinfo: uordblks %d\n", in_use / 1000000, small.uordblks);
+	CHECK_SAY(in_use >= 2500u * 1000000ull && in_use < 3200u * 1000000ull, "mallinfo2 says %zu more in use", in_use);
+	if (is_cairn()) /* libc's wraps around */
+		CHECK_SAY(small.uordblks >= 0 && small.hblkhd >= 0 && small.arena >= 0 && small.fordblks >= 0,
+		          "mallinfo: uordblks %d, hblkhd %d, arena %d", small.uordblks, small.hblkhd, small.arena);
+	char *text = NULL;
+	size_t bytes = 0;
+	FILE *f = open_memstream(&text, &bytes);
+	CHECK(f && malloc_info(0, f) == 0 && fclose(f) == 0);
+	CHECK_SAY(bytes > 100 && strncmp(text, "<malloc version=", 16) == 0 && strstr(text, "</malloc>"), "%.100s", text);
+	CHECK(malloc_info(1, stderr) != 0);
+	free(text);
+	for (int i = 0; i < BLOCKS; i++)
+		free(p[i]);
+	struct mallinfo2 after = mallinfo2();
+	CHECK_SAY(after.uordblks + after.hblkhd < before.uordblks + before.hblkhd + 100 * MIB, "%zu, %zu", after.uordblks,
+	          after.hblkhd);
+	malloc_stats();
+	return 0;
+}
