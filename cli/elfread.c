@@ -4,8 +4,8 @@
  *   (E1) Nothing outside [file, file + bytes) is read: every access goes through elf_copy or elf_text_is.
  *   (E2) Every loop ends: counts from the file are bounded by how many entries the file has room for.
  *
- * Symbols are looked up in the dynamic symbol table as the dynamic linker does it, through the GNU or the old hash table;
- * names inside (jemalloc's je_malloc) are searched for in the full symbol table, where it was not stripped.
+ * Symbols are looked up in the dynamic symbol table as the dynamic linker does it, through the GNU or the old hash
+ * table; names inside (jemalloc's je_malloc) are searched for in the full symbol table, where it was not stripped.
  *
  * Failure: a file that breaks its own rules is_damaged; what was found until then stands. */
 #include "elfread.h"
@@ -259,7 +259,9 @@ void cairn_elf_read(cairn_elf_facts *facts, const void *file, size_t bytes)
 		return;
 	facts->is_elf = true;
 	const unsigned char *ident = file;
-	if (ident[EI_CLASS] != ELFCLASS64 || ident[EI_DATA] != ELFDATA2LSB || !elf_copy(&e, &e.header, 0, sizeof e.header))
+	if (ident[EI_CLASS] != ELFCLASS64 || ident[EI_DATA] != ELFDATA2LSB)
+		return;
+	if (!elf_copy(&e, &e.header, 0, sizeof e.header))
 		return;
 	facts->is_native = e.header.e_machine == ELF_MACHINE;
 	if (!facts->is_native)

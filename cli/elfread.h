@@ -1,8 +1,8 @@
 /* cli/elfread.h - what the bytes of a program say about serving it.
  *
- * Reads ELF files of any class far enough to tell what they are, and those of this machine far enough to tell whose malloc
- * they will call. Any bytes are safe: every offset is checked against the file before it is followed, every loop is
- * bounded by the file's size. Threads: any. Allocates nothing. */
+ * Reads ELF files of any class far enough to tell what they are, and those of this machine far enough to tell whose
+ * malloc they will call. Any bytes are safe: every offset is checked against the file before it is followed, every
+ * loop is bounded by the file's size. Threads: any. Allocates nothing. */
 #ifndef CAIRN_CLI_ELFREAD_H
 #define CAIRN_CLI_ELFREAD_H
 

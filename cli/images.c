@@ -5,9 +5,9 @@
  *   (M2) sum.processes = children folded + the program, if it has an account.
  *   (M3) At most CAIRN_IMAGES_OPEN files are held open.
  *
- * When is an image over? When nobody has its file mapped for writing: a read lease is granted then and only then (fcntl(2),
- * F_SETLEASE), which also holds in other pid namespaces, after exec, and for copies that never told us. Where there are no
- * leases, when /proc/PID is gone, or a zombie, or its next image is here.
+ * When is an image over? When nobody has its file mapped for writing: a read lease is granted then and only then
+ * (fcntl(2), F_SETLEASE), which also holds in other pid namespaces, after exec, and for copies that never told us.
+ * Where there are no leases, when /proc/PID is gone, or a zombie, or its next image is here.
  *
  * Control files are read with pread, never mapped: a file may be cut while it is read.
  *
@@ -212,8 +212,9 @@ static void image_know(cairn_images *m, cairn_image *image, const cairn_account 
 
 static void image_see_process(cairn_images *m, cairn_image *image, const cairn_image_process *p, uint64_t now_ns)
 {
-	if (!p->rss_bytes)
+	if (!p->rss_bytes || !image->is_ours || image->is_superseded)
 		return;
+	m->is_main_counted |= image->pid == m->main_pid;
 	image->rss_bytes = p->rss_bytes;
 	image->seen_ns = now_ns;
 	m->rss_bytes += p->rss_bytes;
@@ -231,9 +232,10 @@ static void image_complete(const cairn_image *image, cairn_account *a, uint64_t 
 		a->duration_ns = (a->is_running ? now_ns : seen_ns) - (a->start_ns < seen_ns ? a->start_ns : seen_ns);
 	if (image->peak_rss_bytes && image->peak_rss_ns >= a->start_ns)
 		a->peak_rss_ns = image->peak_rss_ns - a->start_ns;
-	if (image->peak_rss_bytes && (a->peak_rss_bytes == CAIRN_ACCOUNT_UNKNOWN || a->peak_rss_bytes < image->peak_rss_bytes))
+	bool has_own = a->peak_rss_bytes != CAIRN_ACCOUNT_UNKNOWN;
+	if (image->peak_rss_bytes && (!has_own || a->peak_rss_bytes < image->peak_rss_bytes))
 		a->peak_rss_bytes = image->peak_rss_bytes;
-	else if (a->peak_rss_bytes != CAIRN_ACCOUNT_UNKNOWN && a->peak_rss_bytes > image->peak_rss_bytes + image->peak_rss_bytes / 50)
+	else if (has_own && a->peak_rss_bytes > image->peak_rss_bytes + image->peak_rss_bytes / 50)
 		a->peak_rss_ns = a->duration_ns; /* after it was last seen */
 	if (a->exit_rss_bytes == CAIRN_ACCOUNT_UNKNOWN && image->rss_bytes)
 		a->exit_rss_bytes = image->rss_bytes;
@@ -277,23 +279,27 @@ static void children_keep(cairn_images *m, const cairn_account *a)
 		m->children[smallest] = *a;
 }
 
+static void images_replace_program(cairn_images *m)
+{
+	m->program.is_replaced = true;
+	m->replaced++;
+	m->has_program = false;
+	children_keep(m, &m->program);
+}
+
 /* The program is the last image of the process that was started; those before it are children in the list. */
 static void images_fold(cairn_images *m, cairn_account *a)
 {
+	bool is_earlier = a->pid == m->main_pid && m->has_program && m->program.start_ns > a->start_ns;
 	cairn_account_add(&m->sum, a);
-	if (a->pid != m->main_pid) {
+	a->is_replaced |= is_earlier;
+	if (a->pid != m->main_pid || is_earlier) {
+		m->replaced += a->is_replaced;
 		children_keep(m, a);
 		return;
 	}
-	if (m->has_program && m->program.start_ns > a->start_ns) {
-		a->is_replaced = true;
-		children_keep(m, a);
-		return;
-	}
-	if (m->has_program) {
-		m->program.is_replaced = true;
-		children_keep(m, &m->program);
-	}
+	if (m->has_program)
+		images_replace_program(m);
 	m->program = *a;
 	m->has_program = true;
 }
@@ -334,42 +340,49 @@ static void images_program_over(cairn_images *m)
 	m->is_program_gone = m->is_main_alive && p.is_there && !p.is_zombie && p.rss_bytes;
 }
 
-static void image_see(cairn_images *m, cairn_image *image, const cairn_account *a, uint64_t now_ns)
-{
-	cairn_image_process p = m->main;
-	if (!image->is_known)
-		image_know(m, image, a);
-	if (!image->is_ours || image->is_superseded)
-		return;
-	if (image->pid != m->main_pid)
-		process_read(&p, image->pid);
-	image_see_process(m, image, &p, now_ns);
-	m->is_main_counted |= image->pid == m->main_pid;
-}
-
-/* One image at one look. True: it is over and folded, its file removed. */
+/* One image at one look. True: it is over and folded, its file removed. What /proc says counts for the image only
+ * when the image was still there afterwards: otherwise it may be of the program that came next. */
 static bool image_look(cairn_images *m, cairn_image *image, uint64_t now_ns)
 {
 	cairn_account a;
+	cairn_image_process p = m->main;
 	int fd = image_borrow(m, image);
 	if (fd < 0)
 		return false;
-	bool is_over = false;
-	if (image_read(fd, &a)) {
-		image_see(m, image, &a, now_ns);
+	bool is_seen = image_read(fd, &a) && image->is_known, is_over = false;
+	if (is_seen) {
+		if (image->pid != m->main_pid)
+			process_read(&p, image->pid);
 		is_over = image_is_over(m, image, fd);
-		if (is_over)
-			image_fold(m, image, fd, false, now_ns);
-		else
-			m->allocations += a.allocations;
-		m->live_bytes += is_over ? 0 : a.never_freed_bytes;
+	}
+	if (is_over) {
+		image_fold(m, image, fd, false, now_ns);
+		if (image->pid == m->main_pid && !image->is_superseded)
+			images_program_over(m);
+		unlinkat(m->folder, image->name, 0);
+	} else if (is_seen) {
+		m->allocations += a.allocations;
+		if (a.never_freed_bytes > a.inherited_bytes) /* those count at the parent */
+			m->live_bytes += a.never_freed_bytes - a.inherited_bytes;
+		image_see_process(m, image, &p, now_ns);
 	}
 	image_return(image, fd);
-	if (is_over && image->pid == m->main_pid && !image->is_superseded)
-		images_program_over(m);
-	if (is_over)
-		unlinkat(m->folder, image->name, 0);
 	return is_over;
+}
+
+/* Before any image is looked at, so that each knows whether its process has executed another. */
+static void images_know_new(cairn_images *m)
+{
+	cairn_account a;
+	for (size_t i = 0; i < m->watched_count; i++) {
+		cairn_image *image = &m->watched[i];
+		int fd = image->is_known ? -1 : image_borrow(m, image);
+		if (fd < 0)
+			continue;
+		if (image_read(fd, &a))
+			image_know(m, image, &a);
+		image_return(image, fd);
+	}
 }
 
 static void images_see_main(cairn_images *m, uint64_t now_ns)
@@ -395,6 +408,7 @@ void cairn_images_look(cairn_images *m, uint64_t now_ns)
 {
 	m->rss_bytes = m->live_bytes = m->allocations = 0;
 	images_find(m);
+	images_know_new(m);
 	images_see_main(m, now_ns);
 	for (size_t i = 0; i < m->watched_count;) {
 		if (image_look(m, &m->watched[i], now_ns))
@@ -417,21 +431,19 @@ size_t cairn_images_end(cairn_images *m, uint64_t now_ns)
 	size_t running = 0;
 	m->is_main_alive = false;
 	images_find(m);
+	images_know_new(m);
 	for (; m->watched_count; images_drop(m, m->watched_count - 1)) {
 		cairn_image *image = &m->watched[m->watched_count - 1];
-		cairn_account a;
 		int fd = image_borrow(m, image);
 		if (fd < 0)
 			continue;
-		bool is_valid = image_read(fd, &a);
-		if (is_valid && !image->is_known)
-			image_know(m, image, &a);
-		bool is_running = is_valid && !image_is_over(m, image, fd);
+		bool is_running = image->is_known && !image_is_over(m, image, fd);
 		running += is_running;
 		image_fold(m, image, fd, is_running, now_ns);
 		image_return(image, fd);
 	}
-	m->program.is_replaced = m->is_program_gone;
+	if (m->has_program && m->is_program_gone)
+		images_replace_program(m);
 	m->allocations = m->sum.allocations;
 	m->live_bytes = m->sum.never_freed_bytes;
 	if (m->child_count)

@@ -1,7 +1,7 @@
 /* cli/images.h - the process images of one run: what is in the run's folder.
  *
- * An image is one program in one process, from its start (exec or fork) to its end (exit, a signal, or exec of the next).
- * Each that is on cairn writes one control file.
+ * An image is one program in one process, from its start (exec or fork) to its end (exit, a signal, or exec of the
+ * next). Each that is on cairn writes one control file.
  *
  *   file appears ──look──▶ WATCHED ──nobody has the file mapped any more──▶ folded into an account, file removed
  *
@@ -53,6 +53,7 @@ typedef struct cairn_images {
 
 	cairn_account *children; /* folded */
 	size_t child_count, child_room, left_out;
+	size_t replaced;         /* folded images whose process went on with another */
 	cairn_account sum;       /* of all that is folded, the program's own included */
 	cairn_account program;   /* the last image of main_pid */
 	bool has_program;
@@ -65,7 +66,8 @@ typedef struct cairn_images {
 } cairn_images;
 
 void cairn_images_open(cairn_images *m, int folder, uint32_t main_pid);
-/* Reads what changed, folds what ended. now_ns: CLOCK_MONOTONIC. folder may be -1: then only main_pid is looked at. */
+/* Reads what changed, folds what ended. now_ns: CLOCK_MONOTONIC. folder may be -1: then only main_pid is looked at.
+ * */
 void cairn_images_look(cairn_images *m, uint64_t now_ns);
 /* The last look, after main_pid was waited for: folds everything, also what still runs. Returns how many do. */
 size_t cairn_images_end(cairn_images *m, uint64_t now_ns);

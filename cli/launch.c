@@ -1,11 +1,12 @@
 /* cli/launch.c - starts the program, and stays beside it until it ends. See launch.h.
  *
- * The program is started by vfork: the kernel charges a new program with the highest resident set of the one that executed
- * it (ru_maxrss), so that one has to be small, and copying it would be for nothing. Between vfork and execve the
- * child uses system calls and its parent's stack only.
+ * The program is started by vfork: the kernel charges a new program with the highest resident set of the one that
+ * executed it (ru_maxrss), so that one has to be small, and copying it would be for nothing. Between vfork and
+ * execve the child uses system calls and its parent's stack only.
  *
- * Signals are blocked for good in the command and read from a descriptor, so that there is no handler and no race. SIGPIPE
- * is among them: a terminal that went away must not cost the program's status; so is SIGIO, which a lease may send.
+ * Signals are blocked for good in the command and read from a descriptor, so that there is no handler and no race.
+ * SIGPIPE is among them: a terminal that went away must not cost the program's status; so is SIGIO, which a lease
+ * may send.
  *
  * Failure: an errno; nothing was started then. */
 #include "launch.h"
@@ -24,16 +25,19 @@
 
 extern char **environ;
 
-enum { LAUNCH_PRELOAD_BYTES = 65536 };
+enum { LAUNCH_PRELOAD_BYTES = 65536, LAUNCH_FIRST_LOOK_NS = 1000000 };
 
 static const int launch_passed[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGTSTP, SIGCONT };
 
-uint64_t cairn_launch_now_ns(void)
+static uint64_t launch_clock_ns(clockid_t id)
 {
 	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(id, &t);
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
+
+uint64_t cairn_launch_now_ns(void) { return launch_clock_ns(CLOCK_MONOTONIC); }
+uint64_t cairn_launch_cpu_ns(void) { return launch_clock_ns(CLOCK_PROCESS_CPUTIME_ID); }
 
 bool cairn_launch_prepare(cairn_launch *l)
 {
@@ -59,8 +63,8 @@ static bool env_is(const char *entry, const char *name)
 	return !strncmp(entry, name, n) && entry[n] == '=';
 }
 
-/* The environment with the library before what was preloaded already. NULL: no memory. Returns owned; the texts are static
- * or environ's. */
+/* The environment with the library before what was preloaded already. NULL: no memory. Returns owned; the texts are
+ * static or environ's. */
 static char **launch_environment(const char *library, const char *folder)
 {
 	static char preload[LAUNCH_PRELOAD_BYTES], run[PATH_MAX + 16];
@@ -75,7 +79,8 @@ static char **launch_environment(const char *library, const char *folder)
 		if (!(library && env_is(environ[i], "LD_PRELOAD")) && !env_is(environ[i], "CAIRN_RUN"))
 			env[kept++] = environ[i];
 	if (library) {
-		int n = snprintf(preload, sizeof preload, "LD_PRELOAD=%s%s%s", library, old && *old ? ":" : "", old ? old : "");
+		int n = snprintf(preload, sizeof preload, "LD_PRELOAD=%s%s%s", library, old && *old ? ":" : "",
+				 old ? old : "");
 		env[kept++] = preload;
 		if (n < 0 || (size_t)n >= sizeof preload)
 			return free(env), NULL;
@@ -103,13 +108,31 @@ static char **launch_shell_arguments(cairn_program *p, char *const argv[])
 	char **args = calloc(count + 2, sizeof *args);
 	if (!args)
 		return NULL;
-	args[0] = (char[]){ "sh" };
 	static char shell[] = "sh";
 	args[0] = shell;
 	args[1] = p->path;
 	for (size_t i = 1; i < count; i++)
 		args[i + 1] = argv[i];
 	return args;
+}
+
+/* Returns in the command only, and there with the pid, or -1; what execve refused is in *error. Apart from its
+ * caller, whose variables the child must not disturb. */
+__attribute__((noinline)) static pid_t launch_execute(const cairn_launch *l, const cairn_program *p, char *const argv[],
+						      char *const shell_arguments[], char *const env[],
+						      volatile int *error)
+{
+	pid_t pid = vfork();
+	if (pid)
+		return pid;
+	launch_restore_signals(l);
+	execve(p->path, argv, env);
+	*error = errno;
+	if (errno == ENOEXEC && p->is_shell_script) {
+		execve("/bin/sh", shell_arguments, env);
+		*error = errno;
+	}
+	_exit(127);
 }
 
 int cairn_launch_start(cairn_launch *l, cairn_program *p, char *const argv[], const char *library, const char *folder)
@@ -119,31 +142,20 @@ int cairn_launch_start(cairn_launch *l, cairn_program *p, char *const argv[], co
 	volatile int error = env && shell_arguments ? 0 : ENOMEM;
 	if (!error) {
 		l->start_ns = cairn_launch_now_ns();
-		pid_t pid = vfork();
-		if (pid == 0) {
-			launch_restore_signals(l);
-			execve(p->path, argv, env);
-			error = errno;
-			if (error == ENOEXEC && p->is_shell_script) {
-				execve("/bin/sh", shell_arguments, env);
-				error = errno;
-			}
-			_exit(127);
-		}
-		l->pid = pid;
-		if (pid < 0)
+		l->pid = launch_execute(l, p, argv, shell_arguments, env, &error);
+		if (l->pid < 0)
 			error = errno;
 		else if (error)
-			waitpid(pid, NULL, 0);
+			waitpid(l->pid, NULL, 0);
 	}
 	free(env);
 	free(shell_arguments);
 	return error;
 }
 
-/* The dead process's own faults, without its children's, which wait4 adds. Fields 10 and 12 of /proc/PID/stat; the name
- * before them may hold anything but ends with the last bracket. */
-static void launch_read_faults(cairn_launch *l)
+/* The dead process's own faults, without its children's, which wait4 adds. Fields 10 and 12 of /proc/PID/stat; the
+ * name before them may hold anything but ends with the last bracket. */
+static void launch_read_stat(cairn_launch *l)
 {
 	char path[48], text[2048];
 	snprintf(path, sizeof path, "/proc/%d/stat", (int)l->pid);
@@ -152,8 +164,10 @@ static void launch_read_faults(cairn_launch *l)
 	if (fd >= 0)
 		close(fd);
 	text[n > 0 ? n : 0] = 0;
-	const char *at = strrchr(text, ')');
+	const char *name = strchr(text, '('), *at = strrchr(text, ')');
 	unsigned long long minor, major;
+	if (name && at && at > name && (size_t)(at - name) < sizeof l->last_name)
+		memcpy(l->last_name, name + 1, (size_t)(at - name - 1));
 	if (at && sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %*u %llu %*u %llu", &minor, &major) == 2) {
 		l->minor_faults = minor;
 		l->major_faults = major;
@@ -186,7 +200,7 @@ static bool launch_reap(cairn_launch *l)
 			return r < 0;
 		if (info.si_code != CLD_STOPPED && info.si_code != CLD_TRAPPED) {
 			l->end_ns = cairn_launch_now_ns();
-			launch_read_faults(l);
+			launch_read_stat(l);
 			return wait4(l->pid, &l->wait_status, 0, &l->usage) == l->pid;
 		}
 		int status;
@@ -195,7 +209,8 @@ static bool launch_reap(cairn_launch *l)
 	}
 }
 
-/* Passes on what was sent to this process; what came from the terminal, or from the program itself, it has already. */
+/* Passes on what was sent to this process; what came from the terminal, or from the program itself, it has already.
+ * */
 static void launch_pass_on(const cairn_launch *l, const struct signalfd_siginfo *s)
 {
 	bool is_sent = s->ssi_code == SI_USER || s->ssi_code == SI_QUEUE || s->ssi_code == SI_TKILL;
@@ -226,7 +241,7 @@ void cairn_launch_watch(cairn_launch *l, uint64_t (*look)(void *arg), void *arg)
 {
 	struct pollfd wait[2] = { { .fd = l->signals, .events = POLLIN }, { .fd = l->timer, .events = POLLIN } };
 	bool is_over = false;
-	launch_set_timer(l, look(arg));
+	launch_set_timer(l, LAUNCH_FIRST_LOOK_NS);
 	while (!is_over) {
 		uint64_t ticks;
 		if (poll(wait, 2, -1) < 0 && errno != EINTR)

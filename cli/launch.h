@@ -1,7 +1,7 @@
 /* cli/launch.h - starts the program, and stays beside it until it ends.
  *
- * The program gets the command's terminal, descriptors, signal mask and dispositions as the command was given them, and
- * nothing else. While it runs the command sleeps; it wakes to take samples, and for signals:
+ * The program gets the command's terminal, descriptors, signal mask and dispositions as the command was given them,
+ * and nothing else. While it runs the command sleeps; it wakes to take samples, and for signals:
  *
  *   from the terminal          the program gets them itself, being in the same process group
  *   sent to the command        HUP INT QUIT TERM USR1 USR2 TSTP CONT are passed on
@@ -28,6 +28,7 @@ typedef struct cairn_launch {
 	uint64_t end_ns;
 	int wait_status;              /* as wait4 gave it */
 	struct rusage usage;          /* the program's and its waited-for descendants' */
+	char last_name[64];           /* of the program in the process when it ended, cut by the kernel; "" unknown */
 	bool has_own_faults;
 	uint64_t minor_faults, major_faults; /* the program's alone, where has_own_faults */
 } cairn_launch;
@@ -36,10 +37,11 @@ typedef struct cairn_launch {
 bool cairn_launch_prepare(cairn_launch *l);
 /* 0 and pid is set, or the errno of execve. library NULL: preload nothing; folder NULL: no account is written. */
 int cairn_launch_start(cairn_launch *l, cairn_program *p, char *const argv[], const char *library, const char *folder);
-/* Calls look(arg) now and then, which returns after how many nanoseconds it wants to be called again, until the program
- * has ended. */
+/* Calls look(arg) now and then, which returns after how many nanoseconds it wants to be called again, until the
+ * program has ended. */
 void cairn_launch_watch(cairn_launch *l, uint64_t (*look)(void *arg), void *arg);
 
-uint64_t cairn_launch_now_ns(void);
+uint64_t cairn_launch_now_ns(void); /* CLOCK_MONOTONIC */
+uint64_t cairn_launch_cpu_ns(void); /* processor time of this process */
 
 #endif

@@ -3,8 +3,9 @@
  * What makes cairn step aside, and what happens to the preload then:
  *
  *   static, set-user-ID, set-group-ID, file capabilities    kept: the dynamic linker ignores it, children may use it
- *   own malloc, sanitizer, another libc, class or machine   left out: two halves of two allocators, or noise from ld.so
- *   another allocator inside under other names              kept: malloc itself is cairn's; a note says the rest
+ *   own malloc, sanitizer, another libc, class or machine   left out: two halves of two allocators, or noise from
+ *   ld.so another allocator inside under other names              kept: malloc itself is cairn's; a note says the
+ *   rest
  *
  * Inspecting is a matter of manners: what it gets wrong shows in the end as an account that nobody wrote.
  *
@@ -43,7 +44,8 @@ static int program_check(const char *path)
 
 static int program_take(cairn_program *p, const char *folder, size_t folder_length, const char *name)
 {
-	int n = snprintf(p->path, sizeof p->path, "%.*s%s%s", (int)folder_length, folder, folder_length ? "/" : "", name);
+	const char *slash = folder_length ? "/" : "";
+	int n = snprintf(p->path, sizeof p->path, "%.*s%s%s", (int)folder_length, folder, slash, name);
 	if (n < 0 || (size_t)n >= sizeof p->path)
 		return ENAMETOOLONG;
 	return program_check(p->path);

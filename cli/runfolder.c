@@ -107,7 +107,8 @@ bool cairn_runfolder_make(cairn_runfolder *f)
 {
 	f->fd = -1;
 	f->has_link = false;
-	return runfolder_make_in(f, "/dev/shm") || runfolder_make_in(f, getenv("TMPDIR")) || runfolder_make_in(f, "/tmp");
+	return runfolder_make_in(f, "/dev/shm") || runfolder_make_in(f, getenv("TMPDIR")) ||
+	       runfolder_make_in(f, "/tmp");
 }
 
 /* ld.so splits LD_PRELOAD at blanks and colons and expands $ORIGIN and its like. */

@@ -23,8 +23,8 @@ typedef struct cairn_runfolder {
 bool cairn_runfolder_make(cairn_runfolder *f);
 /* The path to preload the library by: its own, or a link in the folder. NULL: neither will do. Returns borrowed. */
 const char *cairn_runfolder_library(cairn_runfolder *f, const char *library, char *link, unsigned link_bytes);
-/* Removes all control files and the folder; but where processes live on that preload through its link, that link stays, in a
- * folder where nothing can be added, until the next command cleans up. */
+/* Removes all control files and the folder; but where processes live on that preload through its link, that link
+ * stays, in a folder where nothing can be added, until the next command cleans up. */
 void cairn_runfolder_remove(cairn_runfolder *f, bool has_survivors);
 
 #endif

@@ -48,7 +48,8 @@ static void timeline_spread(cairn_timeline *t, size_t first, size_t last, uint64
 	t->allocations[last] += made;
 }
 
-void cairn_timeline_add(cairn_timeline *t, uint64_t at_ns, uint64_t rss_bytes, uint64_t live_bytes, uint64_t allocations)
+void cairn_timeline_add(cairn_timeline *t, uint64_t at_ns, uint64_t rss_bytes, uint64_t live_bytes,
+			uint64_t allocations)
 {
 	at_ns = timeline_higher(at_ns, t->last_ns);
 	while (at_ns / t->step_ns >= CAIRN_TIMELINE_STEPS)

@@ -22,6 +22,7 @@ typedef struct cairn_timeline {
 
 void cairn_timeline_init(cairn_timeline *t, uint64_t step_ns);
 /* One sample, at_ns after the start and not before the last one; allocations since the start. */
-void cairn_timeline_add(cairn_timeline *t, uint64_t at_ns, uint64_t rss_bytes, uint64_t live_bytes, uint64_t allocations);
+void cairn_timeline_add(cairn_timeline *t, uint64_t at_ns, uint64_t rss_bytes, uint64_t live_bytes,
+			uint64_t allocations);
 
 #endif

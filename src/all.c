@@ -52,4 +52,5 @@
 #include "lens/account.c"
 #include "lens/account_json.c"
 #include "lens/account_text.c"
+#include "lens/summary.c"
 #include "lens/writer.c"

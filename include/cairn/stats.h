@@ -1,8 +1,8 @@
 /* cairn/stats.h - the account of a process: what it allocated, what it held, what it left.
  *
  * An account is a plain struct. It is filled from a control file (written by every process on cairn, laid out in
- * src/wire/control.h), from the kernel's figures, or by hand; it is printed as text for people or as one line of JSON.
- * `cairn run` and CAIRN_SUMMARY print through these functions.
+ * src/wire/control.h), from the kernel's figures, or by hand; it is printed as text for people or as one line of
+ * JSON. `cairn run` and CAIRN_SUMMARY print through these functions.
  *
  * Ownership: an account owns nothing; the pointers in it are borrowed and must outlive its printing.
  * Threads: an account belongs to one thread at a time. Nothing here locks or allocates.
@@ -46,6 +46,7 @@ typedef struct cairn_account {
 	char executable[CAIRN_ACCOUNT_TEXT]; /* path of the file that ran; "" unknown */
 	uint32_t pid, parent_pid;
 	uint32_t processes;  /* that are in this account: 1, or more in a sum */
+	const char *command; /* program and arguments, for the title; borrowed, or NULL */
 	int status;          /* exit status, 128 + n after signal n; -1 unknown */
 	int signal;          /* that killed it; 0 none */
 	bool is_core_dumped;
@@ -67,8 +68,10 @@ typedef struct cairn_account {
 	uint64_t allocations, frees;
 	uint64_t allocated_bytes;                /* requested */
 	uint64_t live_peak_bytes, live_peak_ns;  /* the second: when, from the start */
+	uint64_t large_peak_bytes;               /* of live_peak_bytes, in large blocks */
 	uint64_t cached_max_bytes;               /* of live_peak_bytes, thread caches held at most this */
-	uint64_t never_freed_blocks, never_freed_bytes;
+	uint64_t never_freed_blocks, never_freed_bytes; /* what was inherited counts too, but in a sum only once */
+	uint64_t inherited_bytes;                       /* live when it was forked */
 	uint64_t foreign_frees; /* blocks of other allocators that it freed */
 	uint64_t threads;       /* that ever used malloc */
 
@@ -85,8 +88,8 @@ typedef struct cairn_account {
 /* All figures unknown or 0, not served. */
 void cairn_account_init(cairn_account *a);
 
-/* The first step from a control file: its first page, as much of it as could be read. false, and nothing is to be used:
- * it is not one, or is not filled in. Any bytes are safe. */
+/* The first step from a control file: its first page, as much of it as could be read. false, and nothing is to be
+ * used: it is not one, or is not filled in. Any bytes are safe. */
 bool cairn_account_begin(cairn_account *a, const void *control, size_t bytes);
 /* How many counters pages follow the control block, by what it says. */
 uint32_t cairn_account_caches(const void *control, size_t bytes);
@@ -95,8 +98,8 @@ void cairn_account_add_cache(cairn_account *a, const void *counters, size_t byte
 /* The last step: sums, frees, what is left. */
 void cairn_account_finish(cairn_account *a, const void *control, size_t bytes);
 
-/* Adds one finished account to a sum that began as cairn_account_init made it. Counts are added; peaks are not: the sum's
- * peak becomes the largest single one. */
+/* Adds one finished account to a sum that began as cairn_account_init made it. Counts are added; peaks are not: the
+ * sum's peak becomes the largest single one. */
 void cairn_account_add(cairn_account *sum, const cairn_account *one);
 
 /* true: what can be checked without a second source holds (frees, sums of the classes). */

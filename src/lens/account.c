@@ -4,15 +4,16 @@
  *
  * Invariants, checked by cairn_account_validate():
  *   (A1) allocations, never_freed_blocks: the sums over the classes.
- *   (A2) frees == allocations + inherited - never_freed_blocks, and never wraps: where the process still ran or was killed
- *        between two stores, a class with more live than were ever made counts as none freed.
+ *   (A2) frees == allocations + inherited - never_freed_blocks, and never wraps: where the process still ran or was
+ *        killed between two stores, a class with more live than were ever made counts as none freed.
  *   (A3) class_count is at most CAIRN_ACCOUNT_CLASSES; the texts are terminated.
  *
  * Everything read here was written by another process, which may be hostile or may have died at any instruction: each
  * number is used as a number only, never as an index or a length before it was bounded.
  *
  * Locks: none. Failure: false, and the account is not to be used.
- * Not here: where the bytes come from (cli/, lens/summary.c), how an account looks (account_text.c, account_json.c). */
+ * Not here: where the bytes come from (cli/, lens/summary.c), how an account looks (account_text.c, account_json.c).
+ * */
 #include <cairn/stats.h>
 
 #include <string.h>
@@ -76,8 +77,8 @@ bool cairn_account_begin(cairn_account *a, const void *control, size_t bytes)
 	a->has_requested = c.counts_requested == 1;
 	a->start_ns = c.start_ns;
 	a->live_peak_bytes = c.live_peak_bytes;
-	if (c.live_peak_ns >= c.start_ns)
-		a->live_peak_ns = c.live_peak_ns - c.start_ns;
+	if (c.live_peak_ns)
+		a->live_peak_ns = c.live_peak_ns > c.start_ns ? c.live_peak_ns - c.start_ns : 0;
 	a->cached_max_bytes = c.cached_max_bytes;
 	a->foreign_frees = c.foreign_frees;
 	a->class_count = c.class_count;
@@ -112,12 +113,22 @@ static uint64_t account_class_frees(const cairn_account_class *k)
 	return made > k->live_blocks ? made - k->live_blocks : 0;
 }
 
+/* The bytes of large blocks at the peak are not kept: they are what the small ones leave. */
+static uint64_t account_large_peak(const cairn_account *a)
+{
+	uint64_t small = 0;
+	for (uint32_t i = 1; i < a->class_count; i++)
+		small += a->classes[i].peak_blocks * a->classes[i].size_bytes;
+	return a->classes[0].peak_blocks && a->live_peak_bytes > small ? a->live_peak_bytes - small : 0;
+}
+
 void cairn_account_finish(cairn_account *a, const void *control, size_t bytes)
 {
 	cairn_control c;
 	if (!control_copy(&c, control, bytes))
 		return;
 	a->never_freed_bytes = a->is_exact ? c.exit_live_bytes : c.live_bytes;
+	a->inherited_bytes = c.live_at_start_bytes;
 	for (uint32_t i = 0; i < a->class_count && i < c.class_count; i++) {
 		cairn_account_class *k = &a->classes[i];
 		k->inherited_blocks = c.live_at_start[i];
@@ -130,6 +141,9 @@ void cairn_account_finish(cairn_account *a, const void *control, size_t bytes)
 	}
 	if (a->live_peak_bytes < a->never_freed_bytes)
 		a->live_peak_bytes = a->never_freed_bytes;
+	a->large_peak_bytes = account_large_peak(a);
+	if (a->exit_rss_bytes != CAIRN_ACCOUNT_UNKNOWN && a->peak_rss_bytes < a->exit_rss_bytes)
+		a->peak_rss_bytes = a->exit_rss_bytes; /* the kernel counts both in batches */
 }
 
 static void add_known(uint64_t *sum, uint64_t figure)
@@ -144,8 +158,8 @@ static void raise_known(uint64_t *highest, uint64_t figure)
 		*highest = figure;
 }
 
-/* The sum's class of that size: found, or added behind the others. NULL: no room, which two builds of the library with
- * different classes would need. */
+/* The sum's class of that size: found, or added behind the others. NULL: no room, which two builds of the library
+ * with different classes would need. */
 static cairn_account_class *account_class_of(cairn_account *a, uint32_t likely, uint64_t size_bytes)
 {
 	if (likely < a->class_count && a->classes[likely].size_bytes == size_bytes)
@@ -159,6 +173,9 @@ static cairn_account_class *account_class_of(cairn_account *a, uint32_t likely, 
 	return &a->classes[a->class_count++];
 }
 
+/* What a forked process inherited is its parent's as well, and counts there. */
+static uint64_t account_less(uint64_t n, uint64_t by) { return n > by ? n - by : 0; }
+
 static void account_add_classes(cairn_account *sum, const cairn_account *one)
 {
 	for (uint32_t i = 0; i < one->class_count && i < CAIRN_ACCOUNT_CLASSES; i++) {
@@ -166,10 +183,10 @@ static void account_add_classes(cairn_account *sum, const cairn_account *one)
 		cairn_account_class *to = account_class_of(sum, i, k->size_bytes);
 		if (!to)
 			to = &sum->classes[0]; /* (A1) before beauty */
+		sum->never_freed_blocks += account_less(k->live_blocks, k->inherited_blocks);
 		to->allocations += k->allocations;
 		to->requested_bytes += k->requested_bytes;
-		to->inherited_blocks += k->inherited_blocks;
-		to->live_blocks += k->live_blocks;
+		to->live_blocks += account_less(k->live_blocks, k->inherited_blocks);
 		to->peak_blocks += k->peak_blocks;
 	}
 }
@@ -189,9 +206,9 @@ void cairn_account_add(cairn_account *sum, const cairn_account *one)
 	sum->frees += one->frees;
 	sum->allocated_bytes += one->allocated_bytes;
 	raise_known(&sum->live_peak_bytes, one->live_peak_bytes);
+	sum->large_peak_bytes += one->large_peak_bytes;
 	sum->cached_max_bytes += one->cached_max_bytes;
-	sum->never_freed_blocks += one->never_freed_blocks;
-	sum->never_freed_bytes += one->never_freed_bytes;
+	sum->never_freed_bytes += account_less(one->never_freed_bytes, one->inherited_bytes);
 	sum->foreign_frees += one->foreign_frees;
 	sum->threads += one->threads;
 	account_add_classes(sum, one);

@@ -1,7 +1,7 @@
 /* lens/account_json.c - an account as one JSON object on one line.
  *
- * Bytes are bytes, times are seconds, a figure nobody could take is null. Keys are only ever added. A child has the same
- * shape as its parent, but no children of its own: the list is flat, parent_pid tells the tree.
+ * Bytes are bytes, times are seconds, a figure nobody could take is null. Keys are only ever added. A child has the
+ * same shape as its parent, but no children of its own: the list is flat, parent_pid tells the tree.
  *
  * Not here: the words for people (account_text.c). */
 #include <cairn/stats.h>
@@ -80,6 +80,7 @@ static void json_figures(cairn_writer *w, const cairn_account *a)
 	json_number(w, "cached_max_bytes", a->cached_max_bytes | hide);
 	json_number(w, "never_freed_blocks", a->never_freed_blocks | hide);
 	json_number(w, "never_freed_bytes", a->never_freed_bytes | hide);
+	json_number(w, "inherited_bytes", a->inherited_bytes | hide);
 	json_number(w, "foreign_frees", a->foreign_frees | hide);
 	json_number(w, "threads", a->threads | hide);
 }
@@ -165,7 +166,7 @@ static void json_account(cairn_writer *w, const cairn_account *a)
 int cairn_account_print_json(const cairn_account *a, int fd)
 {
 	cairn_writer w;
-	cairn_writer_open(&w, fd, false);
+	cairn_writer_open(&w, fd, 0, false);
 	json_account(&w, a);
 	for (size_t i = 0; i < a->child_count; i++) {
 		cairn_writer_text(&w, i ? ", " : "");

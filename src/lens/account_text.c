@@ -53,11 +53,25 @@ static void text_counted(cairn_field *f, uint64_t n, const char *one, const char
 	cairn_field_text(f, n == 1 ? one : many);
 }
 
+static const char *text_signal_name(int signal)
+{
+	static const char *const names[] = {
+		"",     "HUP",  "INT",    "QUIT", "ILL",  "TRAP",   "ABRT", "BUS",   "FPE",  "KILL", "USR1",
+		"SEGV", "USR2", "PIPE",   "ALRM", "TERM", "STKFLT", "CHLD", "CONT",  "STOP", "TSTP", "TTIN",
+		"TTOU", "URG",  "XCPU",   "XFSZ", "VTALRM", "PROF", "WINCH", "IO",   "PWR",  "SYS",
+	};
+	return signal > 0 && signal < (int)(sizeof names / sizeof *names) ? names[signal] : NULL;
+}
+
 static void text_ending(cairn_field *f, const cairn_account *a)
 {
 	if (a->signal > 0) {
-		cairn_field_text(f, "killed by signal ");
-		cairn_field_dec(f, (uint64_t)a->signal);
+		const char *name = text_signal_name(a->signal);
+		cairn_field_text(f, name ? "killed by SIG" : "killed by signal ");
+		if (name)
+			cairn_field_text(f, name);
+		else
+			cairn_field_dec(f, (uint64_t)a->signal);
 		cairn_field_text(f, a->is_core_dumped ? ", core dumped · " : " · ");
 	} else if (a->status >= 0) {
 		cairn_field_text(f, "exit ");
@@ -71,14 +85,14 @@ static void text_title(cairn_writer *w, const cairn_account *a, const cairn_acco
 	cairn_field name = { .used = 0 }, end = { .used = 0 };
 	text_ending(&end, a);
 	cairn_field_duration(&end, a->duration_ns);
-	if (all->processes > 1 || all->threads > 1)
+	if (all->processes > 1 || a->threads > 1)
 		cairn_field_text(&end, " · ");
 	if (all->processes > 1)
 		text_counted(&end, all->processes, "process", "processes");
-	else if (all->threads > 1)
-		text_counted(&end, all->threads, "thread", "threads");
+	else if (a->threads > 1)
+		text_counted(&end, a->threads, "thread", "threads");
 	unsigned room = TEXT_WIDTH - 14;
-	cairn_field_name(&name, a->program, room > end.columns + 8 ? room - end.columns : 8);
+	cairn_field_name(&name, a->command ? a->command : a->program, room > end.columns + 8 ? room - end.columns : 8);
 	cairn_writer_text(w, "\n ");
 	cairn_writer_strong(w, true);
 	cairn_writer_text(w, "cairn");
@@ -93,7 +107,8 @@ static void text_title(cairn_writer *w, const cairn_account *a, const cairn_acco
 }
 
 /* One half of a line of figures: the label, the figure to the right of its column, and a word on it. */
-static void text_cell(cairn_writer *w, unsigned at, const char *label, const cairn_field *figure, const cairn_field *word)
+static void text_cell(cairn_writer *w, unsigned at, const char *label, const cairn_field *figure,
+		      const cairn_field *word)
 {
 	cairn_writer_pad(w, at);
 	cairn_writer_text(w, label);
@@ -268,12 +283,7 @@ typedef struct text_row {
 
 static uint64_t class_peak_bytes(const cairn_account *a, uint32_t i)
 {
-	uint64_t small = 0;
-	if (i)
-		return a->classes[i].peak_blocks * a->classes[i].size_bytes;
-	for (uint32_t k = 1; k < a->class_count; k++)
-		small += a->classes[k].peak_blocks * a->classes[k].size_bytes;
-	return a->classes[0].peak_blocks && a->live_peak_bytes > small ? a->live_peak_bytes - small : 0;
+	return i ? a->classes[i].peak_blocks * a->classes[i].size_bytes : a->large_peak_bytes;
 }
 
 static bool class_is_used(const cairn_account *a, uint32_t i)
@@ -403,18 +413,18 @@ static void text_process(cairn_writer *w, const cairn_account *a, const char *na
 {
 	cairn_field label = { .used = 0 }, pid = { .used = 0 }, count = { .used = 0 };
 	uint64_t hide = a->is_served ? 0 : CAIRN_UNKNOWN;
-	cairn_field_name(&label, name, 18);
+	cairn_field_name(&label, name, 23);
 	if (a->pid)
 		cairn_field_dec(&pid, a->pid);
 	cairn_field_count(&count, a->allocations | hide);
 	cairn_writer_pad(w, 3);
 	cairn_writer_field(w, &label);
-	cairn_writer_field_right(w, &pid, 29);
-	text_process_bytes(w, a->peak_rss_bytes, 39);
-	text_process_bytes(w, a->live_peak_bytes | hide, 49);
-	cairn_writer_field_right(w, &count, 59);
-	text_process_bytes(w, a->has_requested ? a->allocated_bytes | hide : CAIRN_UNKNOWN, 69);
-	text_process_bytes(w, a->never_freed_bytes | hide, 79);
+	cairn_writer_field_right(w, &pid, 33);
+	text_process_bytes(w, a->peak_rss_bytes, 42);
+	text_process_bytes(w, a->live_peak_bytes | hide, 52);
+	cairn_writer_field_right(w, &count, 61);
+	text_process_bytes(w, a->has_requested ? a->allocated_bytes | hide : CAIRN_UNKNOWN, 70);
+	text_process_bytes(w, a->never_freed_bytes | hide, 80);
 	cairn_writer_text(w, "\n");
 }
 
@@ -425,7 +435,7 @@ static void text_processes(cairn_writer *w, const cairn_account *a)
 	uint64_t others = (uint64_t)(a->child_count - shown) + a->children_left_out;
 	if (!a->total)
 		return;
-	cairn_writer_text(w, "\n   Process                 pid  peak RSS heap peak    allocs     bytes   not freed\n");
+	cairn_writer_text(w, "\n   Process                    pid peak RSS heap peak   allocs    bytes not freed\n");
 	text_process(w, a, text_base_name(a->executable[0] ? a->executable : a->program));
 	for (size_t i = 0; i < shown; i++)
 		text_process(w, &a->children[i], text_base_name(a->children[i].program));
@@ -469,7 +479,8 @@ static void text_remarks(cairn_writer *w, const cairn_account *a, const cairn_ac
 			    a->total ? "came to exit():" : "come to exit():",
 			    " never freed is what was held then,\n   freed blocks in thread caches included.");
 	if (a->total)
-		text_remark(w, "RSS and heap peaks of processes are added up; pages they share count in each.", "", "");
+		text_remark(w, "RSS of several processes is added up, and pages they share count in each;",
+			    "live at peak is each one's own peak.", "");
 	if (all->foreign_frees)
 		text_remark_foreign(w, all);
 	cairn_writer_text(w, "\n");
@@ -479,7 +490,7 @@ int cairn_account_print(const cairn_account *a, int fd, bool with_colour)
 {
 	const cairn_account *all = a->total ? a->total : a;
 	cairn_writer w;
-	cairn_writer_open(&w, fd, with_colour);
+	cairn_writer_open(&w, fd, TEXT_WIDTH, with_colour);
 	text_title(&w, a, all);
 	text_figures(&w, a, all);
 	text_curves(&w, all, a->timeline);
@@ -494,8 +505,10 @@ int cairn_account_print_line(const cairn_account *a, int fd)
 	const cairn_account *all = a->total ? a->total : a;
 	cairn_field f = { .used = 0 };
 	cairn_writer w;
-	cairn_writer_open(&w, fd, false);
+	cairn_writer_open(&w, fd, TEXT_WIDTH, false);
 	cairn_field_text(&f, "cairn: ");
+	if (a->signal)
+		text_ending(&f, a);
 	cairn_field_duration(&f, a->duration_ns);
 	cairn_field_text(&f, " · peak ");
 	cairn_field_bytes(&f, all->peak_rss_bytes);

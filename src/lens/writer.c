@@ -45,12 +45,13 @@ static void writer_put(cairn_writer *w, const char *s, size_t n)
 	w->used += n;
 }
 
-void cairn_writer_open(cairn_writer *w, int fd, bool with_colour)
+void cairn_writer_open(cairn_writer *w, int fd, unsigned limit, bool with_colour)
 {
 	w->fd = fd;
 	w->error = 0;
 	w->has_colour = with_colour;
 	w->column = 0;
+	w->limit = limit;
 	w->used = 0;
 }
 
@@ -58,50 +59,6 @@ int cairn_writer_close(cairn_writer *w)
 {
 	writer_flush(w);
 	return w->error;
-}
-
-void cairn_writer_text(cairn_writer *w, const char *s)
-{
-	for (; *s; s++) {
-		writer_put(w, s, 1);
-		if (*s == '\n') {
-			w->column = 0;
-			if (w->used > sizeof w->buffer / 2)
-				writer_flush(w);
-		} else if (((unsigned char)*s & 0xc0) != 0x80) {
-			w->column++;
-		}
-	}
-}
-
-void cairn_writer_fill(cairn_writer *w, const char *s, unsigned column)
-{
-	while (w->column < column)
-		cairn_writer_text(w, s);
-}
-
-void cairn_writer_pad(cairn_writer *w, unsigned column) { cairn_writer_fill(w, " ", column); }
-
-void cairn_writer_field(cairn_writer *w, const cairn_field *f)
-{
-	for (size_t i = 0; i < f->used; i++)
-		writer_put(w, f->text + i, 1);
-	w->column += f->columns;
-}
-
-void cairn_writer_field_right(cairn_writer *w, const cairn_field *f, unsigned column)
-{
-	if (column > f->columns)
-		cairn_writer_pad(w, column - f->columns);
-	cairn_writer_field(w, f);
-}
-
-void cairn_writer_strong(cairn_writer *w, bool on)
-{
-	unsigned column = w->column;
-	if (w->has_colour)
-		cairn_writer_text(w, on ? "\033[1m" : "\033[0m");
-	w->column = column;
 }
 
 /* Length of the code point at s, 0 when it is not valid UTF-8; s is terminated. */
@@ -120,6 +77,63 @@ static size_t utf8_decode(const char *s, uint32_t *code)
 	if (n > 1 && (*code < lowest[n] || *code > 0x10ffff || (*code >= 0xd800 && *code < 0xe000)))
 		return 0;
 	return n;
+}
+
+static unsigned code_width(uint32_t code) { return code >= 0x1100 && code < 0x2000 ? 2 : code >= 0x2e80 ? 2 : 1; }
+
+/* One code point; returns its length. Where there is no room left on the line it is dropped. */
+static size_t writer_put_code(cairn_writer *w, const char *s)
+{
+	uint32_t code;
+	size_t n = utf8_decode(s, &code);
+	unsigned width = n ? code_width(code) : 1;
+	n = n ? n : 1;
+	if (w->limit && w->column + width > w->limit)
+		return n;
+	writer_put(w, s, n);
+	w->column += width;
+	return n;
+}
+
+void cairn_writer_text(cairn_writer *w, const char *s)
+{
+	while (*s) {
+		if (*s != '\n') {
+			s += writer_put_code(w, s);
+			continue;
+		}
+		writer_put(w, s++, 1);
+		w->column = 0;
+		if (w->used > sizeof w->buffer / 2)
+			writer_flush(w);
+	}
+}
+
+void cairn_writer_fill(cairn_writer *w, const char *s, unsigned column)
+{
+	while (w->column < column && !(w->limit && w->column >= w->limit))
+		cairn_writer_text(w, s);
+}
+
+void cairn_writer_pad(cairn_writer *w, unsigned column) { cairn_writer_fill(w, " ", column); }
+
+void cairn_writer_field(cairn_writer *w, const cairn_field *f)
+{
+	for (size_t i = 0; i < f->used;)
+		i += writer_put_code(w, f->text + i);
+}
+
+void cairn_writer_field_right(cairn_writer *w, const cairn_field *f, unsigned column)
+{
+	if (column > f->columns)
+		cairn_writer_pad(w, column - f->columns);
+	cairn_writer_field(w, f);
+}
+
+void cairn_writer_strong(cairn_writer *w, bool on)
+{
+	if (w->has_colour)
+		writer_put(w, on ? "\033[1m" : "\033[0m", 4);
 }
 
 /* Controls, and what turns or hides the text around it. */
@@ -154,7 +168,7 @@ void cairn_writer_json_text(cairn_writer *w, const char *s)
 
 static void field_put(cairn_field *f, const char *s, size_t n, unsigned columns)
 {
-	if (f->used + n > sizeof f->text)
+	if (f->used + n >= sizeof f->text) /* the last byte stays 0 */
 		return;
 	memcpy(f->text + f->used, s, n);
 	f->used += n;
@@ -172,15 +186,15 @@ void cairn_field_text(cairn_field *f, const char *s)
 	}
 }
 
-/* One code point of a name, or \xNN for a byte that must not be printed, unless it passes `limit` columns. Returns its
- * length in s, 0 when it did not fit. f NULL: only measured, into *columns. */
+/* One code point of a name, or \xNN for a byte that must not be printed, unless it passes `limit` columns. Returns
+ * its length in s, 0 when it did not fit. f NULL: only measured, into *columns. */
 static size_t field_name_step(cairn_field *f, const char *s, unsigned limit, unsigned *columns)
 {
 	uint32_t code;
 	size_t n = utf8_decode(s, &code);
 	char escape[4] = { '\\', 'x', hex_digit((unsigned char)*s >> 4), hex_digit((unsigned char)*s) };
 	bool is_plain = n && code_is_printable(code);
-	unsigned width = !is_plain ? 4 : code >= 0x1100 ? 2 : 1;
+	unsigned width = is_plain ? code_width(code) : 4;
 	if (*columns + width > limit)
 		return 0;
 	*columns += width;

@@ -1,11 +1,11 @@
 /* lens/writer.h - text for people and JSON, built in a fixed buffer and written with write(2).
  *
- * A cairn_writer collects text and writes it out at line ends, so that two processes on one terminal mix lines and not
- * halves of them. It counts columns: every code point is one, the wide ones in names two. A cairn_field is a short text
- * that is measured before it is placed.
+ * A cairn_writer collects text and writes it out at line ends, so that two processes on one terminal mix lines and
+ * not halves of them. It counts columns: every code point is one, the wide ones in names two. A cairn_field is a
+ * short text that is measured before it is placed.
  *
- * No function here allocates, uses stdio or touches errno. After the first failed write the rest is dropped; the error is
- * kept. Threads: a writer and a field belong to their maker. */
+ * No function here allocates, uses stdio or touches errno. After the first failed write the rest is dropped; the
+ * error is kept. Threads: a writer and a field belong to their maker. */
 #ifndef CAIRN_LENS_WRITER_H
 #define CAIRN_LENS_WRITER_H
 
@@ -22,6 +22,7 @@ typedef struct cairn_writer {
 	int error;       /* errno of the first write that failed; 0 none */
 	bool has_colour;
 	unsigned column; /* of the next character, from 0 */
+	unsigned limit;  /* what would pass this column is cut, to the end of the line; 0 none */
 	size_t used;
 	char buffer[CAIRN_WRITER_BYTES];
 } cairn_writer;
@@ -29,10 +30,10 @@ typedef struct cairn_writer {
 typedef struct cairn_field {
 	size_t used;
 	unsigned columns;
-	char text[CAIRN_FIELD_BYTES]; /* not terminated; cut, never overrun */
+	char text[CAIRN_FIELD_BYTES]; /* 0 behind it; cut, never overrun */
 } cairn_field;
 
-void cairn_writer_open(cairn_writer *w, int fd, bool with_colour);
+void cairn_writer_open(cairn_writer *w, int fd, unsigned limit, bool with_colour);
 int cairn_writer_close(cairn_writer *w); /* writes what is left; returns the error. The descriptor stays open. */
 
 void cairn_writer_text(cairn_writer *w, const char *s);
@@ -47,7 +48,7 @@ void cairn_writer_json_seconds(cairn_writer *w, uint64_t ns);
 
 /* Each appends to the field. Borrows s. */
 void cairn_field_text(cairn_field *f, const char *s);
-void cairn_field_name(cairn_field *f, const char *s, unsigned columns); /* escaped, cut with an ellipsis to that width */
+void cairn_field_name(cairn_field *f, const char *s, unsigned columns); /* escaped, cut with an ellipsis */
 void cairn_field_dec(cairn_field *f, uint64_t n);
 void cairn_field_count(cairn_field *f, uint64_t n);   /* 3094, 12 345, 4.82 M */
 void cairn_field_bytes(cairn_field *f, uint64_t n);   /* 512 B, 8.2 MiB, 121 KiB */

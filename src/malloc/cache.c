@@ -1,7 +1,7 @@
 /* malloc/cache.c - magazines: refill, flush, and how large they get. The design is in cache.h.
  *
  * Size of a magazine. It starts with what the first refill needs and doubles each time a refill finds it empty, up to the
- * class's magazine_max; a refill asks for twice what the last one did, up to half the capacity. Flush after flush without
+ * class's magazine_max; a refill asks for twice what the last one did (after a slow start of a few), up to half the capacity. Flush after flush without
  * a refill between means that the program is letting go: then the magazine halves, so that at the end of a great freeing
  * few blocks, each perhaps the last of its page, are still held. */
 #include "malloc/cache.h"
@@ -16,6 +16,8 @@
 enum {
 	CAPACITY_MIN = 2,
 	CAPACITY_LETTING_GO = 14, /* a magazine shrinks down to this while the program only frees */
+	SLOW_START_REFILLS = 4,   /* a class of which a thread wants a few blocks gets few: 200 threads are many */
+	LETTING_GO_FLUSHES = 3,   /* so many in a row, or a random walk between full and empty would look like it */
 	LINE_BYTES = 64,
 };
 
@@ -51,23 +53,32 @@ size_t cairn_cache_fill(const cairn_cache *c, unsigned size_class)
 
 static size_t slots_bytes(size_t capacity) { return (capacity + 2) * sizeof(void *); }
 
-/* Gives the class's magazine another capacity, its slots kept; they fit. False: no memory. */
-static bool magazine_resize(cairn_cache *c, unsigned size_class, size_t capacity)
+/* Gives the class's magazine other slots, under the central lock: cache.h says why. Returns the old ones. */
+static void **magazine_replace(cairn_cache *c, unsigned size_class, void **slots, size_t capacity)
 {
 	cairn_magazine *m = &c->magazine[size_class];
 	cairn_magazine_cold *cold = &c->cold[size_class];
+	cairn_central *central = cairn_central_lock(size_class);
 	size_t fill = cairn_cache_fill(c, size_class);
 	cairn_assert(fill <= capacity);
-	void **slots = cairn_meta_alloc(slots_bytes(capacity));
-	if (!slots)
-		return false;
 	memcpy(slots + 2, cold->base, fill * sizeof(void *));
 	void **old = cold->base - 2;
-	size_t old_capacity = cold->capacity;
 	cold->base = slots + 2;
 	cold->capacity = (uint16_t)capacity;
 	m->top = cold->base + fill;
 	m->limit = cold->base + capacity;
+	cairn_central_unlock(central);
+	return old;
+}
+
+/* Gives the class's magazine another capacity, its slots kept; they fit. False: no memory. */
+static bool magazine_resize(cairn_cache *c, unsigned size_class, size_t capacity)
+{
+	size_t old_capacity = c->cold[size_class].capacity;
+	void **slots = cairn_meta_alloc(slots_bytes(capacity));
+	if (!slots)
+		return false;
+	void **old = magazine_replace(c, size_class, slots, capacity);
 	if (old_capacity)
 		cairn_meta_free(old, slots_bytes(old_capacity));
 	return true;
@@ -82,7 +93,8 @@ static bool magazine_grow(cairn_cache *c, unsigned size_class)
 	const cairn_class *k = &cairn_classes[size_class];
 	cairn_magazine_cold *cold = &c->cold[size_class];
 	cold->flushes = 0;
-	size_t batch = cold->batch ? 2u * cold->batch : first_batch(k);
+	size_t batch = cold->refills < SLOW_START_REFILLS ? first_batch(k) : 2u * cold->batch;
+	cold->refills += cold->refills < SLOW_START_REFILLS;
 	size_t capacity = cold->capacity ? cold->capacity : CAPACITY_MIN;
 	while (capacity < 2 * batch && capacity < k->magazine_max)
 		capacity = 2 * capacity + 2;
@@ -142,7 +154,7 @@ bool cairn_cache_flush(cairn_cache *c, unsigned size_class)
 	if (cold->flushes < UINT16_MAX)
 		cold->flushes++;
 	size_t fill = cairn_cache_fill(c, size_class);
-	bool letting_go = cold->flushes > 1;
+	bool letting_go = cold->flushes > LETTING_GO_FLUSHES;
 	give_oldest(c, size_class, letting_go ? fill - fill / 4 : (fill + 1) / 2);
 	size_t smaller = (cold->capacity + 2u) / 2 - 2;
 	if (letting_go && smaller >= CAPACITY_LETTING_GO)
@@ -161,13 +173,10 @@ void cairn_cache_drain(cairn_cache *c)
 {
 	cairn_cache_empty_magazines(c);
 	for (unsigned i = 1; i < CAIRN_CLASS_COUNT; i++) {
-		cairn_magazine_cold *cold = &c->cold[i];
-		void **slots = cold->base - 2;
-		size_t capacity = cold->capacity;
-		c->magazine[i] = (cairn_magazine){ no_slots + 2, no_slots + 2 };
-		*cold = (cairn_magazine_cold){ .base = no_slots + 2 };
+		size_t capacity = c->cold[i].capacity;
 		if (capacity)
-			cairn_meta_free(slots, slots_bytes(capacity));
+			cairn_meta_free(magazine_replace(c, i, no_slots, 0), slots_bytes(capacity));
+		c->cold[i].batch = c->cold[i].flushes = c->cold[i].refills = 0;
 	}
 }
 

@@ -47,7 +47,7 @@ typedef struct cairn_magazine_cold {
 	uint16_t capacity; /* slots; 0: no memory yet */
 	uint16_t batch;    /* slots the next refill asks for */
 	uint16_t flushes;  /* flushes since the last refill */
-	uint16_t pad;
+	uint16_t refills;  /* refills so far, up to SLOW_START_REFILLS */
 } cairn_magazine_cold;
 
 typedef struct cairn_cache {

@@ -14,7 +14,7 @@
  * Invariants, checked by cairn_central_validate():
  *   (C1) A slab is in a list iff it has a free slot, and in the list of its bucket.
  *   (C2) No slab in a list is entirely free, unless pages of it are being purged.
- *   (C3) out[class] is the slots of all slabs of the class less the free ones: live blocks and those in magazines.
+ *   (C3) slots = out + held + the free slots of the slabs in the lists, where out is live blocks and those in magazines.
  *
  * Locks: one a class, rank CENTRAL. Failure: take gives fewer than asked, give reports misuse and changes nothing. */
 #ifndef CAIRN_MALLOC_CENTRAL_H
@@ -31,6 +31,8 @@ typedef struct cairn_central {
 	cairn_node partial[CAIRN_CENTRAL_BUCKETS]; /* sync: lock; [0] the fullest */
 	cairn_node purge_queue;                   /* sync: lock; slabs whose empty pages are worth a look */
 	uint64_t slots;                           /* sync: lock; of all slabs of the class, free ones included */
+	uint64_t out;                             /* sync: lock; of those, live or in a magazine */
+	uint64_t held;                            /* sync: lock; of those, out of the free bits while being purged */
 } cairn_central;
 
 /* The class's lock, held: */
@@ -47,7 +49,6 @@ void cairn_central_drop_slab(cairn_central *c, cairn_span *s);
 /* Under the lock: puts s where its free_count belongs. */
 void cairn_central_place(cairn_central *c, cairn_span *s);
 
-uint64_t cairn_central_out(unsigned size_class); /* (C3), without the lock: a recent value */
 size_t cairn_central_queued_bytes(void);         /* what slabs in purge queues may give; a hint */
 void cairn_central_unqueue(cairn_span *s);       /* under the lock */
 

@@ -12,18 +12,19 @@
 #include "malloc/thread.h"
 #include "os/lock.h"
 #include "os/meta.h"
-#include "os/thread.h"
 #include "page/pageheap.h"
 
 #include <pthread.h>
 
 static cairn_lock fork_lock = CAIRN_LOCK_INIT;
-static uint32_t fork_thread; /* sync: atomic, relaxed: only the thread itself is interested in its own number */
+/* The forking thread, by the address of its thread-local data, which is the same in the child (its number is not), so that
+ * handlers of others that run in the child before ours are served as well.
+ * sync: atomic, relaxed: only the thread itself is interested in its own address. */
+static cairn_self *fork_thread;
 
 bool cairn_fork_is_mine(void)
 {
-	uint32_t thread = __atomic_load_n(&fork_thread, __ATOMIC_RELAXED); /* 0 or another's: not mine, however stale */
-	return cairn_unlikely(thread) && thread == cairn_thread_id();
+	return __atomic_load_n(&fork_thread, __ATOMIC_RELAXED) == &cairn_thread_self; /* NULL or another's: not mine, however stale */
 }
 
 static void before(void)
@@ -34,12 +35,12 @@ static void before(void)
 	cairn_central_lock_all();
 	cairn_pageheap_lock();
 	cairn_meta_lock();
-	__atomic_store_n(&fork_thread, cairn_thread_id(), __ATOMIC_RELAXED); /* for myself */
+	__atomic_store_n(&fork_thread, &cairn_thread_self, __ATOMIC_RELAXED); /* for myself */
 }
 
 static void after_in_parent(void)
 {
-	__atomic_store_n(&fork_thread, 0, __ATOMIC_RELAXED); /* for myself */
+	__atomic_store_n(&fork_thread, NULL, __ATOMIC_RELAXED); /* for myself */
 	cairn_meta_unlock();
 	cairn_pageheap_unlock();
 	cairn_central_unlock_all();
@@ -50,7 +51,7 @@ static void after_in_parent(void)
 
 static void after_in_child(void)
 {
-	__atomic_store_n(&fork_thread, 0, __ATOMIC_RELAXED); /* for myself */
+	__atomic_store_n(&fork_thread, NULL, __ATOMIC_RELAXED); /* for myself */
 	cairn_meta_fork_child();
 	cairn_pageheap_fork_child();
 	cairn_central_fork_child();

@@ -37,11 +37,11 @@ cairn_heap *cairn_heap_create(void)
 		cairn_node_init(&h->partial[i]);
 	cairn_node_init(&h->full);
 	cairn_node_init(&h->large);
-	cairn_lock_take(&heaps_lock, CAIRN_RANK_HEAP);
+	cairn_lock_take(&heaps_lock, CAIRN_RANK_HEAPS);
 	if (!heaps.next)
 		cairn_node_init(&heaps);
 	cairn_list_push(&heaps, &h->node);
-	cairn_lock_drop(&heaps_lock, CAIRN_RANK_HEAP);
+	cairn_lock_drop(&heaps_lock, CAIRN_RANK_HEAPS);
 	return h;
 }
 
@@ -179,9 +179,9 @@ void cairn_heap_destroy(cairn_heap *h)
 {
 	if (!h)
 		return;
-	cairn_lock_take(&heaps_lock, CAIRN_RANK_HEAP);
+	cairn_lock_take(&heaps_lock, CAIRN_RANK_HEAPS);
 	cairn_list_remove(&h->node);
-	cairn_lock_drop(&heaps_lock, CAIRN_RANK_HEAP);
+	cairn_lock_drop(&heaps_lock, CAIRN_RANK_HEAPS);
 	for (unsigned i = 1; i < CAIRN_CLASS_COUNT; i++)
 		destroy_slabs(&h->partial[i]);
 	destroy_slabs(&h->full);
@@ -196,7 +196,7 @@ void cairn_heap_destroy(cairn_heap *h)
 
 void cairn_heaps_lock(void)
 {
-	cairn_lock_take(&heaps_lock, CAIRN_RANK_HEAP);
+	cairn_lock_take(&heaps_lock, CAIRN_RANK_HEAPS);
 	for (cairn_node *n = heaps.next; n && n != &heaps; n = n->next)
 		cairn_lock_take(&cairn_container(n, cairn_heap, node)->lock, CAIRN_RANK_HEAP);
 }
@@ -205,7 +205,7 @@ void cairn_heaps_unlock(void)
 {
 	for (cairn_node *n = heaps.next; n && n != &heaps; n = n->next)
 		cairn_lock_drop(&cairn_container(n, cairn_heap, node)->lock, CAIRN_RANK_HEAP);
-	cairn_lock_drop(&heaps_lock, CAIRN_RANK_HEAP);
+	cairn_lock_drop(&heaps_lock, CAIRN_RANK_HEAPS);
 }
 
 void cairn_heaps_fork_child(void)

@@ -7,7 +7,7 @@
  *   (H1) Every slab is in the list of its class when it has a free slot, otherwise in `full`; every large span in `large`.
  *   (H2) live_bytes is the usable bytes of all blocks.
  *
- * Locks: one a heap, rank HEAP; the list of heaps has one more of the same rank, never held with another but by fork.
+ * Locks: one a heap, rank HEAP; the list of heaps has one more, rank HEAPS, held together with the others by fork only.
  * Failure: NULL with ENOMEM, nothing changed. */
 #ifndef CAIRN_MALLOC_HEAP_H
 #define CAIRN_MALLOC_HEAP_H

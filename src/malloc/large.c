@@ -60,10 +60,15 @@ void *cairn_large_move(cairn_span *s, size_t bytes)
 	size_t old_bytes = s->large_bytes;
 	if (old_bytes < MOVE_MIN_BYTES || __atomic_load_n(&moves, __ATOMIC_RELAXED) >= MOVES_MAX) /* a budget */
 		return NULL;
-	char *to = cairn_large_alloc(bytes, 1, NULL);
+	/* With OS pages over a granule a span may share its first or last page with others: those are copied. */
+	size_t page = cairn_vm_page_bytes(), moved = cairn_round_up(old_bytes, page);
+	if ((uintptr_t)s->base % page || moved > s->large_granules << CAIRN_GRANULE_SHIFT ||
+	    moved > cairn_granules_for(bytes) << CAIRN_GRANULE_SHIFT)
+		return NULL;
+	char *to = cairn_large_alloc(bytes, page, NULL);
 	if (!to)
 		return NULL;
-	if (!cairn_vm_move(s->base, to, cairn_round_up(old_bytes, cairn_vm_page_bytes()))) {
+	if (!cairn_vm_move(s->base, to, moved)) {
 		cairn_large_free(cairn_window_span((uintptr_t)to));
 		return NULL;
 	}

@@ -65,7 +65,7 @@ void *cairn_malloc(size_t size)
 void cairn_free(void *p)
 {
 	uintptr_t offset = (uintptr_t)p - cairn_window_first.base;
-	if (cairn_unlikely(offset >= cairn_window_first.bytes)) {
+	if (cairn_unlikely(offset >= __atomic_load_n(&cairn_window_first.bytes, __ATOMIC_RELAXED))) { /* only grows */
 		cairn_slow_free(p, "free");
 		return;
 	}
@@ -106,20 +106,6 @@ static void *realloc_by_copy(void *p, size_t old_bytes, size_t size)
 	return to;
 }
 
-/* A large block: in place, or its pages moved, or NULL: copy. */
-static void *realloc_large(void *p, size_t old_bytes, size_t size)
-{
-	cairn_span *s = cairn_window_span((uintptr_t)p);
-	if (size <= CAIRN_SMALL_MAX || size <= old_bytes / 4 || cairn_thread_is_nested())
-		return NULL;
-	if (cairn_large_resize(s, size)) {
-		if (size < old_bytes)
-			cairn_tend();
-		return p;
-	}
-	return size > old_bytes ? cairn_slow_move(p, size) : NULL;
-}
-
 void *cairn_realloc(void *p, size_t size)
 {
 	if (!p)
@@ -134,7 +120,7 @@ void *cairn_realloc(void *p, size_t size)
 	if (size <= old_bytes && size > old_bytes - old_bytes / 4)
 		return p;
 	if (old_bytes > CAIRN_SMALL_MAX && !cairn_slow_is_apart(p)) {
-		void *q = realloc_large(p, old_bytes, size);
+		void *q = size > CAIRN_SMALL_MAX ? cairn_slow_realloc_large(p, size) : NULL;
 		if (q)
 			return q;
 	} else if (size <= old_bytes && cairn_class_of(size) == cairn_class_of(old_bytes)) {

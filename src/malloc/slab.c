@@ -10,6 +10,11 @@
 static const cairn_class *class_of_slab(const cairn_span *s) { return &cairn_classes[s->size_class]; }
 static size_t bits_words(const cairn_class *k) { return (k->capacity + 63u) / 64; }
 
+/* Words of free_bits change under the owner's lock; cairn_slab_look may read one without, for the bit of a block that its
+ * caller holds and nobody changes. Relaxed: nothing is published by them. */
+static void word_set(uint64_t *word, uint64_t to) { __atomic_store_n(word, to, __ATOMIC_RELAXED); }
+static uint64_t word_get(const uint64_t *word) { return __atomic_load_n(word, __ATOMIC_RELAXED); }
+
 cairn_span *cairn_slab_create(unsigned size_class, cairn_span_kind kind)
 {
 	const cairn_class *k = &cairn_classes[size_class];
@@ -65,7 +70,7 @@ size_t cairn_slab_take(cairn_span *s, void **end, size_t n)
 			if (cairn_unlikely(s->clean_pages))
 				s->clean_pages &= ~slot_pages(k, i);
 		}
-		s->free_bits[w] = bits;
+		word_set(&s->free_bits[w], bits);
 	}
 	s->free_count = (uint16_t)(s->free_count - taken);
 	return taken;
@@ -77,7 +82,7 @@ cairn_give cairn_slab_look(const cairn_span *s, const void *p)
 	size_t offset = (size_t)((const char *)p - s->base), i = cairn_class_index(k, offset);
 	if (i * k->bytes != offset || i >= k->capacity)
 		return CAIRN_GIVE_NOT_START;
-	return cairn_bit_get(s->free_bits, i) ? CAIRN_GIVE_ALREADY_FREE : CAIRN_GIVE_OK;
+	return word_get(&s->free_bits[i / 64]) >> i % 64 & 1 ? CAIRN_GIVE_ALREADY_FREE : CAIRN_GIVE_OK;
 }
 
 cairn_give cairn_slab_give(cairn_span *s, void *p)
@@ -89,7 +94,7 @@ cairn_give cairn_slab_give(cairn_span *s, void *p)
 	uint64_t bit = 1ull << i % 64, *word = &s->free_bits[i / 64];
 	if (cairn_unlikely(*word & bit))
 		return CAIRN_GIVE_ALREADY_FREE;
-	*word |= bit;
+	word_set(word, *word | bit);
 	s->free_count++;
 	return CAIRN_GIVE_OK;
 }
@@ -134,10 +139,8 @@ static size_t mark_slots(cairn_span *s, uint64_t pages, bool to)
 		size_t at = (size_t)__builtin_ctzll(pages) * page;
 		size_t i = cairn_class_index(k, at), last = cairn_class_index(k, at + page - 1);
 		for (i = i < next ? next : i; i <= last && i < k->capacity; i++, marked++) {
-			if (to)
-				cairn_bit_set(s->free_bits, i);
-			else
-				cairn_bit_clear(s->free_bits, i);
+			uint64_t *word = &s->free_bits[i / 64], bit = 1ull << i % 64;
+			word_set(word, to ? *word | bit : *word & ~bit);
 		}
 		next = i;
 	}

@@ -40,7 +40,9 @@ static size_t hold_batch(unsigned size_class, held_slab *held, bool *more)
 		slab_wait(s);
 		if (!pages)
 			continue;
+		uint16_t was_free = s->free_count;
 		cairn_slab_hold(s, pages);
+		c->held += (uint64_t)was_free - s->free_count;
 		cairn_central_place(c, s);
 		held[n++] = (held_slab){ s, pages, false };
 	}
@@ -72,7 +74,9 @@ static void unhold_batch(unsigned size_class, const held_slab *held, size_t n)
 	cairn_central *c = cairn_central_lock(size_class);
 	for (size_t i = 0; i < n; i++) {
 		cairn_span *s = held[i].span;
+		uint16_t was_free = s->free_count;
 		cairn_slab_unhold(s, held[i].pages, held[i].purged);
+		c->held -= (uint64_t)s->free_count - was_free;
 		if (s->free_count == cairn_classes[size_class].capacity)
 			cairn_central_drop_slab(c, s);
 		else

@@ -115,18 +115,8 @@ static void free_cached(cairn_cache *c, void *p, unsigned size_class, const char
 	m->top++;
 }
 
-static void free_small(void *p, unsigned size_class, const char *who)
-{
-	cairn_cache *c = cairn_thread_enter();
-	if (c)
-		free_cached(c, p, size_class, who);
-	else
-		free_uncached(p, size_class, who);
-	cairn_thread_leave(c);
-}
-
-/* A block that is in no slab: large, of a first-class heap, of the emergency arena, or a stranger. */
-static void free_other(void *p, const char *who)
+/* A block that is in no slab: large, of a first-class heap, or of the emergency arena. False: none of these. */
+static bool free_other(void *p, const char *who)
 {
 	cairn_span *s = cairn_window_span((uintptr_t)p);
 	if (cairn_emergency_owns(p)) {
@@ -140,8 +130,26 @@ static void free_other(void *p, const char *who)
 	} else if (cairn_window_is_open((uintptr_t)p)) {
 		cairn_misuse_already_free(who, p);
 	} else {
-		cairn_stranger_free(p, who);
+		return false;
 	}
+	return true;
+}
+
+/* A stranger is freed outside the slow path: libc's free may come back to us. */
+static void free_any(void *p, const char *who)
+{
+	unsigned size_class = class_byte(p);
+	bool is_ours = true;
+	cairn_cache *c = cairn_thread_enter();
+	if (!size_class)
+		is_ours = free_other(p, who);
+	else if (c)
+		free_cached(c, p, size_class, who);
+	else
+		free_uncached(p, size_class, who);
+	cairn_thread_leave(c);
+	if (cairn_unlikely(!is_ours))
+		cairn_stranger_free(p, who);
 }
 
 /* Blocks that signal handlers could not free themselves. */
@@ -150,11 +158,7 @@ static void free_deferred(void)
 	void *p = cairn_emergency_take_deferred();
 	while (p) {
 		void *next = *(void **)p;
-		unsigned size_class = class_byte(p);
-		if (size_class)
-			free_small(p, size_class, "free");
-		else
-			free_other(p, "free");
+		free_any(p, "free");
 		p = next;
 	}
 }
@@ -170,11 +174,7 @@ void cairn_slow_free(void *p, const char *who)
 			cairn_emergency_defer_free(p);
 		return;
 	}
-	unsigned size_class = class_byte(p);
-	if (size_class)
-		free_small(p, size_class, who);
-	else
-		free_other(p, who);
+	free_any(p, who);
 	free_deferred();
 	cairn_tend();
 }
@@ -198,14 +198,19 @@ size_t cairn_slow_usable_bytes(void *p, const char *who)
 	return s->large_bytes;
 }
 
-void *cairn_slow_move(void *p, size_t bytes)
+void *cairn_slow_realloc_large(void *p, size_t bytes)
 {
-	void *to = cairn_large_move(cairn_window_span((uintptr_t)p), bytes);
-	if (!to)
+	if (cairn_thread_is_nested())
 		return NULL;
+	cairn_span *s = cairn_window_span((uintptr_t)p);
+	bool is_larger = bytes > s->large_bytes;
 	cairn_cache *c = cairn_thread_enter();
-	count_alloc(c, 0, bytes);
+	void *to = cairn_large_resize(s, bytes) ? p : NULL;
+	if (!to && is_larger && (to = cairn_large_move(s, bytes)))
+		count_alloc(c, 0, bytes);
 	cairn_thread_leave(c);
+	if (!is_larger)
+		cairn_tend();
 	return to;
 }
 

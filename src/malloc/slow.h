@@ -13,8 +13,9 @@ void *cairn_slow_alloc(size_t bytes, size_t align, bool *is_zero);
 void cairn_slow_free(void *p, const char *who); /* takes p; NULL is allowed */
 /* Usable bytes; 0 for NULL and for strangers. A freed or interior pointer is reported where that is known. */
 size_t cairn_slow_usable_bytes(void *p, const char *who);
-/* A large block moved to a larger one without copying; NULL: copy. Takes p when it succeeds; counts as one allocation. */
-void *cairn_slow_move(void *p, size_t bytes);
+/* A large block given another size where it is, or its pages moved without copying; NULL: copy. Takes p when it succeeds;
+ * a move counts as one allocation and one free. */
+void *cairn_slow_realloc_large(void *p, size_t bytes);
 /* Is p, a block that somebody holds, of a first-class heap or of the emergency arena: one that realloc must copy? */
 bool cairn_slow_is_apart(const void *p);
 

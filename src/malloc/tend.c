@@ -10,7 +10,6 @@
 #include "page/pageheap.h"
 #include "page/purge.h"
 
-#include <errno.h>
 #include <stdatomic.h>
 
 enum {
@@ -86,9 +85,7 @@ static bool have_janitor(void)
 	uint64_t now = cairn_clock_coarse_ns();
 	if (now < atomic_load_explicit(&ask_again_ns, memory_order_relaxed) || atomic_exchange(&is_janitor_there, true)) /* a hint */
 		return now >= atomic_load_explicit(&ask_again_ns, memory_order_relaxed); /* a hint */
-	int saved = errno;
 	bool ok = cairn_thread_start_helper(janitor, NULL);
-	errno = saved;
 	if (!ok) {
 		atomic_store_explicit(&ask_again_ns, now + ASK_AGAIN_NS, memory_order_relaxed); /* a hint */
 		atomic_store(&is_janitor_there, false);
@@ -103,10 +100,12 @@ void cairn_tend(void)
 		return;
 	if (have_janitor())
 		return;
+	cairn_cache *c = cairn_thread_enter();
 	if (pages)
 		cairn_purge_self();
 	if (slabs)
 		cairn_slabpurge_step(SELF_STEP_US);
+	cairn_thread_leave(c);
 }
 
 size_t cairn_tend_now(size_t keep)
@@ -114,7 +113,6 @@ size_t cairn_tend_now(size_t keep)
 	cairn_cache *c = cairn_thread_enter();
 	if (c)
 		cairn_cache_empty_magazines(c);
-	cairn_thread_leave(c);
 	size_t before = cairn_slabpurge_bytes();
 	size_t purged = cairn_pageheap_count().purged_granules;
 	while (cairn_slabpurge_step(STEP_US))
@@ -122,10 +120,12 @@ size_t cairn_tend_now(size_t keep)
 	while (cairn_purge_step(keep, STEP_US))
 		;
 	purged = cairn_pageheap_count().purged_granules - purged;
+	cairn_thread_leave(c);
 	return cairn_slabpurge_bytes() - before + (purged << CAIRN_GRANULE_SHIFT);
 }
 
 void cairn_tend_fork_child(void)
 {
+	cairn_thread_helper_fork_child();
 	atomic_store(&is_janitor_there, false);
 }

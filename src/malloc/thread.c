@@ -18,7 +18,7 @@ __thread cairn_self cairn_thread_self;
 
 static cairn_lock threads_lock = CAIRN_LOCK_INIT;
 static cairn_cache **arenas;       /* sync: threads_lock; ARENAS_MAX places */
-static uint32_t cache_count;       /* sync: threads_lock; caches ever made; number 0 is nobody's */
+static uint32_t cache_count;       /* sync: threads_lock, also read without; caches ever made; number 0 is nobody's */
 static cairn_node idle_caches;     /* sync: threads_lock */
 static bool is_checking;           /* const after start */
 static bool has_key;               /* const after start */
@@ -26,6 +26,10 @@ static pthread_key_t exit_key;     /* const after start */
 
 static void lock_threads(void) { cairn_lock_take(&threads_lock, CAIRN_RANK_THREADS); }
 static void unlock_threads(void) { cairn_lock_drop(&threads_lock, CAIRN_RANK_THREADS); }
+
+/* For readers without the lock. The release publishes the arenas that hold the caches; the acquire pairs with it. */
+static uint32_t caches_made(void) { return __atomic_load_n(&cache_count, __ATOMIC_ACQUIRE); }
+static void set_caches_made(uint32_t n) { __atomic_store_n(&cache_count, n, __ATOMIC_RELEASE); }
 
 static cairn_cache *cache_at(uint32_t i)
 {
@@ -53,12 +57,13 @@ static uint32_t next_cache(void)
 	if (!cache_count) {
 		if (!arena_make(0))
 			return 0;
-		cache_count = 1;
+		set_caches_made(1);
 		cairn_node_init(&idle_caches);
 	}
 	if (cache_count % CAIRN_CACHES_TOGETHER == 0 && !arena_make(cache_count / CAIRN_CACHES_TOGETHER))
 		return 0;
-	return cache_count++;
+	set_caches_made(cache_count + 1);
+	return cache_count - 1;
 }
 
 /* A cache for a thread that has none: an idle one or a new one. */
@@ -102,9 +107,10 @@ static void thread_exit(void *arg)
 {
 	cairn_cache *c = arg;
 	cairn_thread_self.offset = 0;
-	cairn_thread_self.own = CAIRN_SELF_GONE;
+	cairn_thread_self.own = CAIRN_SELF_GONE_BUSY;
 	cairn_cache_drain(c);
 	cache_put(c);
+	cairn_thread_leave(NULL);
 }
 
 /* The calling thread's first request: makes its cache. NULL: refused, or not wanted; try again next time. */
@@ -123,27 +129,27 @@ static cairn_cache *thread_begin(void)
 	return c;
 }
 
+static bool is_state(const cairn_cache *own) { return (uintptr_t)own <= (uintptr_t)CAIRN_SELF_GONE_BUSY; }
+
 void cairn_threads_check_every_call(void) { is_checking = true; }
 
 /* Once, from malloc's start. */
 void cairn_threads_start(void) { has_key = !pthread_key_create(&exit_key, thread_exit); }
 
-static bool is_state(const cairn_cache *own) { return (uintptr_t)own <= (uintptr_t)CAIRN_SELF_GONE; }
-
 cairn_cache *cairn_thread_enter(void)
 {
 	cairn_self *self = &cairn_thread_self;
 	cairn_cache *c = self->own;
-	if (cairn_unlikely(is_state(c))) {
-		if (c)
-			return NULL;
+	if (!c) {
 		cairn_start();
 		c = thread_begin();
-		if (!c)
-			return NULL;
 	}
-	if (c->is_busy)
+	if (cairn_unlikely(is_state(c))) {
+		if (c != CAIRN_SELF_MAKING)
+			self->own = c ? CAIRN_SELF_GONE_BUSY : CAIRN_SELF_NONE_BUSY;
 		return NULL;
+	}
+	cairn_assert(!c->is_busy);
 	c->is_busy = 1;
 	self->offset = 0; /* a handler that strikes from here on comes to a slow path and finds us busy */
 	__asm__ volatile("" ::: "memory");
@@ -152,9 +158,14 @@ cairn_cache *cairn_thread_enter(void)
 
 void cairn_thread_leave(cairn_cache *c)
 {
-	if (!c)
-		return;
 	__asm__ volatile("" ::: "memory");
+	if (!c) {
+		if (cairn_thread_self.own == CAIRN_SELF_GONE_BUSY)
+			cairn_thread_self.own = CAIRN_SELF_GONE;
+		else if (cairn_thread_self.own == CAIRN_SELF_NONE_BUSY)
+			cairn_thread_self.own = NULL;
+		return;
+	}
 	c->is_busy = 0;
 	cairn_thread_self.offset = (char *)c - (char *)&cairn_cache_empty;
 }
@@ -162,7 +173,7 @@ void cairn_thread_leave(cairn_cache *c)
 bool cairn_thread_is_nested(void)
 {
 	cairn_cache *c = cairn_thread_self.own;
-	return (!is_state(c) && c->is_busy) || cairn_fork_is_mine();
+	return c == CAIRN_SELF_NONE_BUSY || c == CAIRN_SELF_GONE_BUSY || (!is_state(c) && c->is_busy) || cairn_fork_is_mine();
 }
 
 void cairn_threads_visit(void (*visit)(cairn_cache *c, void *arg), void *arg)
@@ -175,9 +186,13 @@ void cairn_threads_visit(void (*visit)(cairn_cache *c, void *arg), void *arg)
 
 cairn_thread_counters *cairn_threads_shared_counters(void)
 {
-	if (!cache_count) {
+	if (!caches_made()) {
 		lock_threads();
-		bool ok = cache_count || (arena_make(0) && (cairn_node_init(&idle_caches), cache_count = 1));
+		bool ok = cache_count || arena_make(0);
+		if (ok && !cache_count) {
+			cairn_node_init(&idle_caches);
+			set_caches_made(1);
+		}
 		unlock_threads();
 		if (!ok)
 			return NULL;
@@ -187,7 +202,7 @@ cairn_thread_counters *cairn_threads_shared_counters(void)
 
 const cairn_thread_counters *cairn_stats_thread(uint32_t index)
 {
-	return index < cache_count ? cairn_cache_counters(cache_at(index)) : NULL;
+	return index < caches_made() ? cairn_cache_counters(cache_at(index)) : NULL;
 }
 
 void cairn_threads_lock(void) { lock_threads(); }

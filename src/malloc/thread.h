@@ -29,6 +29,8 @@ typedef struct cairn_self {
 
 #define CAIRN_SELF_MAKING ((cairn_cache *)1)
 #define CAIRN_SELF_GONE   ((cairn_cache *)2)
+#define CAIRN_SELF_NONE_BUSY ((cairn_cache *)3) /* NONE and GONE in a slow path, for threads that have no cache to say so */
+#define CAIRN_SELF_GONE_BUSY ((cairn_cache *)4)
 
 extern __thread cairn_self cairn_thread_self __attribute__((tls_model("initial-exec")));
 
@@ -41,7 +43,8 @@ static inline cairn_cache *cairn_thread_cache(void)
 	return (cairn_cache *)(base + (uintptr_t)cairn_thread_self.offset);
 }
 
-/* Begins a slow path: the thread's own cache, made if need be, which then is busy; or NULL: serve without a cache. */
+/* Begins a slow path: the thread's own cache, made if need be; or NULL: serve without a cache. Either way the thread is busy
+ * until it leaves. Not when cairn_thread_is_nested(). */
 cairn_cache *cairn_thread_enter(void);
 /* Ends it. Takes what enter gave; NULL is allowed. */
 void cairn_thread_leave(cairn_cache *c);

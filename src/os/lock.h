@@ -1,7 +1,8 @@
 /* os/lock.h - a small lock: one word, futex, no memory, usable before libc is ready and after fork.
  *
- * Ranks: a thread takes locks in rising order of rank only (equal ranks never nest, but CAIRN_RANK_CENTRAL, whose locks
- * are taken in the order of their size class, by fork only). At CAIRN_DEBUG >= 1 a per-thread stack of held ranks asserts it.
+ * Ranks: a thread takes locks in rising order of rank only (equal ranks never nest, but CAIRN_RANK_HEAP and _CENTRAL: fork
+ * takes all locks of these two, the latter in the order of their size class). At CAIRN_DEBUG >= 1 a per-thread count of held ranks
+ * asserts it.
  *
  *   FREE(0) ──take──▶ HELD(1) ──another waits──▶ CONTENDED(2) ──drop wakes one──▶ FREE
  *
@@ -16,6 +17,7 @@
 typedef enum cairn_rank {
 	CAIRN_RANK_FORK = 1, /* malloc/fork.c: one fork at a time */
 	CAIRN_RANK_THREADS,  /* malloc/thread.c: the list of thread caches */
+	CAIRN_RANK_HEAPS,    /* malloc/heap.c: the list of first-class heaps */
 	CAIRN_RANK_HEAP,     /* malloc/heap.c: one first-class heap */
 	CAIRN_RANK_CENTRAL,  /* malloc/central.c: one per size class */
 	CAIRN_RANK_PAGEHEAP, /* page/pageheap.c */
@@ -32,6 +34,6 @@ void cairn_lock_take(cairn_lock *l, cairn_rank rank);
 bool cairn_lock_try(cairn_lock *l, cairn_rank rank); /* false: somebody holds it */
 void cairn_lock_drop(cairn_lock *l, cairn_rank rank);
 bool cairn_lock_is_held(const cairn_lock *l); /* by anybody; for assertions */
-void cairn_lock_renew(cairn_lock *l);         /* after fork, in the child: free again; forgets this thread's held ranks */
+void cairn_lock_renew(cairn_lock *l); /* after fork, in the child: free again; forgets this thread's held ranks */
 
 #endif

@@ -12,7 +12,8 @@
 
 bool cairn_shared_create(void);                               /* a new file for this process; remembers its path */
 /* Maps `bytes` of the file at file offset `offset` (grown as needed), shared, at `at` (over what is mapped there) or
- * anywhere when at is NULL. Blocks are allocated first (fallocate), so that a full disk refuses here and not with SIGBUS. */
+ * anywhere when at is NULL. Blocks are allocated first (fallocate), so that a full disk refuses here and not with
+ * SIGBUS. Offset and bytes are multiples of the OS page. */
 void *cairn_shared_map(void *at, size_t offset, size_t bytes);
 
 #endif

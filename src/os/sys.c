@@ -56,7 +56,7 @@ static bool fault_set(const char *name, size_t name_length, unsigned every_nth, 
 		atomic_store_explicit(&f->error, error ? error : ENOMEM, memory_order_seq_cst);
 		atomic_store_explicit(&f->calls, 0, memory_order_seq_cst);
 		atomic_store_explicit(&f->every_nth, every_nth, memory_order_seq_cst);
-		atomic_store_explicit(&fault_is_any, true, memory_order_relaxed);
+		atomic_store_explicit(&fault_is_any, true, memory_order_seq_cst);
 		return true;
 	}
 	return false;
@@ -74,6 +74,7 @@ bool cairn_fault_set(const char *name, unsigned every_nth, int error)
 
 long cairn_fault_next(long number)
 {
+	/* Relaxed: see fault_is_any. */
 	if (!CAIRN_FAULTS_BUILT || !atomic_load_explicit(&fault_is_any, memory_order_relaxed))
 		return 0;
 	for (unsigned i = 0; i < FAULT_COUNT; i++) {

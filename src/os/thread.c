@@ -1,18 +1,18 @@
 /* os/thread.c - who am I, am I alone, and the helper thread.
  *
  * Invariants:
- *   (T1) A helper takes no signal that the program could expect: all are blocked before it exists. The two that libc
- *        keeps for itself stay open: setuid() in a threaded program waits until every thread has answered one of them.
- *   (T2) A helper is never joined, and leaves nothing behind.
+ *   (T1) A helper takes no signal: all are blocked before it exists.
+ *   (T2) There is at most one helper; what it leaves behind is its stack, which the next one uses.
  *
- * Locks: none. Failure: false; nothing changed. Not here: when a helper is wanted (page/janitor.c). */
+ * Locks: none. Failure: false; nothing changed. Not here: when a helper is wanted (malloc/tend.c). */
 #include "os/thread.h"
-#include "os/meta.h"
+#include "base/bits.h"
 #include "os/sys.h"
+#include "os/vm.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/prctl.h>
@@ -23,15 +23,11 @@
 /* glibc >= 2.32: 1 while the process has one thread. Weak: elsewhere it is absent. */
 extern char __libc_single_threaded __attribute__((weak));
 
-typedef struct helper_start {
-	void (*body)(void *);
-	void *arg;
-} helper_start;
-
 enum {
-	HELPER_STACK_BYTES = 64 * 1024,     /* over the system's least */
-	HELPER_STACK_LARGE_BYTES = 1 << 20, /* for programs with much TLS, which libc puts there too */
-	HELPER_LIBC_SIGNALS = 2,            /* 32 and 33: cancellation, and setuid in all threads */
+	HELPER_STACK_BYTES = 64 * 1024,
+	HELPER_GUARD_BYTES = 64 * 1024,      /* a multiple of every OS page */
+	HELPER_TLS_MARGIN_BYTES = 16 * 1024, /* likewise */
+	HELPER_BUSY = ~0u,                   /* in place of a thread number: one is being started */
 };
 
 uint32_t cairn_thread_id(void) { return (uint32_t)cairn_sys(SYS_gettid, 0, 0, 0, 0, 0, 0); }
@@ -49,47 +45,88 @@ bool cairn_thread_ever_made(void)
 	return true;
 }
 
-static void *helper_main(void *p)
+/* One helper at a time: its stack and its thread-local area are kept for the next. */
+static struct {
+	uint32_t tid;          /* sync: atomic; the kernel zeroes it when the thread has ended: then the stack is free again */
+	char *memory;          /* sync: whoever has made tid BUSY */
+	void (*body)(void *);  /* sync: likewise */
+	void *arg;             /* sync: likewise */
+} helper;
+
+static void helper_main(void *p)
 {
-	helper_start start = *(helper_start *)p;
-	cairn_meta_free(p, sizeof start);
+	(void)p;
 	cairn_sys(SYS_prctl, PR_SET_NAME, (long)"cairn", 0, 0, 0, 0);
-	start.body(start.arg);
+	helper.body(helper.arg);
+}
+
+/* What the compiler keeps in thread-local data of ours lies at a fixed distance from the thread pointer, some below it
+ * (x86-64) and some above (aarch64): room for both, and for libc's own at the same distances. */
+static size_t tls_reach(void)
+{
+	static __thread char here __attribute__((tls_model("initial-exec")));
+	uintptr_t pointer = (uintptr_t)__builtin_thread_pointer(), at = (uintptr_t)&here;
+	return cairn_round_up((at > pointer ? at - pointer : pointer - at) + HELPER_TLS_MARGIN_BYTES, HELPER_TLS_MARGIN_BYTES);
+}
+
+/* The memory: [guard | stack | below the thread pointer | above it]. */
+static bool helper_memory(size_t reach)
+{
+	if (helper.memory)
+		return true;
+	size_t bytes = cairn_round_up(HELPER_STACK_BYTES + 2 * reach, cairn_vm_page_bytes());
+	char *memory = cairn_vm_reserve(NULL, bytes + HELPER_GUARD_BYTES, cairn_vm_page_bytes());
+	if (memory && !cairn_vm_open(memory + HELPER_GUARD_BYTES, bytes)) {
+		cairn_vm_release(memory, bytes + HELPER_GUARD_BYTES);
+		memory = NULL;
+	}
+	helper.memory = memory;
+	return memory != NULL;
+}
+
+/* Where malloc is another's (the sanitizers' builds, whose runtime must know every thread), libc makes the thread. */
+static void *helper_of_libc(void *p)
+{
+	helper_main(p);
+	__atomic_store_n(&helper.tid, 0, __ATOMIC_SEQ_CST);
 	return NULL;
 }
 
-static int helper_create(helper_start *start, size_t stack_bytes)
+static long helper_spawn(void)
 {
-	pthread_attr_t attr;
 	pthread_t thread;
-	if (pthread_attr_init(&attr))
-		return EAGAIN;
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attr, stack_bytes);
-	int error = pthread_create(&thread, &attr, helper_main, start);
-	pthread_attr_destroy(&attr);
-	return error;
+	if (!CAIRN_INTERPOSE)
+		return pthread_create(&thread, NULL, helper_of_libc, NULL) ? -EAGAIN : (pthread_detach(thread), 1);
+	size_t reach = tls_reach();
+	if (!helper_memory(reach))
+		return -ENOMEM;
+	char *stack = helper.memory + HELPER_GUARD_BYTES + HELPER_STACK_BYTES, *pointer = stack + reach;
+	*(void **)pointer = pointer; /* x86-64: the word at the thread pointer is its own address */
+	return cairn_sys_spawn(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS |
+	                           CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID,
+	                       stack, &helper.tid, pointer, helper_main, NULL);
 }
 
 bool cairn_thread_start_helper(void (*body)(void *), void *arg)
 {
-	helper_start *start = cairn_fault_next(SYS_clone) ? NULL : cairn_meta_alloc(sizeof *start);
-	if (!start)
+	uint32_t none = 0;
+	if (cairn_fault_next(SYS_clone) ||
+	    !__atomic_compare_exchange_n(&helper.tid, &none, HELPER_BUSY, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 		return false;
-	*start = (helper_start){ body, arg };
-	uint64_t all = ~(((1ull << HELPER_LIBC_SIGNALS) - 1) << 31), before = 0;
-	long blocked = cairn_sys(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&before, sizeof all, 0, 0);
-	int error = EPERM;
-	if (blocked == 0) {
-		error = helper_create(start, (size_t)sysconf(_SC_THREAD_STACK_MIN) + HELPER_STACK_BYTES);
-		if (error == EINVAL)
-			error = helper_create(start, HELPER_STACK_LARGE_BYTES);
+	helper.body = body;
+	helper.arg = arg;
+	uint64_t all = ~0ull, before = 0;
+	long result = cairn_sys(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&before, sizeof all, 0, 0);
+	if (!result) {
+		result = helper_spawn();
 		cairn_sys(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, sizeof before, 0, 0);
 	}
-	if (error)
-		cairn_meta_free(start, sizeof *start);
-	return !error;
+	if (result <= 0)
+		__atomic_store_n(&helper.tid, 0, __ATOMIC_SEQ_CST);
+	return result > 0;
 }
+
+void cairn_thread_helper_fork_child(void) { __atomic_store_n(&helper.tid, 0, __ATOMIC_SEQ_CST); }
 
 void cairn_thread_sleep_ms(unsigned ms)
 {

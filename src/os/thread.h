@@ -9,9 +9,13 @@
 uint32_t cairn_thread_id(void);        /* gettid; a system call */
 /* False until the process first makes a second thread through libc (then true for ever). */
 bool cairn_thread_ever_made(void);
-/* Starts a detached thread named "cairn" with all signals blocked and a small stack, that runs body(arg) and ends.
- * False: the system refused; nothing changed. Calls pthread_create, which may call malloc: hold no lock. */
+/* Starts a thread named "cairn" with all signals blocked and a small stack, that runs body(arg) and ends. False: the
+ * system refused, or the last one has not quite ended; nothing changed.
+ *
+ * libc does not know this thread: free may be called from inside libc while it holds the very locks that pthread_create
+ * takes (it frees thread stacks so). Therefore body must not call libc, and its thread-local data are its own, zeroed. */
 bool cairn_thread_start_helper(void (*body)(void *), void *arg);
+void cairn_thread_helper_fork_child(void); /* the helper is not in the child */
 void cairn_thread_sleep_ms(unsigned ms);
 
 #endif

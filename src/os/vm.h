@@ -20,7 +20,7 @@
 size_t cairn_vm_page_bytes(void);
 void cairn_vm_page_bytes_inject(size_t bytes); /* for tests: a larger page than the machine's, a power of two */
 
-/* Address space, aligned to align (a power of two >= the OS page), near hint when hint is not NULL and the kernel agrees
+/* Address space, aligned to align (a power of two >= the OS page), at hint when hint is not NULL and the kernel agrees
  * (the hint is taken exactly or not at all: then the kernel chooses). Returns owned. */
 void *cairn_vm_reserve(void *hint, size_t bytes, size_t align);
 /* Exactly at `at`, or false (also where something is already mapped). */
@@ -30,9 +30,9 @@ bool cairn_vm_open(void *p, size_t bytes);
 void *cairn_vm_map(size_t bytes);
 void cairn_vm_release(void *p, size_t bytes);
 
-/* Gives the frames back (MADV_DONTNEED, and MADV_DONTNEED_LOCKED where the range is locked): afterwards the range reads
- * zero and is not resident. False: the kernel kept them (a filter, an old kernel with locked pages, or an emulator whose
- * DONTNEED does not zero: probed once): contents are unchanged, or must be taken as unknown. */
+/* Gives the frames back (MADV_DONTNEED, and MADV_DONTNEED_LOCKED where the range is locked): afterwards the range
+ * reads zero and is not resident. False: the kernel kept them (a filter, an old kernel with locked pages, or an
+ * emulator whose DONTNEED does not zero: probed once): contents are unchanged, or must be taken as unknown. */
 bool cairn_vm_purge(void *p, size_t bytes);
 
 /* Moves the pages of an open range to another open range of the same size (mremap with DONTUNMAP: no copy); afterwards

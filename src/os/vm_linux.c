@@ -32,22 +32,24 @@
 #endif
 
 enum { VM_FLAGS = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, VM_OPEN = PROT_READ | PROT_WRITE };
-enum { VM_PAGE_FALLBACK_BYTES = 4096 };
+enum { VM_PAGE_FALLBACK_BYTES = 4096, VM_SEARCHES = 64 };
 
-/* Does this advice zero here? Emulators take it for the mere advice that it is called, or say "done" to what they do not
- * know (qemu-user to DONTNEED_LOCKED). */
+/* Does this advice zero here? Emulators take it for the mere advice that it is called, or say "done" to what they do
+ * not know (qemu-user to DONTNEED_LOCKED). */
 enum { PURGE_UNKNOWN, PURGE_ZEROES, PURGE_KEEPS };
 
-/* sync: atomic, all four. Relaxed: each is a fact about the machine that stands for itself; two threads that find one
- * out at once find the same. */
-static _Atomic size_t vm_page;        /* as cairn sees it; 0: not asked yet */
-static _Atomic size_t vm_kernel_page; /* as the kernel sees it */
-static _Atomic int vm_dontneed_effect, vm_dontneed_locked_effect;
+/* All four are read and written relaxed: each is a fact about the machine that stands for itself, and two threads that
+ * find one out at once find the same. */
+static _Atomic size_t vm_page;               /* sync: atomic; as cairn sees it, 0: not asked yet */
+static _Atomic size_t vm_kernel_page;        /* sync: atomic; as the kernel sees it */
+static _Atomic int vm_dontneed_effect;        /* sync: atomic */
+static _Atomic int vm_dontneed_locked_effect; /* sync: atomic */
 
 /* ---- page size ---- */
 
 static size_t vm_kernel_page_bytes(void)
 {
+	/* Relaxed, here and below: see vm_page. */
 	size_t bytes = atomic_load_explicit(&vm_kernel_page, memory_order_relaxed);
 	if (cairn_unlikely(!bytes)) {
 		bytes = cairn_sys_aux(AT_PAGESZ, VM_PAGE_FALLBACK_BYTES);
@@ -58,6 +60,7 @@ static size_t vm_kernel_page_bytes(void)
 
 size_t cairn_vm_page_bytes(void)
 {
+	/* Relaxed, here and below: see vm_page. */
 	size_t bytes = atomic_load_explicit(&vm_page, memory_order_relaxed);
 	if (cairn_unlikely(!bytes)) {
 		bytes = vm_kernel_page_bytes();
@@ -69,7 +72,7 @@ size_t cairn_vm_page_bytes(void)
 void cairn_vm_page_bytes_inject(size_t bytes)
 {
 	cairn_assert(cairn_is_power_of_two(bytes) && bytes >= vm_kernel_page_bytes());
-	atomic_store_explicit(&vm_page, bytes, memory_order_relaxed);
+	atomic_store_explicit(&vm_page, bytes, memory_order_relaxed); /* relaxed: see vm_page */
 }
 
 /* ---- reserve, open, release ---- */
@@ -110,8 +113,18 @@ static char *vm_map_trimmed(size_t bytes, size_t align, int protection)
 	return p + before;
 }
 
-/* The kernel hands out addresses downwards, so below a place that it has chosen there is nearly always room: a mapping
- * moved down to the next multiple of align needs no more address space than asked, which counts under RLIMIT_AS. */
+/* There is address space for bytes, but not for bytes + align (RLIMIT_AS): looks for a free place below `from`. */
+static char *vm_map_searching(char *from, size_t bytes, size_t align, int protection)
+{
+	size_t step = cairn_round_up(bytes, align);
+	for (unsigned i = 1; i <= VM_SEARCHES && (size_t)from > i * step; i++)
+		if (vm_map_exactly(from - i * step, bytes, protection))
+			return from - i * step;
+	return NULL;
+}
+
+/* The kernel hands out addresses downwards, so below a place that it has chosen there is often room: a mapping moved
+ * down to the next multiple of align needs no more address space than asked, which counts under RLIMIT_AS. */
 static char *vm_map_aligned(size_t bytes, size_t align, int protection)
 {
 	char *p = vm_mmap(NULL, bytes, protection, 0);
@@ -121,7 +134,8 @@ static char *vm_map_aligned(size_t bytes, size_t align, int protection)
 	char *below = (char *)cairn_round_down((size_t)p, align);
 	if (vm_map_exactly(below, bytes, protection))
 		return below;
-	return vm_map_trimmed(bytes, align, protection);
+	p = vm_map_trimmed(bytes, align, protection);
+	return p ? p : vm_map_searching(below, bytes, align, protection);
 }
 
 void *cairn_vm_reserve(void *hint, size_t bytes, size_t align)
@@ -165,7 +179,7 @@ static int vm_try_purge(int advice)
 /* Advice that was refused on the trial page decides nothing: the next purge tries again. */
 static long vm_discard(void *p, size_t bytes, int advice, _Atomic int *known)
 {
-	int effect = atomic_load_explicit(known, memory_order_relaxed);
+	int effect = atomic_load_explicit(known, memory_order_relaxed); /* relaxed: see vm_page */
 	if (cairn_unlikely(effect == PURGE_UNKNOWN)) {
 		effect = vm_try_purge(advice);
 		if (effect == PURGE_UNKNOWN)
@@ -175,8 +189,8 @@ static long vm_discard(void *p, size_t bytes, int advice, _Atomic int *known)
 	return effect == PURGE_ZEROES ? vm_advise(p, bytes, advice) : -ENOSYS;
 }
 
-/* EINVAL: the range, or part of it, or under mlockall(MCL_FUTURE) the trial page, is locked. DONTNEED_LOCKED, which takes
- * locked and other pages, is Linux 5.18. */
+/* EINVAL: the range, or part of it, or under mlockall(MCL_FUTURE) the trial page, is locked. DONTNEED_LOCKED, which
+ * takes locked and other pages, is Linux 5.18. */
 bool cairn_vm_purge(void *p, size_t bytes)
 {
 	long r = vm_discard(p, bytes, MADV_DONTNEED, &vm_dontneed_effect);
@@ -229,7 +243,7 @@ bool cairn_vm_is_all_resident(void *p, size_t bytes)
 {
 	enum { AT_ONCE = 512 };
 	unsigned char resident[AT_ONCE];
-	size_t page = cairn_vm_page_bytes();
+	size_t page = vm_kernel_page_bytes(); /* mincore answers for each of the kernel's */
 	for (size_t at = 0; at < bytes; at += AT_ONCE * page) {
 		size_t n = bytes - at < AT_ONCE * page ? bytes - at : AT_ONCE * page;
 		if (cairn_sys(SYS_mincore, (long)p + (long)at, (long)n, (long)resident, 0, 0, 0))

@@ -214,8 +214,8 @@ static size_t open_step(cairn_region *r, size_t bytes)
 	return step > bytes && cairn_window_open(r, bytes) ? bytes : 0;
 }
 
-/* Makes at least n <= 128 granules, aligned, free in one chunk. */
-static bool open_small(unsigned n, unsigned align)
+/* Makes at least n <= 128 granules, aligned, free in one chunk: that chunk, and where in it. */
+static cairn_chunk *open_small(unsigned n, unsigned align, int *at)
 {
 	cairn_region *r = cairn_window_newest();
 	size_t bytes = (size_t)n << CAIRN_GRANULE_SHIFT;
@@ -225,16 +225,21 @@ static bool open_small(unsigned n, unsigned align)
 		base = cairn_round_up(end, CAIRN_CHUNK_BYTES);
 	r = cairn_window_reserve(base - end + bytes);
 	if (!r)
-		return false;
+		return NULL;
 	uintptr_t from = r->open_end; /* of a new region: then base is of no use, its start is aligned */
-	size_t need = from == end ? base - end + bytes : bytes;
-	size_t opened = open_step(r, need);
+	base = from == end ? base : from;
+	size_t opened = open_step(r, base - from + bytes);
 	if (!opened)
-		return false;
+		return NULL;
 	give_clean(r->window, from, from + opened);
 	is_all_resident = cairn_vm_is_resident((void *)(r->open_end - cairn_vm_page_bytes()));
-	return true;
+	cairn_chunk *c = cairn_window_chunk(r->window, base);
+	*at = chunk_fit(c, n, align);
+	return c;
 }
+
+/* Relaxed: cairn_window_span reads it without the lock, and only asks whether a granule that somebody holds is below. */
+static void set_lead_granules(cairn_chunk *c, unsigned n) { __atomic_store_n(&c->lead_granules, (uint8_t)n, __ATOMIC_RELAXED); }
 
 /* Wholly free chunks in a row, `chunks` of them, in an open part; the first one's start or 0. */
 static uintptr_t find_chunks(size_t chunks, cairn_window **window)
@@ -283,7 +288,7 @@ static size_t take_across(cairn_window *w, uintptr_t start, size_t granules)
 		dirty += chunk_take(c, 0, n);
 		if (chunks) {
 			c->lead = (uint32_t)chunks;
-			c->lead_granules = (uint8_t)n;
+			set_lead_granules(c, (unsigned)n);
 		}
 		granules -= n;
 	}
@@ -308,8 +313,8 @@ static cairn_span *alloc_within(unsigned n, unsigned align, cairn_span_kind kind
 {
 	int at = 0;
 	cairn_chunk *c = find_chunk(n, align, &at);
-	if (!c && open_small(n, align))
-		c = find_chunk(n, align, &at);
+	if (!c)
+		c = open_small(n, align, &at);
 	if (!c || !chunk_has_spans(c))
 		return NULL;
 	cairn_window *w = chunk_window(c);
@@ -342,7 +347,7 @@ static void give_across(cairn_window *w, uintptr_t start, size_t granules)
 		unsigned from = (unsigned)cairn_granule_in_chunk(start);
 		unsigned n = granules > CAIRN_CHUNK_GRANULES - from ? CAIRN_CHUNK_GRANULES - from : (unsigned)granules;
 		if (from < c->lead_granules) {
-			c->lead_granules = (uint8_t)from;
+			set_lead_granules(c, from);
 			if (!from)
 				c->lead = 0;
 		}
@@ -403,17 +408,6 @@ void cairn_pageheap_free(cairn_span *s, size_t granules)
 	unlock_pageheap();
 }
 
-/* Opens what lies between the newest region's open end and `to`, when that is where `from` has come to. */
-static void open_behind(cairn_window *w, uintptr_t from, uintptr_t to)
-{
-	cairn_region *r = cairn_window_newest();
-	uintptr_t end = r->open_end;
-	if (r->window != w || end < from || end >= to)
-		return;
-	if (cairn_window_reserve(to - end) == r && cairn_window_open(r, to - end))
-		give_clean(w, end, to);
-}
-
 /* Are the granules of [from, to) all free? */
 static bool is_free_range(cairn_window *w, uintptr_t from, uintptr_t to)
 {
@@ -432,6 +426,17 @@ static bool is_free_range(cairn_window *w, uintptr_t from, uintptr_t to)
 	return true;
 }
 
+/* Opens what lies between the newest region's open end and `to`, when that is where `from` has come to. */
+static void open_behind(cairn_window *w, uintptr_t from, uintptr_t to)
+{
+	cairn_region *r = cairn_window_newest();
+	uintptr_t end = r->open_end;
+	if (r->window != w || end < from || end >= to || !is_free_range(w, from, end))
+		return;
+	if (cairn_window_reserve(to - end) == r && cairn_window_open(r, to - end))
+		give_clean(w, end, to);
+}
+
 /* Adds the free granules of [from, to) to span s, which ends at from. */
 static void take_behind(cairn_window *w, cairn_span *s, uintptr_t from, uintptr_t to)
 {
@@ -445,7 +450,7 @@ static void take_behind(cairn_window *w, cairn_span *s, uintptr_t from, uintptr_
 		clean += n - chunk_take(c, at, (unsigned)n);
 		if (c != first) {
 			c->lead = (uint32_t)(c - first);
-			c->lead_granules = (uint8_t)(at + n);
+			set_lead_granules(c, at + (unsigned)n);
 		} else {
 			for (size_t g = at; g < at + n; g++)
 				c->first[g] = (uint8_t)cairn_granule_in_chunk((uintptr_t)s->base);

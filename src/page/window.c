@@ -51,8 +51,8 @@ static bool window_extend(cairn_window *w, size_t bytes)
 		return false;
 	if (chunk_to > chunk_from && !cairn_vm_open((char *)w->chunks + chunk_from, chunk_to - chunk_from))
 		return false;
-	__atomic_store_n(&w->bytes, bytes, __ATOMIC_RELEASE); /* publishes the open maps; pairs with the plain read of free,
-	                                                          whose caller learnt of its block later still */
+	__atomic_store_n(&w->bytes, bytes, __ATOMIC_RELEASE); /* publishes the open maps; readers need no acquire: they hold a
+	                                                          block of an older part, or learnt of theirs later still */
 	return true;
 }
 
@@ -191,7 +191,7 @@ cairn_span *cairn_window_span(uintptr_t p)
 		return NULL;
 	cairn_chunk *c = cairn_window_chunk(w, p);
 	size_t g = cairn_granule_in_chunk(p);
-	if (g < c->lead_granules)
+	if (g < __atomic_load_n(&c->lead_granules, __ATOMIC_RELAXED)) /* over or under g for as long as the caller's block lives */
 		return &(c - c->lead)->spans[0];
 	if (!c->spans)
 		return NULL;

@@ -55,7 +55,7 @@ static inline cairn_window *cairn_window_of(uintptr_t p)
 {
 	for (cairn_window *w = &cairn_window_first; w;
 	     w = atomic_load_explicit(&w->next, memory_order_acquire)) /* pairs with window_make */
-		if (p - w->base < w->bytes)
+		if (p - w->base < __atomic_load_n(&w->bytes, __ATOMIC_RELAXED)) /* see there */
 			return w;
 	return NULL;
 }

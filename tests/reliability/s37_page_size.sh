@@ -4,4 +4,4 @@ set -eu
 # libc's own malloc knows the page size from elsewhere.
 strict=strict
 [ "$SO" != none ] || strict=
-env LD_PRELOAD="$O/s37_page_size.so ${SO#none}" "$O/s37_zprog" $strict
+env LD_PRELOAD="$O/s37_page_size.so ${SO#none}" "$O/s37_page_size" $strict

@@ -29,8 +29,7 @@ if [ -e "$asan" ]; then
 	tried="$tried ASan"
 fi
 if command -v valgrind >/dev/null; then
-	try "under valgrind" valgrind -q --error-exitcode=9 env LD_PRELOAD="$preload" "$O/s46_beside_others"
-	try "under valgrind, followed" env LD_PRELOAD="$preload" valgrind -q --error-exitcode=9 "$O/s46_beside_others"
+	try "under valgrind" env LD_PRELOAD="$preload" valgrind -q --error-exitcode=9 "$O/s46_beside_others"
 	tried="$tried valgrind"
 fi
 [ -n "$tried" ] || { echo "no other malloc, ASan or valgrind is here"; exit 77; }

@@ -13,19 +13,19 @@
 
 int main(void) {
 	int failed = 0;
-	volatile size_t most = PTRDIFF_MAX, all = SIZE_MAX;
+	volatile size_t most = PTRDIFF_MAX, all = SIZE_MAX, many = (size_t)1 << 33;
 	REFUSES(malloc(most + 1));
 	REFUSES(malloc(most));
 	REFUSES(malloc(all));
 	REFUSES(malloc(all - 100));
 	REFUSES(calloc(all, 1));
 	REFUSES(calloc(all / 2, 3));
-	REFUSES(calloc((size_t)1 << 33, (size_t)1 << 33));
+	REFUSES(calloc(many, many));
 	REFUSES(calloc(most + 1, 1));
 	REFUSES(realloc(NULL, most + 1));
 	REFUSES(realloc(NULL, all));
 	REFUSES(reallocarray(NULL, all / 2, 3));
-	REFUSES(reallocarray(NULL, (size_t)1 << 33, (size_t)1 << 33));
+	REFUSES(reallocarray(NULL, many, many));
 	REFUSES(memalign(64, most + 1));
 	REFUSES(memalign(64, all));
 	REFUSES(memalign(1 << 20, all - 100));
@@ -37,7 +37,7 @@ int main(void) {
 	REFUSES(pvalloc(all));
 	static const size_t sizes[] = { 10, 1000, 50000, 3000000 };
 	for (int s = 0; s < 4; s++) {
-		unsigned char *p = malloc(sizes[s]);
+		unsigned char *volatile p = malloc(sizes[s]);
 		memset(p, 0x77, sizes[s]);
 		REFUSES(realloc(p, most + 1));
 		REFUSES(realloc(p, all));

@@ -1,5 +1,6 @@
 /* s57: mallinfo2, mallinfo and malloc_info tell real numbers, also over 2 GiB, and mallopt is kept */
 #include "support.h"
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations" /* mallinfo */
 
 enum { BLOCKS = 2500 };
 static void *p[BLOCKS];

@@ -1,5 +1,5 @@
-/* Settings: a private copy of os/env.c reads an environment that the test makes up, as often as it likes. Cases cite the
- * invariants of os/env.c. */
+/* Settings: a private copy of os/env.c reads an environment that the test makes up, as often as it likes. Cases cite
+ * the invariants of os/env.c. */
 #include "os/sys.h"
 
 static unsigned long private_sys_aux(unsigned long type, unsigned long fallback);
@@ -160,8 +160,8 @@ static void before_libc_is_ready_the_kernel_is_asked(void)
 static void flags_read_yes_and_no(void)
 {
 	char *list[] = { "CAIRN_1=1",      "CAIRN_2=yes",   "CAIRN_3=on",  "CAIRN_4=true",  "CAIRN_5=0",   "CAIRN_6=no",
-			 "CAIRN_7=off",    "CAIRN_8=false", "CAIRN_9=",    "CAIRN_A=maybe", "CAIRN_B=10",  "CAIRN_C=tru",
-			 "CAIRN_D=falsey", NULL };
+			 "CAIRN_7=off",    "CAIRN_8=false", "CAIRN_9=",    "CAIRN_A=maybe", "CAIRN_B=10",
+			 "CAIRN_C=tru",    "CAIRN_D=falsey", NULL };
 	read_again(list);
 	char name[] = "CAIRN_0";
 	for (int fallback = 0; fallback <= 1; fallback++)

@@ -1,5 +1,6 @@
 /* Shared memory that outlives the process: a private copy of os/shared.c, with a folder of the test's own, so that the
- * process's real file (if a malloc that is linked in has one) is left alone. Cases cite the invariants of os/shared.c. */
+ * process's real file (if a malloc that is linked in has one) is left alone. Cases cite the invariants of
+ * os/shared.c. */
 static const char *test_folder; /* what CAIRN_RUN reads as */
 static const char *private_env_text(const char *name);
 

@@ -1,20 +1,39 @@
 /* Virtual memory: what the kernel really did, read from /proc and by touching. Cases cite the invariants of
- * os/vm_linux.c. What would disturb the process (locking, filters, limits) happens in a child. */
-#include "base/bits.h"
+ * os/vm_linux.c. What would disturb the process (locking, limits) happens in a child.
+ *
+ * A private copy of os/vm_linux.c is tested: its system calls pass through older_kernel, where a case sets one, and the
+ * page size of a malloc that is linked in stays what it was. Each function of os/vm.h is renamed here. */
+#define cairn_vm_page_bytes        private_vm_page_bytes
+#define cairn_vm_page_bytes_inject private_vm_page_bytes_inject
+#define cairn_vm_reserve           private_vm_reserve
+#define cairn_vm_reserve_at        private_vm_reserve_at
+#define cairn_vm_open              private_vm_open
+#define cairn_vm_map               private_vm_map
+#define cairn_vm_release           private_vm_release
+#define cairn_vm_purge             private_vm_purge
+#define cairn_vm_move              private_vm_move
+#define cairn_vm_huge              private_vm_huge
+#define cairn_vm_no_huge           private_vm_no_huge
+#define cairn_vm_is_resident       private_vm_is_resident
+#define cairn_vm_is_all_resident   private_vm_is_all_resident
+#define cairn_vm_is_mapped         private_vm_is_mapped
+#define cairn_vm_rss_bytes         private_vm_rss_bytes
 #include "os/sys.h"
-#include "os/vm.h"
+
+typedef long sys_function(long number, long a, long b, long c, long d, long e, long f);
+static sys_function *older_kernel;
+static long private_sys(long number, long a, long b, long c, long d, long e, long f)
+{
+	return (older_kernel ? older_kernel : cairn_sys)(number, a, b, c, d, e, f);
+}
+#define cairn_sys private_sys
+#include "os/vm_linux.c"
+#undef cairn_sys
 #include "support/test.h"
 
-#include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stddef.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 enum { MIB = 1 << 20, CHILD_SKIPS = 77 };
@@ -46,19 +65,6 @@ static int in_child(int (*body)(void))
 			SKIP("the kernel does not let this test set its scene");                                      \
 		EXPECT_EQ(child_status, 0);                                                                           \
 	} while (0)
-
-/* Every call of `number` returns -error without being made; error 0: "success" without effect. */
-static bool filter_call(int number, int error)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)number, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = { sizeof code / sizeof code[0], code };
-	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
-}
 
 /* Mappings of this process, and their total size in pages of the kernel. No malloc in between. */
 static void count_maps(size_t *maps, size_t *bytes)
@@ -219,6 +225,28 @@ static void reserve_at_takes_only_what_is_free(void) /* V1 */
 	cairn_vm_release(p, 8 * page);
 }
 
+/* Before Linux 4.17 MAP_FIXED_NOREPLACE is not known, and the address a mere hint. */
+static long takes_hints_only(long number, long a, long b, long c, long d, long e, long f)
+{
+	return cairn_sys(number, a, b, c, number == SYS_mmap ? d & ~MAP_FIXED_NOREPLACE : d, e, f);
+}
+static void an_old_kernels_other_place_is_given_back(void) /* V1 */
+{
+	size_t maps, before, after;
+	char *p = opened(8 * page);
+	REQUIRE(p);
+	memset(p, 7, 8 * page);
+	count_maps(&maps, &before);
+	older_kernel = takes_hints_only;
+	EXPECT(!cairn_vm_reserve_at(p, 8 * page));
+	EXPECT(!cairn_vm_reserve_at(p + 2 * page, page));
+	older_kernel = NULL;
+	count_maps(&maps, &after);
+	EXPECT_EQ(after, before);
+	EXPECT(reads(p, 8 * page, 7));
+	cairn_vm_release(p, 8 * page);
+}
+
 /* ---- open, release ---- */
 
 static void what_is_open_is_zero_and_writable(void)
@@ -275,6 +303,35 @@ static void only_touched_pages_are_resident(void)
 	EXPECT(!cairn_vm_is_resident(p));
 }
 
+static int child_looks_with_64k_pages(void)
+{
+	enum { BYTES = 40 * MIB };
+	cairn_vm_page_bytes_inject(65536);
+	char *p = cairn_vm_map(BYTES);
+	cairn_vm_no_huge(p, BYTES);
+	touch(p, BYTES);
+	for (size_t i = 0; i < 65536; i += 4096) /* the kernel's pages are smaller than touch believes */
+		p[BYTES - 65536 + i] = p[i] = 1;
+	bool last = cairn_vm_is_all_resident(p + BYTES - 65536, 65536);
+	return last && !cairn_vm_is_all_resident(p, BYTES + 65536) ? 0 : 1;
+}
+static void all_resident_means_every_page(void)
+{
+	enum { BYTES = 40 * MIB }; /* more than one question to the kernel */
+	char *p = opened(BYTES);
+	REQUIRE(p);
+	cairn_vm_no_huge(p, BYTES);
+	EXPECT(!cairn_vm_is_all_resident(p, BYTES));
+	touch(p, BYTES);
+	EXPECT(cairn_vm_is_all_resident(p, BYTES));
+	EXPECT(cairn_vm_purge(p + 30 * MIB, page));
+	EXPECT(!cairn_vm_is_all_resident(p, BYTES));
+	EXPECT(cairn_vm_is_all_resident(p, 30 * MIB));
+	EXPECT(cairn_vm_is_all_resident(p + 30 * MIB + page, BYTES - 30 * MIB - page));
+	cairn_vm_release(p, BYTES);
+	EXPECT_CHILD(child_looks_with_64k_pages);
+}
+
 static void rss_follows_what_is_touched_and_purged(void)
 {
 	enum { BYTES = 64 * MIB, SLACK = 4 * MIB };
@@ -305,25 +362,32 @@ static void a_purged_range_reads_zero_and_its_neighbours_stay(void) /* V2 */
 	cairn_vm_release(p, 16 * page);
 }
 
+/* An emulator that takes every advice for a hint. */
+static long ignores_advice(long number, long a, long b, long c, long d, long e, long f)
+{
+	return number == SYS_madvise ? 0 : cairn_sys(number, a, b, c, d, e, f);
+}
 static int child_purges_under_emulator(void)
 {
 	char *p = opened(4 * page);
 	memset(p, 7, 4 * page);
-	if (!filter_call(SYS_madvise, 0))
-		return CHILD_SKIPS;
+	older_kernel = ignores_advice;
 	if (cairn_vm_purge(p, 4 * page) || cairn_vm_purge(p, 4 * page))
 		return 1;
 	return reads(p, 4 * page, 7) ? 0 : 2;
 }
-/* First in main: the answer of the probe is kept for the process's life. */
+/* First in main: what the trial page has shown is kept for the process's life. */
 static void purge_fails_where_the_advice_is_ignored(void) { EXPECT_CHILD(child_purges_under_emulator); } /* V2 */
 
+static long refuses_advice(long number, long a, long b, long c, long d, long e, long f)
+{
+	return number == SYS_madvise ? -EPERM : cairn_sys(number, a, b, c, d, e, f);
+}
 static int child_purges_under_filter(void)
 {
 	char *p = opened(4 * page);
 	memset(p, 7, 4 * page);
-	if (!filter_call(SYS_madvise, EPERM))
-		return CHILD_SKIPS;
+	older_kernel = refuses_advice;
 	errno = 0;
 	if (cairn_vm_purge(p, 4 * page))
 		return 1;
@@ -332,15 +396,23 @@ static int child_purges_under_filter(void)
 }
 static void a_filter_that_refuses_madvise_keeps_the_contents(void) { EXPECT_CHILD(child_purges_under_filter); }
 
+/* Since Linux 5.18; emulators may say "done" and do nothing. */
+static bool can_purge_locked(void)
+{
+	volatile char *p = opened(page);
+	p[0] = 7;
+	return madvise((char *)p, page, MADV_DONTNEED_LOCKED) == 0 && p[0] == 0;
+}
+
 /* The page's own lock, not mlockall: that would make the sanitizers' terabytes of shadow resident. */
 static int child_purges_locked(void)
 {
 	char *p = opened(8 * page);
 	memset(p, 7, 8 * page);
-	if (mlock(p, 4 * page))
+	if (mlock(p, 4 * page) || !can_purge_locked())
 		return CHILD_SKIPS;
 	if (!cairn_vm_purge(p, 8 * page)) /* half of it locked */
-		return reads(p, 4 * page, 7) ? CHILD_SKIPS : 1; /* a kernel before 5.18 */
+		return 1;
 	return reads(p, 8 * page, 0) ? 0 : 2;
 }
 static void a_locked_range_is_purged_too(void) { EXPECT_CHILD(child_purges_locked); } /* V2 */
@@ -354,8 +426,8 @@ static int child_locks_future(void)
 	if (!q)
 		return 1;
 	memset(q, 7, 4 * page);
-	bool purged = cairn_vm_purge(q, 4 * page); /* false before Linux 5.18 */
-	if (!reads(q, 4 * page, purged ? 0 : 7))
+	bool purged = cairn_vm_purge(q, 4 * page);
+	if (!reads(q, 4 * page, purged ? 0 : 7) || purged != can_purge_locked())
 		return 2;
 	return cairn_vm_open(p, 16 * page) ? 0 : 3;
 }
@@ -406,21 +478,48 @@ static void moved_pages_arrive_and_leave_zeroes(void)
 	cairn_vm_release(to, 16 * page);
 }
 
-static int child_moves_under_filter(void)
+static long has_no_mremap(long number, long a, long b, long c, long d, long e, long f)
+{
+	return number == SYS_mremap ? -ENOSYS : cairn_sys(number, a, b, c, d, e, f);
+}
+static void a_refused_move_leaves_both_ranges(void)
 {
 	char *from = opened(4 * page), *to = opened(4 * page);
+	REQUIRE(from && to);
 	memset(from, 7, 4 * page);
 	memset(to, 8, 4 * page);
-	if (!filter_call(SYS_mremap, ENOSYS))
-		return CHILD_SKIPS;
-	if (cairn_vm_move(from, to, 4 * page))
-		return 1;
-	return reads(from, 4 * page, 7) && reads(to, 4 * page, 8) ? 0 : 2;
+	older_kernel = has_no_mremap;
+	EXPECT(!cairn_vm_move(from, to, 4 * page));
+	older_kernel = NULL;
+	EXPECT(reads(from, 4 * page, 7) && reads(to, 4 * page, 8));
+	cairn_vm_release(from, 4 * page);
+	cairn_vm_release(to, 4 * page);
 }
-static void a_refused_move_leaves_both_ranges(void) { EXPECT_CHILD(child_moves_under_filter); }
 
-/* The kernel may take the target away before it finds that it cannot move two mappings in one. */
+/* The target is taken away before the kernel finds that it has not the memory. */
+static long empties_and_refuses(long number, long a, long b, long c, long d, long e, long f)
+{
+	if (number != SYS_mremap)
+		return cairn_sys(number, a, b, c, d, e, f);
+	cairn_sys(SYS_munmap, e, b, 0, 0, 0, 0);
+	return -ENOMEM;
+}
 static void a_move_that_fails_late_leaves_no_hole(void)
+{
+	char *from = opened(16 * page), *to = opened(16 * page);
+	REQUIRE(from && to);
+	memset(from, 7, 16 * page);
+	older_kernel = empties_and_refuses;
+	EXPECT(!cairn_vm_move(from, to, 16 * page));
+	older_kernel = NULL;
+	EXPECT(reads(from, 16 * page, 7));
+	REQUIRE(cairn_vm_is_mapped(to));
+	memset(to, 8, 16 * page);
+	cairn_vm_release(from, 16 * page);
+	cairn_vm_release(to, 16 * page);
+}
+
+static void a_range_of_two_mappings_is_moved_whole_or_not(void)
 {
 	char *from = opened(16 * page), *to = opened(16 * page);
 	REQUIRE(from && to);
@@ -511,10 +610,12 @@ int main(void)
 	RUN(a_free_hint_is_taken_exactly);
 	RUN(a_taken_hint_gives_another_place);
 	RUN(reserve_at_takes_only_what_is_free);
+	RUN(an_old_kernels_other_place_is_given_back);
 	RUN(what_is_open_is_zero_and_writable);
 	RUN(opening_the_next_piece_makes_no_new_mapping);
 	RUN(a_mapping_is_seen_and_its_absence_too);
 	RUN(only_touched_pages_are_resident);
+	RUN(all_resident_means_every_page);
 	RUN(rss_follows_what_is_touched_and_purged);
 	RUN(a_purged_range_reads_zero_and_its_neighbours_stay);
 	RUN(a_locked_range_is_purged_too);
@@ -522,6 +623,7 @@ int main(void)
 	RUN(moved_pages_arrive_and_leave_zeroes);
 	RUN(a_refused_move_leaves_both_ranges);
 	RUN(a_move_that_fails_late_leaves_no_hole);
+	RUN(a_range_of_two_mappings_is_moved_whole_or_not);
 	RUN(a_refused_reservation_changes_nothing);
 	RUN(a_reservation_is_not_data_but_opening_it_is);
 	RUN(injected_faults_are_refusals);

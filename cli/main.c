@@ -1,0 +1,48 @@
+/* cli/main.c - the command: verbs, help, version.
+ *
+ * The command is linked with the library, for its printer, and so is on cairn's malloc itself; it leaves by _exit,
+ * so that a CAIRN_SUMMARY meant for the program does not also tell about the command. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "options.h"
+#include "run.h"
+
+#ifndef CAIRN_VERSION
+#define CAIRN_VERSION "unknown"
+#endif
+
+/* Descriptors 0 to 2 that the caller left closed must not become files of ours; the program finds them closed again.
+ * */
+static void main_fill_descriptors(void)
+{
+	for (int fd = 0; fd < 3; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			open("/dev/null", O_RDWR | O_CLOEXEC);
+}
+
+static int main_print(cairn_options_action action)
+{
+	if (action == CAIRN_OPTIONS_HELP)
+		cairn_options_help();
+	else
+		puts("cairn " CAIRN_VERSION);
+	return fflush(stdout) ? CAIRN_STATUS_FAILED : 0;
+}
+
+int main(int argc, char **argv)
+{
+	cairn_options o;
+	int status;
+	main_fill_descriptors();
+	cairn_options_read(&o, argc ? argv : (char *[]){ NULL });
+	if (o.action == CAIRN_OPTIONS_WRONG)
+		status = CAIRN_STATUS_FAILED;
+	else if (o.action == CAIRN_OPTIONS_RUN)
+		status = cairn_run(&o);
+	else
+		status = main_print(o.action);
+	fflush(stderr);
+	_exit(status);
+}

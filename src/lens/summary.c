@@ -1,0 +1,146 @@
+/* lens/summary.c - at exit: the last figures, and with CAIRN_SUMMARY=stderr or FILE the process tells its own
+ * account.
+ *
+ * For programs that are not started by `cairn run`: services, containers. FILE may hold %p, the process id. The text
+ * is added to what FILE holds already; a FILE that ends in .json gets one JSON object a line. Under `cairn run`
+ * nothing is printed here: the command tells.
+ *
+ * Nothing is allocated and no stdio is used: this runs after the program's own exit handlers, possibly because
+ * something went wrong in them.
+ *
+ * Locks: none; exit() runs in one thread. Failure: nothing is printed.
+ * Not here: a process that is killed or calls _exit says nothing; `cairn run` tells of those too. */
+#include <cairn/stats.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "malloc/stats.h"
+#include "os/env.h"
+#include "os/sys.h"
+
+enum { SUMMARY_PATH_MAX = 1024 };
+
+static struct {
+	bool is_open; /* descriptor 2 was open when the program began */
+	dev_t device;
+	ino_t inode;
+} summary_stderr; /* sync: const after start */
+
+static bool summary_is_wanted(const char *to) { return to && *to && !cairn_env_text("CAIRN_RUN"); }
+
+__attribute__((constructor)) static void summary_begin(void)
+{
+	struct stat s;
+	cairn_env_init(); /* the other constructor may come later */
+	if (!summary_is_wanted(cairn_env_text("CAIRN_SUMMARY")) || cairn_sys(SYS_fstat, 2, (long)&s, 0, 0, 0, 0) < 0)
+		return;
+	summary_stderr.is_open = true;
+	summary_stderr.device = s.st_dev;
+	summary_stderr.inode = s.st_ino;
+}
+
+/* Descriptor 2, unless it is another file by now: the program's data may be in it. */
+static int summary_stderr_fd(void)
+{
+	struct stat s;
+	return summary_stderr.is_open && cairn_sys(SYS_fstat, 2, (long)&s, 0, 0, 0, 0) == 0 &&
+			       s.st_dev == summary_stderr.device && s.st_ino == summary_stderr.inode ? 2 : -1;
+}
+
+static size_t summary_put_dec(char *to, uint32_t n)
+{
+	char digits[10];
+	size_t count = 0;
+	do {
+		digits[count++] = (char)('0' + n % 10);
+	} while (n /= 10);
+	for (size_t i = 0; i < count; i++)
+		to[i] = digits[count - 1 - i];
+	return count;
+}
+
+/* The path with its %p filled in; false: too long. */
+static bool summary_path(char *to, const char *from, uint32_t pid)
+{
+	size_t used = 0;
+	for (; *from; from++) {
+		if (used + 12 > SUMMARY_PATH_MAX)
+			return false;
+		if (from[0] == '%' && from[1] == 'p') {
+			used += summary_put_dec(to + used, pid);
+			from++;
+		} else {
+			to[used++] = *from;
+		}
+	}
+	to[used] = 0;
+	return true;
+}
+
+static int summary_open(const char *to, uint32_t pid)
+{
+	char path[SUMMARY_PATH_MAX];
+	if (!strcmp(to, "stderr"))
+		return summary_stderr_fd();
+	if (!summary_path(path, to, pid))
+		return -1;
+	int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY;
+	return (int)cairn_sys(SYS_openat, AT_FDCWD, (long)path, flags, 0666, 0, 0);
+}
+
+static void summary_fill(cairn_account *a, const cairn_control *c)
+{
+	const cairn_thread_counters *t;
+	if (!cairn_account_begin(a, c, sizeof *c))
+		return;
+	for (uint32_t i = 0; (t = cairn_stats_thread(i)); i++)
+		cairn_account_add_cache(a, t, sizeof *t);
+	cairn_account_finish(a, c, sizeof *c);
+}
+
+static void summary_print(const char *to, const cairn_account *a)
+{
+	size_t n = strlen(to);
+	int fd = summary_open(to, a->pid);
+	if (fd < 0)
+		return;
+	if (n > 5 && !strcmp(to + n - 5, ".json"))
+		cairn_account_print_json(a, fd);
+	else
+		cairn_account_print(a, fd, false);
+	if (fd != 2)
+		cairn_sys(SYS_close, fd, 0, 0, 0, 0, 0);
+}
+
+/* A reader that went away must not turn the program's exit status into death by SIGPIPE. */
+static void summary_print_without_sigpipe(const char *to, const cairn_account *a)
+{
+	uint64_t pipe_only = 1ull << (SIGPIPE - 1), old = 0, pending = 0;
+	struct timespec no_time = { 0, 0 };
+	cairn_sys(SYS_rt_sigpending, (long)&pending, sizeof pending, 0, 0, 0, 0);
+	cairn_sys(SYS_rt_sigprocmask, SIG_BLOCK, (long)&pipe_only, (long)&old, sizeof old, 0, 0);
+	summary_print(to, a);
+	if (!(pending & pipe_only))
+		cairn_sys(SYS_rt_sigtimedwait, (long)&pipe_only, 0, (long)&no_time, sizeof pipe_only, 0, 0);
+	cairn_sys(SYS_rt_sigprocmask, SIG_SETMASK, (long)&old, 0, sizeof old, 0, 0);
+}
+
+__attribute__((destructor)) static void summary_end(void)
+{
+	static cairn_account account; /* static: it is large, and exit() may run on a small stack */
+	const char *to = cairn_env_text("CAIRN_SUMMARY");
+	if (cairn_stats_is_counting())
+		cairn_stats_settle();
+	if (!summary_is_wanted(to))
+		return;
+	summary_fill(&account, cairn_stats_control());
+	if (account.is_served)
+		summary_print_without_sigpipe(to, &account);
+}

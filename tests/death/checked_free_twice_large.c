@@ -1,0 +1,13 @@
+/* EXPECT abort "cairn: free: already free: 0x.. (its memory was given back, PROGRAM)" */
+/* ENV CAIRN_CHECK=1 */
+/* A large block freed twice: at the call. */
+#include <stdlib.h>
+
+int main(void)
+{
+	void *volatile p = malloc(100000), *volatile q = malloc(100000);
+	free(p);
+	free(p);
+	free(q);
+	_Exit(0);
+}

@@ -1,0 +1,12 @@
+/* EXPECT abort "cairn: free: already free: 0x.. (its memory was given back, PROGRAM)" */
+/* ENV CAIRN_CHECK=1 */
+/* No block of its slab is live any more, so that the books no longer tell its size: at the call. */
+#include <stdlib.h>
+
+int main(void)
+{
+	void *volatile p = malloc(64);
+	free(p);
+	free(p);
+	_Exit(0);
+}

@@ -1,0 +1,96 @@
+/* Forks from many threads while others allocate: every child finds malloc whole, allocates, checks what it inherited, frees,
+ * and ends; the parent goes on. First-class heaps are alive across the fork.
+ *
+ * CAIRN_TEST_SECONDS says how long, CAIRN_SEED repeats. */
+#include "support/crowd.h"
+#include "support/oracle.h"
+
+#include <sys/wait.h>
+
+enum { FORKERS = 3, WORKERS = 3, KEPT = 64 };
+
+static uint64_t seed;
+static _Atomic unsigned forks_done;
+static cairn_heap *shared_heap;
+
+/* Allocates and frees in every corner; 0 when all was right. Runs in the child, where only async-signal-safe libc is. */
+static int child_life(parcel **inherited, uint64_t random)
+{
+	parcel *mine[KEPT] = { 0 };
+	for (int i = 0; i < 4 * KEPT; i++) {
+		parcel **place = &mine[test_random(&random) % KEPT];
+		parcel_check_and_free(*place);
+		*place = parcel_make(crowd_size(&random), random);
+	}
+	for (int i = 0; i < KEPT; i++) {
+		parcel_check_and_free(mine[i]);
+		parcel_check_and_free(inherited[i]);
+	}
+	void *p = cairn_heap_alloc(shared_heap, 100);
+	cairn_heap_free(shared_heap, p);
+	cairn_malloc_trim(0);
+	validate_all(&shared_heap, 1);
+	return test_case_failures != 0;
+}
+
+static void fork_once(parcel **kept, uint64_t random)
+{
+	pid_t child = fork();
+	if (!child)
+		_exit(child_life(kept, random));
+	if (child < 0)
+		return; /* the machine is full of processes: not ours to test */
+	int status = -1;
+	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+		;
+	EXPECT_EQ(status, 0);
+	atomic_fetch_add(&forks_done, 1);
+}
+
+static void churn(parcel **kept, uint64_t *random, int times)
+{
+	for (int i = 0; i < times; i++) {
+		parcel **place = &kept[test_random(random) % KEPT];
+		parcel_check_and_free(*place);
+		*place = parcel_make(crowd_size(random), test_random(random));
+	}
+}
+
+static void *live(void *arg)
+{
+	size_t number = (size_t)arg;
+	uint64_t random = seed + number;
+	parcel *kept[KEPT] = { 0 };
+	while (!crowd_is_over() && !test_case_failures) {
+		churn(kept, &random, 200);
+		void *p = cairn_heap_alloc(shared_heap, test_random(&random) % 3000);
+		if (number < FORKERS)
+			fork_once(kept, random);
+		cairn_heap_free(shared_heap, p);
+	}
+	for (int i = 0; i < KEPT; i++)
+		parcel_check_and_free(kept[i]);
+	return NULL;
+}
+
+static void a_child_of_many_threads_finds_malloc_whole(void)
+{
+	pthread_t threads[FORKERS + WORKERS];
+	seed = test_seed();
+	shared_heap = cairn_heap_create();
+	REQUIRE(shared_heap || crowd_may_refuse());
+	crowd_start(test_seconds_to_run(5));
+	for (size_t i = 0; shared_heap && i < FORKERS + WORKERS; i++)
+		EXPECT_EQ(pthread_create(&threads[i], NULL, live, (void *)i), 0);
+	for (size_t i = 0; shared_heap && i < FORKERS + WORKERS; i++)
+		pthread_join(threads[i], NULL);
+	cairn_heap_destroy(shared_heap);
+	NOTE("%u forks", forks_done);
+	validate_all(NULL, 0);
+}
+
+int main(void)
+{
+	RUN(a_child_of_many_threads_finds_malloc_whole);
+	DONE();
+}
