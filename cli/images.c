@@ -34,23 +34,41 @@ static uint64_t status_kib(const char *text, const char *label)
 	return at ? strtoull(at + strlen(label), NULL, 10) * 1024 : 0;
 }
 
+/* The beginning of a small file, terminated; its length, or -1. */
+static ssize_t read_file(const char *path, char *text, size_t bytes)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, bytes - 1);
+	if (fd >= 0)
+		close(fd);
+	text[n > 0 ? n : 0] = 0;
+	return n;
+}
+
 static void process_read(cairn_image_process *p, uint32_t pid)
 {
 	char path[48], text[IMAGE_STATUS_BYTES];
 	memset(p, 0, sizeof *p);
 	snprintf(path, sizeof path, "/proc/%u/status", pid);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-	if (fd >= 0)
-		close(fd);
-	if (n <= 0)
+	if (read_file(path, text, sizeof text) <= 0)
 		return;
-	text[n] = 0;
 	p->is_there = true;
 	const char *state = strstr(text, "\nState:");
 	p->is_zombie = state && (state[8] == 'Z' || state[8] == 'X');
 	p->rss_bytes = status_kib(text, "\nVmRSS:");
 	p->peak_rss_bytes = status_kib(text, "\nVmHWM:");
+}
+
+static bool process_is_named(uint32_t pid, const char *program)
+{
+	enum { NAME_MAX_KEPT = 15 }; /* the kernel keeps no more */
+	char path[48], name[32];
+	const char *slash = strrchr(program, '/');
+	snprintf(path, sizeof path, "/proc/%u/comm", pid);
+	ssize_t n = read_file(path, name, sizeof name);
+	if (n > 0 && name[n - 1] == '\n')
+		name[n - 1] = 0;
+	return n > 0 && !strncmp(name, slash ? slash + 1 : program, NAME_MAX_KEPT);
 }
 
 /* Does /proc/PID run the program that the control block names? In another pid namespace the number is another's. */
@@ -60,10 +78,10 @@ static bool process_runs(uint32_t pid, const char *program)
 	snprintf(path, sizeof path, "/proc/%u/exe", pid);
 	ssize_t n = readlink(path, exe, sizeof exe - 1);
 	if (n < 0)
-		return errno == EACCES || errno == EPERM;
+		return (errno == EACCES || errno == EPERM) && process_is_named(pid, program);
 	exe[n] = 0;
 	size_t length = strlen(program);
-	return length == 0 || ((size_t)n >= length && !strcmp(exe + n - length, program)) || strstr(exe, " (deleted)");
+	return (size_t)n >= length && !strcmp(exe + n - length, program);
 }
 
 void cairn_images_open(cairn_images *m, int folder, uint32_t main_pid)

@@ -2,10 +2,9 @@
  *
  * What makes cairn step aside, and what happens to the preload then:
  *
- *   static, set-user-ID, set-group-ID, file capabilities    kept: the dynamic linker ignores it, children may use it
- *   own malloc, sanitizer, another libc, class or machine   left out: two halves of two allocators, or noise from
- *   ld.so another allocator inside under other names              kept: malloc itself is cairn's; a note says the
- *   rest
+ *   static, set-user-ID, set-group-ID, file capabilities    kept: ld.so ignores it, children may use it
+ *   own malloc, sanitizer, another libc, class or machine   left out: halves of two allocators, or noise from ld.so
+ *   another allocator inside under other names              kept: malloc itself is cairn's; a note says the rest
  *
  * Inspecting is a matter of manners: what it gets wrong shows in the end as an account that nobody wrote.
  *

@@ -53,6 +53,7 @@ static void text_counted(cairn_field *f, uint64_t n, const char *one, const char
 	cairn_field_text(f, n == 1 ? one : many);
 }
 
+/* Without its SIG; all real-time signals have one name. */
 static const char *text_signal_name(int signal)
 {
 	static const char *const names[] = {
@@ -60,18 +61,14 @@ static const char *text_signal_name(int signal)
 		"SEGV", "USR2", "PIPE",   "ALRM", "TERM", "STKFLT", "CHLD", "CONT",  "STOP", "TSTP", "TTIN",
 		"TTOU", "URG",  "XCPU",   "XFSZ", "VTALRM", "PROF", "WINCH", "IO",   "PWR",  "SYS",
 	};
-	return signal > 0 && signal < (int)(sizeof names / sizeof *names) ? names[signal] : NULL;
+	return signal > 0 && signal < (int)(sizeof names / sizeof *names) ? names[signal] : "RT";
 }
 
 static void text_ending(cairn_field *f, const cairn_account *a)
 {
 	if (a->signal > 0) {
-		const char *name = text_signal_name(a->signal);
-		cairn_field_text(f, name ? "killed by SIG" : "killed by signal ");
-		if (name)
-			cairn_field_text(f, name);
-		else
-			cairn_field_dec(f, (uint64_t)a->signal);
+		cairn_field_text(f, "killed by SIG");
+		cairn_field_text(f, text_signal_name(a->signal));
 		cairn_field_text(f, a->is_core_dumped ? ", core dumped · " : " · ");
 	} else if (a->status >= 0) {
 		cairn_field_text(f, "exit ");
@@ -500,6 +497,25 @@ int cairn_account_print(const cairn_account *a, int fd, bool with_colour)
 	return cairn_writer_close(&w);
 }
 
+static void text_line_served(cairn_field *f, const cairn_account *a, const cairn_account *all)
+{
+	if (a->signal <= 0) { /* both would not fit */
+		cairn_field_text(f, " (heap ");
+		cairn_field_bytes(f, all->live_peak_bytes);
+		cairn_field_text(f, ")");
+	}
+	cairn_field_text(f, " · ");
+	cairn_field_count(f, all->allocations);
+	cairn_field_text(f, " allocs · ");
+	if (a->signal <= 0) {
+		cairn_field_bytes(f, all->never_freed_bytes);
+		cairn_field_text(f, " left");
+	} else {
+		cairn_field_text(f, "killed by SIG");
+		cairn_field_text(f, text_signal_name(a->signal));
+	}
+}
+
 int cairn_account_print_line(const cairn_account *a, int fd)
 {
 	const cairn_account *all = a->total ? a->total : a;
@@ -507,21 +523,13 @@ int cairn_account_print_line(const cairn_account *a, int fd)
 	cairn_writer w;
 	cairn_writer_open(&w, fd, TEXT_WIDTH, false);
 	cairn_field_text(&f, "cairn: ");
-	if (a->signal)
-		text_ending(&f, a);
 	cairn_field_duration(&f, a->duration_ns);
 	cairn_field_text(&f, " · peak ");
 	cairn_field_bytes(&f, all->peak_rss_bytes);
-	if (all->is_served) {
-		cairn_field_text(&f, " (heap ");
-		cairn_field_bytes(&f, all->live_peak_bytes);
-		cairn_field_text(&f, ") · ");
-		cairn_field_count(&f, all->allocations);
-		cairn_field_text(&f, " allocs · never freed ");
-		cairn_field_bytes(&f, all->never_freed_bytes);
-	} else {
+	if (all->is_served)
+		text_line_served(&f, a, all);
+	else
 		cairn_field_text(&f, " · not served");
-	}
 	cairn_writer_field(&w, &f);
 	cairn_writer_text(&w, "\n");
 	return cairn_writer_close(&w);

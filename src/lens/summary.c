@@ -1,5 +1,4 @@
-/* lens/summary.c - at exit: the last figures, and with CAIRN_SUMMARY=stderr or FILE the process tells its own
- * account.
+/* lens/summary.c - at exit: the last figures, and with CAIRN_SUMMARY=stderr or FILE the account of the process.
  *
  * For programs that are not started by `cairn run`: services, containers. FILE may hold %p, the process id. The text
  * is added to what FILE holds already; a FILE that ends in .json gets one JSON object a line. Under `cairn run`

@@ -2,6 +2,7 @@
 #include "malloc/heap.h"
 
 #include "base/assert.h"
+#include "malloc/emergency.h"
 #include "malloc/large.h"
 #include "malloc/misuse.h"
 #include "malloc/start.h"
@@ -25,14 +26,11 @@ struct cairn_heap {
 static cairn_lock heaps_lock = CAIRN_LOCK_INIT;
 static cairn_node heaps; /* sync: heaps_lock */
 
-cairn_heap *cairn_heap_create(void)
+static cairn_heap *heap_make(void)
 {
-	cairn_start();
 	cairn_heap *h = cairn_meta_alloc(sizeof *h);
-	if (!h) {
-		errno = ENOMEM;
+	if (!h)
 		return NULL;
-	}
 	for (unsigned i = 0; i < CAIRN_CLASS_COUNT; i++)
 		cairn_node_init(&h->partial[i]);
 	cairn_node_init(&h->full);
@@ -43,6 +41,35 @@ cairn_heap *cairn_heap_create(void)
 	cairn_list_push(&heaps, &h->node);
 	cairn_lock_drop(&heaps_lock, CAIRN_RANK_HEAPS);
 	return h;
+}
+
+cairn_heap *cairn_heap_create(void)
+{
+	cairn_start();
+	if (cairn_thread_is_nested()) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	cairn_cache *c = cairn_thread_enter();
+	cairn_heap *h = heap_make();
+	cairn_thread_leave(c);
+	if (!h)
+		errno = ENOMEM;
+	return h;
+}
+
+/* The heap's lock, held by a thread that is busy: a signal handler that strikes meanwhile waits for no lock. */
+static cairn_cache *heap_enter(cairn_heap *h)
+{
+	cairn_cache *c = cairn_thread_enter();
+	cairn_lock_take(&h->lock, CAIRN_RANK_HEAP);
+	return c;
+}
+
+static void heap_leave(cairn_heap *h, cairn_cache *c)
+{
+	cairn_lock_drop(&h->lock, CAIRN_RANK_HEAP);
+	cairn_thread_leave(c);
 }
 
 /* Counts an allocation that no thread cache saw. */
@@ -96,10 +123,14 @@ void *cairn_heap_alloc_aligned(cairn_heap *h, size_t align, size_t size)
 		errno = EINVAL;
 		return NULL;
 	}
+	if (cairn_thread_is_nested()) {
+		errno = ENOMEM;
+		return NULL;
+	}
 	unsigned size_class = align > CAIRN_GRANULE_BYTES ? 0 : cairn_class_of_aligned(size, align < 16 ? 16 : align);
-	cairn_lock_take(&h->lock, CAIRN_RANK_HEAP);
+	cairn_cache *c = heap_enter(h);
 	void *p = size_class ? alloc_slot(h, size_class) : alloc_large(h, size, align);
-	cairn_lock_drop(&h->lock, CAIRN_RANK_HEAP);
+	heap_leave(h, c);
 	if (p)
 		count_alloc_apart(size_class, size);
 	else
@@ -153,15 +184,21 @@ void cairn_heap_free(cairn_heap *h, void *p)
 		cairn_misuse_already_free("cairn_heap_free", p);
 	if (!s || (s->kind != CAIRN_SPAN_HEAP && s->kind != CAIRN_SPAN_HEAP_LARGE) || s->heap != h)
 		cairn_misuse_not_of_heap("cairn_heap_free", p);
+	if (cairn_thread_is_nested()) {
+		cairn_emergency_defer_free(p);
+		return;
+	}
+	cairn_cache *c = cairn_thread_enter();
 	cairn_heap_free_block(s, p, "cairn_heap_free");
+	cairn_thread_leave(c);
 	cairn_tend();
 }
 
 size_t cairn_heap_live_bytes(cairn_heap *h)
 {
-	cairn_lock_take(&h->lock, CAIRN_RANK_HEAP);
+	cairn_cache *c = heap_enter(h);
 	size_t bytes = h->live_bytes;
-	cairn_lock_drop(&h->lock, CAIRN_RANK_HEAP);
+	heap_leave(h, c);
 	return bytes;
 }
 
@@ -179,6 +216,7 @@ void cairn_heap_destroy(cairn_heap *h)
 {
 	if (!h)
 		return;
+	cairn_cache *c = cairn_thread_enter();
 	cairn_lock_take(&heaps_lock, CAIRN_RANK_HEAPS);
 	cairn_list_remove(&h->node);
 	cairn_lock_drop(&heaps_lock, CAIRN_RANK_HEAPS);
@@ -191,6 +229,7 @@ void cairn_heap_destroy(cairn_heap *h)
 		cairn_large_free(s);
 	}
 	cairn_meta_free(h, sizeof *h);
+	cairn_thread_leave(c);
 	cairn_tend();
 }
 

@@ -2,12 +2,14 @@
 #include "malloc/large.h"
 
 #include "malloc/stats.h"
+#include "os/limits.h"
 #include "os/vm.h"
 #include "page/pageheap.h"
 #include "page/window.h"
 
 enum {
 	USABLE_UNIT = 4096,
+	RUNWAY_MIN_GRANULES = (1 << 20) / CAIRN_GRANULE_BYTES,
 	MOVE_MIN_BYTES = 1 << 20, /* from here on remapping beats copying, and the mapping it may split is worth it */
 	MOVES_MAX = 2000,         /* mappings split by moves, at most: the kernel allows a process 65,530 */
 };
@@ -16,19 +18,31 @@ static uint32_t moves; /* sync: atomic, relaxed: a budget that may be overdrawn 
 
 size_t cairn_large_usable_bytes(size_t bytes) { return cairn_round_up(bytes, USABLE_UNIT); }
 
+/* Address space behind a block that is likely to grow: half as much again, as long as it costs nothing but addresses. */
+static void add_runway(cairn_span *s, size_t granules)
+{
+	const cairn_limits *limits = cairn_limits_get();
+	if (granules < RUNWAY_MIN_GRANULES || limits->address_bytes != SIZE_MAX || limits->data_bytes != SIZE_MAX ||
+	    limits->commit_is_strict)
+		return;
+	if (cairn_pageheap_grow(s, granules, granules + granules / 2, true))
+		s->large_granules = granules + granules / 2;
+}
+
 void *cairn_large_alloc(size_t bytes, size_t align, bool *is_zero)
 {
 	if (bytes > PTRDIFF_MAX || align > PTRDIFF_MAX)
 		return NULL;
-	size_t granules = cairn_granules_for(bytes);
+	size_t granules = cairn_granules_for(bytes ? bytes : 1);
 	size_t align_granules = align <= CAIRN_GRANULE_BYTES ? 1 : align >> CAIRN_GRANULE_SHIFT;
 	if (align_granules > CAIRN_CHUNK_GRANULES && granules < CAIRN_CHUNK_GRANULES)
 		granules = CAIRN_CHUNK_GRANULES; /* what the page heap will make of it */
-	cairn_span *s = cairn_pageheap_alloc(granules ? granules : 1, align_granules, CAIRN_SPAN_LARGE, is_zero);
+	cairn_span *s = cairn_pageheap_alloc(granules, align_granules, CAIRN_SPAN_LARGE, is_zero);
 	if (!s)
 		return NULL;
-	s->large_granules = granules ? granules : 1;
+	s->large_granules = s->touched_granules = granules;
 	s->large_bytes = cairn_large_usable_bytes(bytes ? bytes : 1);
+	add_runway(s, granules);
 	cairn_stats_large(1, (int64_t)s->large_bytes);
 	return s->base;
 }
@@ -36,7 +50,7 @@ void *cairn_large_alloc(size_t bytes, size_t align, bool *is_zero)
 void cairn_large_free(cairn_span *s)
 {
 	cairn_stats_large(-1, -(int64_t)s->large_bytes);
-	cairn_pageheap_free(s, s->large_granules);
+	cairn_pageheap_free(s, s->large_granules, s->touched_granules);
 }
 
 bool cairn_large_resize(cairn_span *s, size_t bytes)
@@ -44,12 +58,17 @@ bool cairn_large_resize(cairn_span *s, size_t bytes)
 	if (bytes > PTRDIFF_MAX)
 		return false;
 	size_t granules = cairn_granules_for(bytes), usable = cairn_large_usable_bytes(bytes);
-	if (granules > s->large_granules && !cairn_pageheap_grow(s, s->large_granules, granules))
-		return false;
-	if (granules < s->large_granules)
-		cairn_pageheap_shrink(s, s->large_granules, granules);
+	if (usable < s->large_bytes && granules < s->large_granules) {
+		cairn_pageheap_shrink(s, s->large_granules, granules, s->touched_granules);
+		s->large_granules = granules;
+		s->touched_granules = granules < s->touched_granules ? granules : s->touched_granules;
+	} else if (granules > s->large_granules) {
+		if (!cairn_pageheap_grow(s, s->large_granules, granules, false))
+			return false;
+		s->large_granules = granules;
+	}
+	s->touched_granules = granules > s->touched_granules ? granules : s->touched_granules;
 	cairn_stats_large(0, (int64_t)usable - (int64_t)s->large_bytes);
-	s->large_granules = granules;
 	s->large_bytes = usable;
 	s->is_zero = 0;
 	return true;

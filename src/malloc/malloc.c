@@ -110,6 +110,11 @@ void *cairn_realloc(void *p, size_t size)
 {
 	if (!p)
 		return cairn_malloc(size);
+	cairn_span *s = cairn_window_span((uintptr_t)p);
+	if (s && s->kind == CAIRN_SPAN_LARGE && s->base == p && size > CAIRN_SMALL_MAX) {
+		void *q = cairn_slow_realloc_large(s, size);
+		return q ? q : realloc_by_copy(p, s->large_bytes, size);
+	}
 	size_t old_bytes = cairn_slow_usable_bytes(p, "realloc");
 	if (cairn_unlikely(!old_bytes))
 		return cairn_stranger_realloc(p, size, "realloc");
@@ -119,13 +124,8 @@ void *cairn_realloc(void *p, size_t size)
 	}
 	if (size <= old_bytes && size > old_bytes - old_bytes / 4)
 		return p;
-	if (old_bytes > CAIRN_SMALL_MAX && !cairn_slow_is_apart(p)) {
-		void *q = size > CAIRN_SMALL_MAX ? cairn_slow_realloc_large(p, size) : NULL;
-		if (q)
-			return q;
-	} else if (size <= old_bytes && cairn_class_of(size) == cairn_class_of(old_bytes)) {
+	if (old_bytes <= CAIRN_SMALL_MAX && size <= old_bytes && cairn_class_of(size) == cairn_class_of(old_bytes))
 		return p;
-	}
 	return realloc_by_copy(p, old_bytes, size);
 }
 

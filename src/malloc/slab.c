@@ -46,7 +46,7 @@ void cairn_slab_destroy(cairn_span *s)
 	if (s->kind == CAIRN_SPAN_SLAB)
 		cairn_window_set_class((uintptr_t)s->base, k->granules, 0);
 	cairn_meta_free(s->free_bits, bits_words(k) * 8);
-	cairn_pageheap_free(s, k->granules);
+	cairn_pageheap_free(s, k->granules, k->granules);
 }
 
 /* The pages that slot i touches, as bits. */
@@ -164,7 +164,7 @@ void cairn_slab_validate(const cairn_span *s)
 	const cairn_class *k = class_of_slab(s);
 	size_t ones = 0;
 	for (size_t w = 0; w < bits_words(k); w++)
-		ones += (size_t)__builtin_popcountll(s->free_bits[w]);
+		ones += cairn_bits_count(s->free_bits[w]);
 	cairn_assert(ones == s->free_count); /* B1 */
 	cairn_assert(!(k->capacity % 64) || !(s->free_bits[bits_words(k) - 1] >> k->capacity % 64)); /* B1 */
 	for (size_t i = 0; i < k->capacity && s->clean_pages; i++)

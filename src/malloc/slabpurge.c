@@ -82,7 +82,7 @@ static void unhold_batch(unsigned size_class, const held_slab *held, size_t n)
 		else
 			cairn_central_place(c, s);
 		if (held[i].purged)
-			__atomic_add_fetch(&purged_bytes, (size_t)__builtin_popcountll(held[i].pages) * cairn_vm_page_bytes(),
+			__atomic_add_fetch(&purged_bytes, (size_t)cairn_bits_count(held[i].pages) * cairn_vm_page_bytes(),
 			                   __ATOMIC_RELAXED); /* a sum */
 	}
 	cairn_central_unlock(c);

@@ -198,24 +198,17 @@ size_t cairn_slow_usable_bytes(void *p, const char *who)
 	return s->large_bytes;
 }
 
-void *cairn_slow_realloc_large(void *p, size_t bytes)
+void *cairn_slow_realloc_large(cairn_span *s, size_t bytes)
 {
 	if (cairn_thread_is_nested())
 		return NULL;
-	cairn_span *s = cairn_window_span((uintptr_t)p);
 	bool is_larger = bytes > s->large_bytes;
 	cairn_cache *c = cairn_thread_enter();
-	void *to = cairn_large_resize(s, bytes) ? p : NULL;
+	void *to = cairn_large_resize(s, bytes) ? s->base : NULL;
 	if (!to && is_larger && (to = cairn_large_move(s, bytes)))
 		count_alloc(c, 0, bytes);
 	cairn_thread_leave(c);
 	if (!is_larger)
 		cairn_tend();
 	return to;
-}
-
-bool cairn_slow_is_apart(const void *p)
-{
-	cairn_span *s = cairn_window_span((uintptr_t)p);
-	return !s || s->kind == CAIRN_SPAN_HEAP || s->kind == CAIRN_SPAN_HEAP_LARGE;
 }

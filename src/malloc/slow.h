@@ -5,6 +5,8 @@
 #ifndef CAIRN_MALLOC_SLOW_H
 #define CAIRN_MALLOC_SLOW_H
 
+#include "page/chunk.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -13,10 +15,8 @@ void *cairn_slow_alloc(size_t bytes, size_t align, bool *is_zero);
 void cairn_slow_free(void *p, const char *who); /* takes p; NULL is allowed */
 /* Usable bytes; 0 for NULL and for strangers. A freed or interior pointer is reported where that is known. */
 size_t cairn_slow_usable_bytes(void *p, const char *who);
-/* A large block given another size where it is, or its pages moved without copying; NULL: copy. Takes p when it succeeds;
- * a move counts as one allocation and one free. */
-void *cairn_slow_realloc_large(void *p, size_t bytes);
-/* Is p, a block that somebody holds, of a first-class heap or of the emergency arena: one that realloc must copy? */
-bool cairn_slow_is_apart(const void *p);
+/* The large block of s given another size where it is, or its pages moved without copying; NULL: copy. Takes the block when
+ * it succeeds; a move counts as one allocation and one free. */
+void *cairn_slow_realloc_large(cairn_span *s, size_t bytes);
 
 #endif

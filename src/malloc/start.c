@@ -11,6 +11,7 @@
 #include "malloc/tend.h"
 #include "malloc/thread.h"
 #include "os/env.h"
+#include "os/limits.h"
 #include "os/lock.h"
 #include "os/report.h"
 
@@ -27,6 +28,7 @@ static void start(void)
 	is_checking = cairn_env_flag("CAIRN_CHECK", false);
 	if (is_checking)
 		cairn_threads_check_every_call();
+	cairn_limits_get(); /* opens a file: now, not when a filter of the program's may be in place */
 	cairn_tend_start();
 	cairn_stats_init(cairn_env_text("CAIRN_RUN") || cairn_env_text("CAIRN_SUMMARY"));
 	cairn_threads_start();

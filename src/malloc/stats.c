@@ -104,7 +104,8 @@ void cairn_stats_out(unsigned size_class, int64_t blocks)
 
 void cairn_stats_large(int64_t blocks, int64_t usable_bytes)
 {
-	sum(&own_control->out[0], blocks);
+	if (blocks)
+		sum(&own_control->out[0], blocks);
 	sum(&own_control->large_bytes, usable_bytes);
 	if (cairn_unlikely(is_counting))
 		note_peak(sum(&own_control->live_bytes, usable_bytes));

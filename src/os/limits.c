@@ -7,6 +7,7 @@
 #include "os/limits.h"
 #include "os/sys.h"
 
+#include <fcntl.h>
 #include <linux/sysinfo.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -47,12 +48,25 @@ static unsigned limits_processors(void)
 	return count ? count : 1;
 }
 
+/* Where /proc cannot be read the answer is no, as on most machines. */
+static bool limits_commit_is_strict(void)
+{
+	char mode = 0;
+	long fd = cairn_sys(SYS_openat, AT_FDCWD, (long)"/proc/sys/vm/overcommit_memory", O_RDONLY | O_CLOEXEC, 0, 0, 0);
+	if (fd < 0)
+		return false;
+	cairn_sys(SYS_read, fd, (long)&mode, 1, 0, 0, 0);
+	cairn_sys(SYS_close, fd, 0, 0, 0, 0, 0);
+	return mode == '2';
+}
+
 const cairn_limits *cairn_limits_get(void)
 {
 	if (!limits_are_ready) {
 		limits_now.address_bytes = limits_resource_bytes(RLIMIT_AS);
 		limits_now.data_bytes = limits_resource_bytes(RLIMIT_DATA);
 		limits_now.ram_bytes = limits_ram_bytes();
+		limits_now.commit_is_strict = limits_commit_is_strict();
 		limits_now.processors = limits_processors();
 		limits_are_ready = true;
 	}

@@ -20,6 +20,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifndef CAIRN_INTERPOSE
+#define CAIRN_INTERPOSE 0
+#endif
+
 /* glibc >= 2.32: 1 while the process has one thread. Weak: elsewhere it is absent. */
 extern char __libc_single_threaded __attribute__((weak));
 
@@ -29,6 +33,8 @@ enum {
 	HELPER_TLS_MARGIN_BYTES = 16 * 1024, /* likewise */
 	HELPER_BUSY = ~0u,                   /* in place of a thread number: one is being started */
 };
+/* All but 32 and 33: a thread that libc knows must answer these, or setuid() in the program waits for it for ever. */
+#define HELPER_SIGNALS_OF_LIBC (~(3ull << 31))
 
 uint32_t cairn_thread_id(void) { return (uint32_t)cairn_sys(SYS_gettid, 0, 0, 0, 0, 0, 0); }
 
@@ -115,7 +121,7 @@ bool cairn_thread_start_helper(void (*body)(void *), void *arg)
 		return false;
 	helper.body = body;
 	helper.arg = arg;
-	uint64_t all = ~0ull, before = 0;
+	uint64_t all = CAIRN_INTERPOSE ? ~0ull : HELPER_SIGNALS_OF_LIBC, before = 0;
 	long result = cairn_sys(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&before, sizeof all, 0, 0);
 	if (!result) {
 		result = helper_spawn();

@@ -45,7 +45,10 @@ typedef struct cairn_span {
 	cairn_node node;        /* sync: owner's lock (central list or heap) */
 	union {
 		cairn_node queued;  /* slab: in its class's purge queue; sync: central lock */
-		void *heap;         /* heap's span: its cairn_heap; const while the span lives */
+		struct {
+			void *heap;             /* heap's span: its cairn_heap; const while the span lives */
+			size_t touched_granules; /* large: how many from the first on were ever handed out; sync: as large_bytes */
+		};
 	};
 	char *base;             /* const while the span lives */
 	union {
@@ -54,7 +57,7 @@ typedef struct cairn_span {
 	};
 	union {
 		uint64_t clean_pages;  /* slab: OS pages purged inside it; sync: owner's lock */
-		size_t large_granules; /* large: granules held, runway included; sync: pageheap lock */
+		size_t large_granules; /* large: granules held, runway included; sync: as large_bytes */
 	};
 	uint16_t free_count;    /* slab: ones in free_bits; sync: owner's lock */
 	uint16_t scan_at;       /* slab: free_count at which it is worth looking for empty pages again; sync: owner's lock */

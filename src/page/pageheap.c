@@ -31,6 +31,8 @@
 #include "os/vm.h"
 #include "page/window.h"
 
+#include <string.h>
+
 enum {
 	LOOK_AT = 6,                  /* chunks compared in one list before the best of them is taken */
 	STEP_MIN_BYTES = 256 << 10,   /* opened at once, at least */
@@ -300,8 +302,7 @@ static cairn_span *span_begin(cairn_window *w, uintptr_t base, size_t granules, 
 {
 	cairn_chunk *c = cairn_window_chunk(w, base);
 	size_t from = cairn_granule_in_chunk(base);
-	for (size_t g = from; g < from + granules && g < CAIRN_CHUNK_GRANULES; g++)
-		c->first[g] = (uint8_t)from;
+	memset(&c->first[from], (int)from, granules < CAIRN_CHUNK_GRANULES - from ? granules : CAIRN_CHUNK_GRANULES - from);
 	cairn_span *s = &c->spans[from];
 	*s = (cairn_span){ .base = (char *)base, .kind = (uint8_t)kind, .is_zero = is_zero };
 	cairn_node_init(&s->node);
@@ -339,8 +340,8 @@ static cairn_span *alloc_across(size_t n, cairn_span_kind kind, bool *is_zero)
 	return span_begin(w, start, n, kind, !dirty);
 }
 
-/* Frees [start, start + granules) as dirty, across chunks, clearing leads. */
-static void give_across(cairn_window *w, uintptr_t start, size_t granules)
+/* Frees [start, start + granules), across chunks, clearing leads. */
+static void give_across(cairn_window *w, uintptr_t start, size_t granules, bool is_dirty)
 {
 	while (granules) {
 		cairn_chunk *c = cairn_window_chunk(w, start);
@@ -351,7 +352,7 @@ static void give_across(cairn_window *w, uintptr_t start, size_t granules)
 			if (!from)
 				c->lead = 0;
 		}
-		chunk_give(c, from, n, true);
+		chunk_give(c, from, n, is_dirty);
 		granules -= n;
 		start += (uintptr_t)n << CAIRN_GRANULE_SHIFT;
 	}
@@ -371,7 +372,7 @@ static cairn_span *alloc_far_aligned(size_t n, size_t align, cairn_span_kind kin
 		start = base; /* no memory for the header: give all back */
 	wide->kind = CAIRN_SPAN_NONE;
 	__atomic_store_n(&used_granules, used_granules - n - align, __ATOMIC_RELAXED); /* a hint, as above */
-	give_across(w, base, n + align);
+	give_across(w, base, n + align, true);
 	if (start == base && base % (align << CAIRN_GRANULE_SHIFT))
 		return NULL;
 	take_across(w, start, n); /* what it says of dirt is now untrue: all of it was just given back as dirty */
@@ -398,18 +399,20 @@ cairn_span *cairn_pageheap_alloc(size_t granules, size_t align_granules, cairn_s
 	return s;
 }
 
-void cairn_pageheap_free(cairn_span *s, size_t granules)
+void cairn_pageheap_free(cairn_span *s, size_t granules, size_t touched)
 {
 	lock_pageheap();
 	uintptr_t base = (uintptr_t)s->base;
 	s->kind = CAIRN_SPAN_NONE;
 	__atomic_store_n(&used_granules, used_granules - granules, __ATOMIC_RELAXED); /* a hint, as above */
-	give_across(cairn_window_of(base), base, granules);
+	cairn_window *w = cairn_window_of(base);
+	give_across(w, base, touched, true);
+	give_across(w, base + (touched << CAIRN_GRANULE_SHIFT), granules - touched, false);
 	unlock_pageheap();
 }
 
-/* Are the granules of [from, to) all free? */
-static bool is_free_range(cairn_window *w, uintptr_t from, uintptr_t to)
+/* Are the granules of [from, to) all free, and clean if only_clean? */
+static bool is_free_range(cairn_window *w, uintptr_t from, uintptr_t to, bool only_clean)
 {
 	while (from < to) {
 		if (from - w->base >= w->bytes)
@@ -419,7 +422,7 @@ static bool is_free_range(cairn_window *w, uintptr_t from, uintptr_t to)
 		size_t n = (to - from) >> CAIRN_GRANULE_SHIFT;
 		n = n > CAIRN_CHUNK_GRANULES - at ? CAIRN_CHUNK_GRANULES - at : n;
 		cairn_bits128 run = cairn_bits128_run(at, (unsigned)n);
-		if ((c->free & run) != run)
+		if ((c->free & run) != run || (only_clean && (c->dirty & run)))
 			return false;
 		from += n << CAIRN_GRANULE_SHIFT;
 	}
@@ -431,7 +434,7 @@ static void open_behind(cairn_window *w, uintptr_t from, uintptr_t to)
 {
 	cairn_region *r = cairn_window_newest();
 	uintptr_t end = r->open_end;
-	if (r->window != w || end < from || end >= to || !is_free_range(w, from, end))
+	if (r->window != w || end < from || end >= to || !is_free_range(w, from, end, false))
 		return;
 	if (cairn_window_reserve(to - end) == r && cairn_window_open(r, to - end))
 		give_clean(w, end, to);
@@ -460,7 +463,7 @@ static void take_behind(cairn_window *w, cairn_span *s, uintptr_t from, uintptr_
 	note_rewanted(clean);
 }
 
-bool cairn_pageheap_grow(cairn_span *s, size_t from_granules, size_t to_granules)
+bool cairn_pageheap_grow(cairn_span *s, size_t from_granules, size_t to_granules, bool only_clean)
 {
 	uintptr_t base = (uintptr_t)s->base;
 	size_t at = cairn_granule_in_chunk(base);
@@ -470,7 +473,7 @@ bool cairn_pageheap_grow(cairn_span *s, size_t from_granules, size_t to_granules
 	lock_pageheap();
 	cairn_window *w = cairn_window_of(base);
 	open_behind(w, from, to);
-	bool ok = is_free_range(w, from, to);
+	bool ok = is_free_range(w, from, to, only_clean);
 	if (ok) {
 		take_behind(w, s, from, to);
 		__atomic_store_n(&used_granules, used_granules + to_granules - from_granules, __ATOMIC_RELAXED); /* a hint */
@@ -479,13 +482,16 @@ bool cairn_pageheap_grow(cairn_span *s, size_t from_granules, size_t to_granules
 	return ok;
 }
 
-void cairn_pageheap_shrink(cairn_span *s, size_t from_granules, size_t to_granules)
+void cairn_pageheap_shrink(cairn_span *s, size_t from_granules, size_t to_granules, size_t touched)
 {
-	cairn_assert(to_granules && to_granules <= from_granules);
+	cairn_assert(to_granules && to_granules <= from_granules && touched <= from_granules);
 	lock_pageheap();
 	uintptr_t start = (uintptr_t)s->base + (to_granules << CAIRN_GRANULE_SHIFT);
 	__atomic_store_n(&used_granules, used_granules - (from_granules - to_granules), __ATOMIC_RELAXED); /* a hint */
-	give_across(cairn_window_of(start), start, from_granules - to_granules);
+	cairn_window *w = cairn_window_of(start);
+	size_t dirty = touched > to_granules ? touched - to_granules : 0;
+	give_across(w, start, dirty, true);
+	give_across(w, start + (dirty << CAIRN_GRANULE_SHIFT), from_granules - to_granules - dirty, false);
 	unlock_pageheap();
 }
 
@@ -493,8 +499,14 @@ void cairn_pageheap_shrink(cairn_span *s, size_t from_granules, size_t to_granul
 static unsigned dirty_run(const cairn_chunk *c, size_t most_granules, unsigned *n)
 {
 	unsigned unit = (unsigned)(cairn_vm_page_bytes() >> CAIRN_GRANULE_SHIFT), at = 0;
-	unit = unit ? unit : 1;
 	*n = 0;
+	if (unit <= 1) {
+		at = cairn_bits128_lowest(c->dirty);
+		cairn_bits128 behind = ~(c->dirty >> at);
+		*n = behind ? cairn_bits128_lowest(behind) : CAIRN_CHUNK_GRANULES;
+		*n = *n > most_granules ? (unsigned)most_granules : *n;
+		return at;
+	}
 	for (unsigned g = 0; g < CAIRN_CHUNK_GRANULES && *n < most_granules; g += unit) {
 		cairn_bits128 page = cairn_bits128_run(g, unit);
 		bool is_in = (c->free & page) == page && (c->dirty & page);

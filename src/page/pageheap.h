@@ -19,13 +19,14 @@ typedef struct cairn_pageheap_numbers {
  * base and kind. is_zero (may be NULL): set to whether every byte reads zero. Returns owned. */
 cairn_span *cairn_pageheap_alloc(size_t granules, size_t align_granules, cairn_span_kind kind, bool *is_zero);
 
-/* Takes the span; granules as allocated or resized. Its class bytes must be 0 already. */
-void cairn_pageheap_free(cairn_span *s, size_t granules);
+/* Takes the span; granules as allocated or resized, of which those from `touched` on were never written. Its class bytes
+ * must be 0 already. */
+void cairn_pageheap_free(cairn_span *s, size_t granules, size_t touched);
 
-/* Lengthens a span in place, or returns false. Only for spans of kind LARGE. */
-bool cairn_pageheap_grow(cairn_span *s, size_t from_granules, size_t to_granules);
-/* Shortens it: [to, from) becomes free. */
-void cairn_pageheap_shrink(cairn_span *s, size_t from_granules, size_t to_granules);
+/* Lengthens a span in place, or returns false; only_clean: only by granules that have no frames. For spans of kind LARGE. */
+bool cairn_pageheap_grow(cairn_span *s, size_t from_granules, size_t to_granules, bool only_clean);
+/* Shortens it: [to, from) becomes free, clean from `touched` on. */
+void cairn_pageheap_shrink(cairn_span *s, size_t from_granules, size_t to_granules, size_t touched);
 
 /* For page/purge.c: takes a free, dirty run of a chunk out of the free set, so that it can be purged without the lock.
  * False when nothing is dirty. */

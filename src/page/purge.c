@@ -38,7 +38,7 @@ void cairn_purge_learn(uint64_t now_ns)
 	size_t used = cairn_pageheap_used_bytes(), rewanted = cairn_pageheap_rewanted_bytes();
 	if (used > hint(&highest_used_bytes))
 		set_hint(&highest_used_bytes, used);
-	size_t most = hint(&highest_used_bytes) / 4, h = cairn_purge_hysteresis_bytes();
+	size_t most = hint(&highest_used_bytes), h = cairn_purge_hysteresis_bytes();
 	size_t again = rewanted - hint(&seen_rewanted_bytes);
 	if (again) {
 		set_hint(&seen_rewanted_bytes, rewanted);
@@ -85,7 +85,7 @@ void cairn_purge_self(void)
 
 void cairn_purge_validate(void)
 {
-	size_t h = cairn_purge_hysteresis_bytes(), most = hint(&highest_used_bytes) / 4;
+	size_t h = cairn_purge_hysteresis_bytes(), most = hint(&highest_used_bytes);
 	cairn_assert(h >= CAIRN_PURGE_KEEP_MIN_BYTES);                                                 /* U1 */
 	cairn_assert(h <= (most > CAIRN_PURGE_KEEP_MIN_BYTES ? most : CAIRN_PURGE_KEEP_MIN_BYTES)); /* U1 */
 }

@@ -4,10 +4,10 @@
  * costs 4 KiB to everyone else. So some dirty memory is kept, and how much is learnt:
  *
  *   hysteresis   kept at any time, at least KEEP_MIN. Memory that is purged and soon wanted again raises it by what was
- *                wanted, up to a quarter of the most that was ever used; rest lowers it by half a second.
+ *                wanted, up to the most that was ever used; rest lowers it by half a second.
  *
  * Invariants, checked by cairn_purge_validate():
- *   (U1) KEEP_MIN <= hysteresis <= max(KEEP_MIN, a quarter of the highest use).
+ *   (U1) KEEP_MIN <= hysteresis <= max(KEEP_MIN, the highest use).
  *
  * Threads: any; state is relaxed atomics, a lost update shifts a purge by one step. No lock is held during a system call.
  * Failure: when the OS will not take pages, purging stops for a second; nothing else changes. */

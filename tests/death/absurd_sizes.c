@@ -15,7 +15,9 @@ int main(void)
 		return 1;
 	if (!REFUSED(calloc(all, 2)) || !REFUSED(calloc(many, many)) || !REFUSED(calloc(most, 3)))
 		return 2;
-	if (!REFUSED(reallocarray(p, all, 2)) || !REFUSED(reallocarray(p, many, many)) || !REFUSED(reallocarray(NULL, most, 3)))
+	if (!REFUSED(reallocarray(p, all, 2)) || !REFUSED(reallocarray(p, many, many)))
+		return 3;
+	if (!REFUSED(reallocarray(NULL, most, 3)))
 		return 3;
 	if (!REFUSED(realloc(p, most + 1)) || !REFUSED(realloc(p, all)))
 		return 4;

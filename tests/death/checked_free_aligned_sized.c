@@ -7,7 +7,8 @@
 int main(void)
 {
 	/* C23: not every libc has it. */
-	void (*free_aligned_sized)(void *, size_t, size_t) = (void (*)(void *, size_t, size_t))dlsym(RTLD_DEFAULT, "free_aligned_sized");
+	void (*free_aligned_sized)(void *, size_t, size_t);
+	free_aligned_sized = (void (*)(void *, size_t, size_t))dlsym(RTLD_DEFAULT, "free_aligned_sized");
 	void *volatile p = aligned_alloc(64, 64);
 	free_aligned_sized(p, 64, 5000);
 	_Exit(0);

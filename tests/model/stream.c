@@ -21,11 +21,11 @@ static void run_stream(size_t page_bytes, size_t largest, uint64_t ops)
 	table.largest = largest;
 	table.may_refuse = getenv("CAIRN_FAULTS") != NULL;
 	uint64_t every = ops / 40 ? ops / 40 : 1;
-	for (uint64_t i = 0; i < ops && !test_case_failures; i++) {
+	for (uint64_t i = 0; i < ops && !has_failed(); i++) {
 		oracle_step(&table);
 		if (i % every == 0)
 			oracle_validate(&table);
-		if (test_case_failures)
+		if (has_failed())
 			NOTE("page %zu, operation %llu", page_bytes, (unsigned long long)i);
 	}
 	oracle_end(&table);
@@ -41,7 +41,7 @@ static void in_a_child(size_t page_bytes, size_t largest, uint64_t ops)
 	pid_t child = fork();
 	if (!child) {
 		run_stream(page_bytes, largest, ops);
-		_exit(test_case_failures != 0);
+		_exit(has_failed());
 	}
 	int status = -1;
 	EXPECT(child > 0 && waitpid(child, &status, 0) == child);

@@ -38,7 +38,8 @@ UNUSED static void needy(void) {
 	churn(30, 5000);
 }
 
-/* Runs this program again as `argv[0] word` under a limit (0: none), on libc's malloc when plain; returns the wait status. */
+/* Runs this program again as `argv[0] word` under a limit (0: none), on libc's malloc when plain. Returns the
+ * wait status. */
 UNUSED static int again(const char *self, const char *word, int resource, size_t limit, bool plain) {
 	pid_t pid = fork();
 	CHECK(pid >= 0);

@@ -7,6 +7,7 @@ void *s02_early(void);
 static void *early;
 static int picked(void) { return 42; }
 
+static int (*pick(void))(void) __attribute__((used));
 static int (*pick(void))(void) {
 	early = malloc(100);
 	void *other = calloc(1, 5000);

@@ -1,4 +1,5 @@
-/* Calls a function whose resolver allocates, by a library and itself. BUILD: @O@/s02_user.so @O@/s02_ifunc.so -Wl,-rpath,@O@ */
+/* Calls a function whose resolver allocates, by a library and itself.
+ * BUILD: @O@/s02_user.so @O@/s02_ifunc.so -Wl,-rpath,@O@ */
 #include "support.h"
 
 int s02_picked(void);

@@ -1,5 +1,5 @@
-/* A library that holds the address of a function with a resolver: the resolver runs while this library is relocated, which
- * is before a preloaded malloc is. BUILD: @O@/s02_ifunc.so -Wl,-rpath,@O@ */
+/* A library that holds the address of a function with a resolver: the resolver runs while this library is relocated,
+ * which is before a preloaded malloc is. BUILD: @O@/s02_ifunc.so -Wl,-rpath,@O@ */
 #include "support.h"
 
 int s02_picked(void);

@@ -34,7 +34,8 @@ int main(void) {
 	threads(1000);
 	size_t before = rss_bytes();
 	threads(count);
-	size_t after = rss_bytes(), lost = (size_t)count * 48, grown = after > before + lost ? after - before - lost : 0;
+	size_t after = rss_bytes(), lost = (size_t)count * 48;
+	size_t grown = after > before + lost ? after - before - lost : 0;
 	CHECK(rounds_run == 4 * (count + 1000));
 	NOTE("%ld threads: %zu KiB more (%.1f bytes a thread beyond the program's own leak)\n", count, grown / KIB,
 	     (double)grown / (double)count);

@@ -1,4 +1,4 @@
-/* s19: without clone or under RLIMIT_NPROC all goes on, silently, and a process without threads may unshare and setns */
+/* s19: without clone or under RLIMIT_NPROC all goes on, silently, and without threads unshare and setns work */
 #include "support.h"
 #include <sched.h>
 

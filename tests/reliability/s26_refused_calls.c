@@ -86,9 +86,10 @@ int main(int argc, char **argv) {
 		for (size_t e = 0; e < sizeof errors / sizeof *errors; e++) {
 			refusal r = { c, errors[e], argv[0] };
 			char what[100];
-			snprintf(what, sizeof what, "%s refused with %s", calls[c].name, strerrorname_np(errors[e]));
+			const char *error = strerrorname_np(errors[e]);
+			snprintf(what, sizeof what, "%s refused with %s", calls[c].name, error);
 			failed += !ended_well(what, in_child(later, &r, 20));
-			snprintf(what, sizeof what, "%s refused with %s from the start", calls[c].name, strerrorname_np(errors[e]));
+			snprintf(what, sizeof what, "%s refused with %s from the start", calls[c].name, error);
 			if (!calls[c].not_at_start)
 				failed += !ended_well(what, in_child(from_the_start, &r, 20));
 		}

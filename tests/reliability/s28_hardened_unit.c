@@ -6,11 +6,13 @@
 #endif
 
 /* What systemd's ~@privileged @resources @debug @mount @module @reboot @swap @obsolete and the like refuse. */
-static const int refused[] = { SYS_ptrace,     SYS_mount,     SYS_umount2,     SYS_init_module, SYS_reboot,   SYS_swapon,
-	                       SYS_setpriority, SYS_mbind,     SYS_set_mempolicy, SYS_migrate_pages, SYS_move_pages,
-	                       SYS_sched_setaffinity, SYS_sched_setscheduler, SYS_setrlimit, SYS_userfaultfd,
-	                       SYS_perf_event_open, SYS_bpf, SYS_personality, SYS_unshare, SYS_setns, SYS_mlockall,
-	                       SYS_memfd_create, SYS_pkey_alloc, SYS_pkey_mprotect, SYS_process_vm_readv, SYS_kcmp };
+static const int refused[] = {
+	SYS_ptrace,          SYS_mount,      SYS_umount2,         SYS_init_module,       SYS_reboot,
+	SYS_swapon,          SYS_setpriority, SYS_mbind,          SYS_set_mempolicy,     SYS_migrate_pages,
+	SYS_move_pages,      SYS_bpf,        SYS_sched_setaffinity, SYS_sched_setscheduler, SYS_setrlimit,
+	SYS_userfaultfd,     SYS_unshare,    SYS_perf_event_open, SYS_personality,       SYS_setns,
+	SYS_mlockall,        SYS_memfd_create, SYS_pkey_alloc,    SYS_pkey_mprotect,     SYS_process_vm_readv,
+};
 
 /* mmap and mprotect that ask for PROT_EXEC together with PROT_WRITE, or for PROT_EXEC at all later, are refused. */
 static void no_writable_code(void) {

@@ -1,5 +1,5 @@
-/* Run in an empty root without /proc and /sys and with descriptors 0 to 2 closed: opens its data as descriptor 0, 1, 2 and
- * expects to find in it only what it wrote. */
+/* Run in an empty root without /proc and /sys and with descriptors 0 to 2 closed: opens its data as descriptor 0, 1, 2
+ * and expects to find in it only what it wrote. */
 #include "support.h"
 
 static void *work(void *arg) {

@@ -1,4 +1,4 @@
-/* s30: under RLIMIT_AS from 64 MiB to 8 GiB programs start, get 80 % of it, and 1.25 times what libc's malloc needs is enough */
+/* s30: under RLIMIT_AS programs get 80 % of 64 MiB to 8 GiB, and 1.25 times what libc's malloc needs is enough */
 #include "limits.h"
 
 int main(int argc, char **argv) {
@@ -21,7 +21,8 @@ int main(int argc, char **argv) {
 		failed += !ended_well("share", again(argv[0], "share", RLIMIT_AS, mib * MIB, false));
 	size_t enough = needed(argv[0], RLIMIT_AS), granted = enough + enough / 4;
 	NOTE("libc's malloc needs %zu MiB; run with %zu\n", enough / MIB, granted / MIB);
-	failed += !ended_well("1.25 times what libc's malloc needs", again(argv[0], "needy", RLIMIT_AS, granted, false));
+	int status = again(argv[0], "needy", RLIMIT_AS, granted, false);
+	failed += !ended_well("1.25 times what libc's malloc needs", status);
 	CHECK(failed == 0);
 	return 0;
 }

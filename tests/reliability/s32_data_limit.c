@@ -1,4 +1,4 @@
-/* s32: under RLIMIT_DATA of 100 MB programs start, get 80 % of it, and 1.25 times what libc's malloc needs is enough */
+/* s32: under RLIMIT_DATA programs get 80 % of 100 MB, and 1.25 times what libc's malloc needs is enough */
 #include "limits.h"
 
 int main(int argc, char **argv) {
@@ -20,7 +20,8 @@ int main(int argc, char **argv) {
 	failed += !ended_well("share of 512 MB", again(argv[0], "share", RLIMIT_DATA, 512000000, false));
 	size_t enough = needed(argv[0], RLIMIT_DATA), granted = enough + enough / 4;
 	NOTE("libc's malloc needs %zu MiB; run with %zu\n", enough / MIB, granted / MIB);
-	failed += !ended_well("1.25 times what libc's malloc needs", again(argv[0], "needy", RLIMIT_DATA, granted, false));
+	int status = again(argv[0], "needy", RLIMIT_DATA, granted, false);
+	failed += !ended_well("1.25 times what libc's malloc needs", status);
 	CHECK(failed == 0);
 	return 0;
 }

@@ -1,7 +1,8 @@
 /* s33: what strict overcommit (vm.overcommit_memory=2) would charge stays near what is in use */
 #include "support.h"
 
-/* Private writable bytes in /proc/self/maps: with overcommit 2 each counts, MAP_NORESERVE or not; main's stack aside. */
+/* Private writable bytes in /proc/self/maps: with overcommit 2 each counts, MAP_NORESERVE or
+ * not. The main stack aside. */
 static size_t charged(void) {
 	FILE *maps = fopen("/proc/self/maps", "r");
 	char line[512], mode[8];
@@ -9,8 +10,8 @@ static size_t charged(void) {
 	size_t sum = 0;
 	CHECK(maps);
 	while (fgets(line, sizeof line, maps))
-		if (sscanf(line, "%lx-%lx %7s", &from, &to, mode) == 3 && mode[1] == 'w' && mode[3] == 'p' && !strstr(line, "[stack]"))
-			sum += to - from;
+		if (sscanf(line, "%lx-%lx %7s", &from, &to, mode) == 3 && mode[1] == 'w' && mode[3] == 'p')
+			sum += strstr(line, "[stack]") ? 0 : to - from;
 	fclose(maps);
 	return sum;
 }

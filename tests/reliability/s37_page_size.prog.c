@@ -1,5 +1,5 @@
-/* A program that believes in 64 KiB pages. A purge of part of such a page would be EINVAL, or would take live data with it:
- * madvise(MADV_DONTNEED) at an address or of a length that is no multiple of 64 KiB ends the process. */
+/* A program that believes in 64 KiB pages. A purge of part of such a page would be EINVAL, or would take live data with
+ * it: madvise(MADV_DONTNEED) at an address or of a length that is no multiple of 64 KiB ends the process. */
 #include "support.h"
 
 static void aligned_purge_only(void) {

@@ -1,4 +1,4 @@
-/* s39: with mlockall before or after, with and without RLIMIT_MEMLOCK, it works, calloc is zero, and little is resident */
+/* s39: with mlockall, before or after, with or without RLIMIT_MEMLOCK, calloc is zero and little is resident */
 #include "support.h"
 
 typedef struct order {
@@ -44,7 +44,7 @@ static int locked(void *arg) {
 	if (!o->limit_mib)
 		churn(39, 3000);
 	size_t rss = rss_bytes(), most = o->limit_mib ? o->limit_mib * MIB : 128 * MIB;
-	NOTE("%s, RLIMIT_MEMLOCK %zu MiB: %zu MiB resident\n", o->first ? "mlockall first" : "mlockall later", o->limit_mib,
+	NOTE("mlockall %s, RLIMIT_MEMLOCK %zu MiB: %zu MiB resident\n", o->first ? "first" : "later", o->limit_mib,
 	     rss / MIB);
 	CHECK_SAY(rss <= most, "%zu MiB resident", rss / MIB);
 	return 0;
@@ -61,7 +61,8 @@ int main(void) {
 		if (!o.limit_mib && geteuid() != 0)
 			continue;
 		char what[100];
-		snprintf(what, sizeof what, "mlockall %s, RLIMIT_MEMLOCK %zu MiB", o.first ? "first" : "later", o.limit_mib);
+		const char *order_name = o.first ? "first" : "later";
+		snprintf(what, sizeof what, "mlockall %s, RLIMIT_MEMLOCK %zu MiB", order_name, o.limit_mib);
 		failed += !ended_well(what, in_child(locked, &o, 30));
 	}
 	CHECK(failed == 0);

@@ -1,8 +1,9 @@
-/* s42_own.h - a program with an allocator of its own: SYMBOLS of the family are exported. Every block it gives carries a mark,
- * and a free or realloc of a block without one is an error. */
+/* s42_own.h - a program with an allocator of its own: SYMBOLS of the family are exported. Every block it gives carries
+ * a mark, and a free or realloc of a block without one is an error. */
 #include "support.h"
 
-/* The mark is what libc would read as a block's size, 0x5A0: its malloc_usable_size then answers nonsense, but does no harm. */
+/* The mark is what libc would read as a block's size, 0x5A0: its malloc_usable_size then answers nonsense, but does no
+ * harm. */
 enum { MARK = 0x5A1, ARENA = 64 << 20 };
 static char arena[ARENA] __attribute__((aligned(4096)));
 static size_t used;
@@ -19,13 +20,14 @@ static void *bump(size_t align, size_t bytes) {
 		end = start + (bytes + 15) / 16 * 16;
 		if (end > ARENA)
 			return NULL;
-	} while (!__atomic_compare_exchange_n(&used, &at, end, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+	} while (!__atomic_compare_exchange_n(&used, &at, end, false, __ATOMIC_SEQ_CST, 0));
 	*(header *)(arena + start - sizeof(header)) = (header){ bytes, MARK };
 	return arena + start;
 }
 static header *ours(void *p) {
 	header *h = (header *)p - 1;
-	CHECK_SAY((char *)p > arena && (char *)p < arena + ARENA && h->mark == MARK, "the program's own free got %p", p);
+	bool is_inside = (char *)p > arena && (char *)p < arena + ARENA;
+	CHECK_SAY(is_inside && h->mark == MARK, "the program's own free got %p", p);
 	return h;
 }
 void *malloc(size_t bytes) { return bump(16, bytes); }

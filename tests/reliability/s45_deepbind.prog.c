@@ -1,5 +1,5 @@
-/* Frees and grows blocks of a library that was opened with RTLD_DEEPBIND; with a second argument the library frees ours, which
- * no preloaded malloc can help. BUILD: -ldl */
+/* Frees and grows blocks of a library that was opened with RTLD_DEEPBIND; with a second argument the library frees
+ * ours, which no preloaded malloc can help. BUILD: -ldl */
 #include "support.h"
 #include <dirent.h>
 #include <netdb.h>

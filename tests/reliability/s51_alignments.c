@@ -51,15 +51,16 @@ int main(void) {
 		refuses(not_posix[a], 100, EINVAL);
 	refuses((size_t)1 << 62, 100, ENOMEM);
 	errno = 0;
-	void *volatile p = memalign((size_t)1 << 62, 100);
+	volatile size_t huge = (size_t)1 << 62, over = ((size_t)1 << 63) + 1, large = (size_t)1 << 46;
+	void *volatile p = memalign(huge, 100);
 	if (p || errno != ENOMEM)
 		failed++, dprintf(2, "memalign(2^62): %p, %s\n", p, strerrorname_np(errno));
 	errno = 0;
-	p = memalign(((size_t)1 << 63) + 1, 100);
+	p = memalign(over, 100);
 	if (p || errno != EINVAL)
 		failed++, dprintf(2, "memalign(2^63 + 1): %p, %s\n", p, strerrorname_np(errno));
 	errno = 0;
-	p = memalign((size_t)1 << 46, 100);
+	p = memalign(large, 100);
 	if (p ? (uintptr_t)p % ((size_t)1 << 46) : errno != ENOMEM)
 		failed++, dprintf(2, "memalign(2^46): %p, %s\n", p, strerrorname_np(errno));
 	free(p);

@@ -7,7 +7,9 @@ int main(void) {
 	for (size_t bytes = 1; bytes <= 32; bytes++)
 		for (int way = 0; way < 3; way++) {
 			for (int i = 0; i < 2000; i++) {
-				p[i] = way == 0 ? malloc(bytes) : way == 1 ? calloc(1, bytes) : realloc(malloc(100), bytes);
+				p[i] = way == 0 ? malloc(bytes) : calloc(1, bytes);
+				if (way == 2)
+					p[i] = realloc(p[i], bytes);
 				CHECK_SAY((uintptr_t)p[i] % 16 == 0, "%zu bytes: %p", bytes, p[i]);
 			}
 			for (int i = 0; i < 2000; i++)

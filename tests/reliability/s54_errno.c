@@ -34,8 +34,8 @@ static void *thread(void *arg) {
 	return NULL;
 }
 static int failing(void *arg) {
-	int calls[] = { SYS_madvise, SYS_munmap, SYS_mprotect, SYS_mremap, SYS_clone, SYS_clone3, SYS_sched_yield, SYS_openat,
-		        SYS_membarrier };
+	int calls[] = { SYS_madvise, SYS_munmap,      SYS_mprotect, SYS_mremap,    SYS_clone,
+		        SYS_clone3,  SYS_sched_yield, SYS_openat,   SYS_membarrier };
 	fill();
 	refuse(calls, sizeof calls / sizeof *calls, *(int *)arg);
 	empty("calls refused");

@@ -1,4 +1,5 @@
 /* s56: operator delete with a wrong size is taken in silence, and does no harm */
+/* BUILD: -fsized-deallocation */
 #include "support.h"
 #include <new>
 

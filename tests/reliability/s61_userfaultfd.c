@@ -31,7 +31,9 @@ static void watch_heap(void) {
 	char line[512], mode[8];
 	unsigned long from, to;
 	while (fgets(line, sizeof line, maps)) {
-		if (sscanf(line, "%lx-%lx %7s", &from, &to, mode) != 3 || strncmp(mode, "rw-p", 4) != 0 || to < low || from > high)
+		if (sscanf(line, "%lx-%lx %7s", &from, &to, mode) != 3 || strncmp(mode, "rw-p", 4) != 0)
+			continue;
+		if (to < low || from > high)
 			continue;
 		struct uffdio_register r = { { from, to - from }, UFFDIO_REGISTER_MODE_WP, 0 };
 		ioctl(uffd, UFFDIO_REGISTER, &r); /* not every mapping can be: stacks, files */

@@ -36,15 +36,16 @@ int main(void) {
 		memset(p[i], 1, 1000);
 	}
 	size_t dumped = dumped_bytes(), rss = rss_bytes();
-	CHECK_SAY(dumped <= rss + 64 * MIB, "%zu MiB would be dumped, %zu MiB are resident", dumped / MIB, rss / MIB);
+	CHECK_SAY(dumped <= rss + 64 * MIB, "%zu MiB to dump, %zu MiB resident", dumped / MIB, rss / MIB);
 	for (size_t i = 0; i < 50000; i++)
 		free(p[i]);
 	CHECK(getrlimit(RLIMIT_CORE, &limit) == 0);
 	limit.rlim_cur = limit.rlim_max;
 	int fd = open("/proc/sys/kernel/core_pattern", O_RDONLY);
-	bool to_file = fd >= 0 && read(fd, pattern, sizeof pattern - 1) > 0 && pattern[0] != '|' && !strchr(pattern, '/');
+	bool is_known = fd >= 0 && read(fd, pattern, sizeof pattern - 1) > 0;
+	bool to_file = is_known && pattern[0] != '|' && !strchr(pattern, '/');
 	if (!to_file || limit.rlim_max < GIB || setrlimit(RLIMIT_CORE, &limit) != 0) {
-		NOTE("no core file can be written here: its size by smaps is %zu MiB of %zu resident\n", dumped / MIB, rss / MIB);
+		NOTE("no core file can be written here; by smaps it has %zu MiB of %zu\n", dumped / MIB, rss / MIB);
 		return 0;
 	}
 	CHECK(chdir(getenv("TMP")) == 0);
@@ -62,7 +63,7 @@ int main(void) {
 	}
 	if (newest < 0 && stat("core", &st) != 0) {
 		CHECK(!WCOREDUMP(status));
-		NOTE("the kernel wrote no core file; its size by smaps is %zu MiB of %zu resident\n", dumped / MIB, rss / MIB);
+		NOTE("the kernel wrote no core file; by smaps it has %zu MiB of %zu\n", dumped / MIB, rss / MIB);
 		return 0;
 	}
 	NOTE("core file of %zu MiB (%zu on disk) for %zu MiB resident, in %.0f ms\n", (size_t)st.st_size / MIB,

@@ -72,7 +72,8 @@ int main(void) {
 		sleep_a_little(&seed);
 		kill(pid, SIGSTOP);
 		CHECK(waitpid(pid, &status, 0) == pid);
-		CHECK_SAY(WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP, "after %d calls: wait status %#x", calls, status);
+		bool stopped = WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP;
+		CHECK_SAY(stopped, "after %d calls: wait status %#x", calls, status);
 		for (uint32_t steps = dice(&seed) % 30; steps; steps--) { /* off the places where signals arrive */
 			CHECK(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) == 0 && waitpid(pid, &status, 0) == pid);
 			CHECK_SAY(WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP, "wait status %#x", status);

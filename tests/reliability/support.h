@@ -1,7 +1,7 @@
 /* support.h - what the scenarios share.
  *
- * A scenario is a program that ends with status 0 when its first line is true, 1 (or a signal) when it is not, and 77 when
- * it cannot be run here; then the last line it printed is the reason. The malloc under test comes by LD_PRELOAD.
+ * A scenario is a program that ends with status 0 when its first line is true, 1 (or a signal) when it is not, and 77
+ * when it cannot be run here; then the last line it printed is the reason. The malloc under test comes by LD_PRELOAD.
  *
  * Nothing here calls malloc, so that a scenario's allocations are those it shows. Threads: any, but for skip and fail,
  * which end the process. */
@@ -83,7 +83,7 @@ UNUSED static bool is_full(void) {
 /* cairn itself: figures that are promised by it alone are asked of it alone. */
 UNUSED static bool is_cairn(void) { return dlsym(RTLD_DEFAULT, "cairn_malloc") != NULL; }
 
-/* The number behind `name` in a file such as /proc/self/status ("VmRSS:"), in the file's unit; -1 when it is not there. */
+/* The number behind `name` in a file such as /proc/self/status ("VmRSS:"), in the file's unit; -1: not there. */
 UNUSED static long proc_number(const char *path, const char *name) {
 	static char text[16384]; /* one thread at a time */
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -147,8 +147,8 @@ UNUSED static void churn_check(const churned *c) {
 	CHECK_SAY(c->p[c->bytes - 1] == c->mark, "block %p of %zu bytes lost its last byte", (void *)c->p, c->bytes);
 }
 
-/* malloc, calloc, realloc and free at random, each block's contents watched; everything is freed at the end. Memory must
- * not run out. Uses 6 KiB of stack. */
+/* malloc, calloc, realloc and free at random, each block's contents watched; everything is freed at the end. Memory
+ * must not run out. Uses 6 KiB of stack. */
 UNUSED static void churn(uint32_t seed, long rounds) {
 	churned slots[CHURN_SLOTS] = {};
 	seed = seed * 2654435761u | 1;

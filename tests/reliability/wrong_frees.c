@@ -1,22 +1,26 @@
 /* wrong_frees.c - the fourteen wrong frees: each case is one crime, and what the malloc made of it.
  *
- * Usage: wrong_frees CASE (0..13); without an argument the names are listed. Run it by `wrong-frees`, which prints a table.
- * Output: "twice" when the malloc handed the same or an overlapping block to two owners; "ignored" when nothing came of it.
- * A malloc that stops the program does so by a signal: at the faulty free, at a later call, or at exit ("left main" was
- * printed before). */
+ * Usage: wrong_frees CASE (0..13); without an argument the names are listed. `wrong-frees` runs it and prints a table.
+ * Output: "twice" when the malloc handed the same or an overlapping block to two owners; "ignored" when nothing
+ * came of it. A malloc that stops the program does so by a signal: at the faulty free, at a later call, or at exit
+ * ("left main" was printed before). */
 #include "support.h"
 
 enum { FOLLOWING = 400, OTHERS = 1000 };
 static const size_t sizes[] = { 64, 2000, 100000 };
-static const char *const kinds[] = { "freed twice at once", "freed twice, 1000 frees between", "freed twice by two threads",
-	                             "freed inside the block" };
+static const char *const kinds[] = {
+	"freed twice at once",
+	"freed twice, 1000 frees between",
+	"freed twice by two threads",
+	"freed inside the block",
+};
 static unsigned char *next[FOLLOWING];
 
 static void *give(void *p) {
 	free(p);
 	return NULL;
 }
-/* Does the malloc now hand out memory twice? Blocks of this size, each filled with its number, must not share a byte. */
+/* Does the malloc now hand out memory twice? Blocks of this size, each filled with its number, share no byte. */
 static bool shares_bytes(size_t bytes) {
 	for (size_t i = 0; i < FOLLOWING; i++) {
 		next[i] = malloc(bytes);

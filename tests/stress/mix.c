@@ -68,7 +68,7 @@ static void exchange(worker *w)
 static void *work(void *arg)
 {
 	worker *w = arg;
-	while (!crowd_is_over() && !test_case_failures) {
+	while (!crowd_is_over() && !has_failed()) {
 		for (int i = 0; i < STEPS; i++)
 			oracle_step(&w->table);
 		exchange(w);
@@ -76,7 +76,7 @@ static void *work(void *arg)
 		if (test_random(&w->random) % 2000 == 0)
 			oracle_validate(&w->table);
 	}
-	while (w->table.count && !test_case_failures)
+	while (w->table.count && !has_failed())
 		do_free(&w->table);
 	return NULL;
 }

@@ -30,6 +30,9 @@
 
 #include <errno.h>
 
+/* Has something failed, in any thread? */
+__attribute__((unused)) static bool has_failed(void) { return __atomic_load_n(&test_case_failures, __ATOMIC_SEQ_CST) != 0; }
+
 /* ---- Where numbers come from ---- */
 
 typedef struct oracle_source {
@@ -453,12 +456,19 @@ static void do_heap_destroy(oracle *o)
 
 static void do_give_back(oracle *o)
 {
-	switch (source_below(&o->source, 4)) {
-	case 0: cairn_malloc_trim(source_below(&o->source, 1 << 20)); break;
-	case 1: cairn_purge_step(0, 200); break;
-	case 2: cairn_slabpurge_step(200); break;
-	default: cairn_pageheap_tick_huge();
+	size_t what = source_below(&o->source, 4);
+	if (!what) {
+		cairn_malloc_trim(source_below(&o->source, 1 << 20));
+		return;
 	}
+	cairn_cache *c = cairn_thread_enter(); /* as the library's own callers: a signal handler must find us busy */
+	if (what == 1)
+		cairn_purge_step(0, 200);
+	else if (what == 2)
+		cairn_slabpurge_step(200);
+	else
+		cairn_pageheap_tick_huge();
+	cairn_thread_leave(c);
 }
 
 __attribute__((unused)) static void oracle_step(oracle *o)

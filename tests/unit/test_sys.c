@@ -265,8 +265,17 @@ static bool started(helper_seen *seen)
 
 static bool ended(helper_seen *seen)
 {
+	if (!stage_reached(seen, 1))
+		return false;
 	atomic_store(&seen->stage, 2);
 	return stage_reached(seen, 3);
+}
+
+static bool is_alone(int before)
+{
+	for (int i = 0; i < 2000 && tasks() > before; i++)
+		usleep(1000);
+	return tasks() <= before;
 }
 
 static void a_helper_runs_named_and_deaf(void) /* T1 */
@@ -339,17 +348,16 @@ static size_t map_lines(void)
 static void many_helpers_leave_no_more_than_one(void) /* T2 */
 {
 	static helper_seen seen;
+	int before = tasks(); /* an emulator or a sanitizer may have a thread of its own */
 	REQUIRE(started(&seen) && ended(&seen));
+	EXPECT(is_alone(before));
 	size_t maps = map_lines();
 	for (int i = 0; i < 50; i++) {
 		REQUIRE(started(&seen) && stage_reached(&seen, 1));
 		EXPECT(ended(&seen));
 	}
-	EXPECT(map_lines() <= maps + 1);
-	int alone = CAIRN_DEBUG == 1 ? 2 : 1; /* a sanitizer may have a thread of its own */
-	for (int i = 0; i < 2000 && tasks() > alone; i++)
-		usleep(1000);
-	EXPECT(tasks() <= alone);
+	EXPECT(is_alone(before));
+	EXPECT(CAIRN_DEBUG == 1 || map_lines() <= maps + 1); /* a sanitizer maps its own notes */
 }
 
 static int child_starts_its_own(void)
@@ -361,6 +369,8 @@ static int child_starts_its_own(void)
 static void a_child_of_fork_can_start_one_at_once(void)
 {
 	static helper_seen seen;
+	if (CAIRN_DEBUG == 1)
+		return; /* TSan allows no thread in the child of a threaded program */
 	REQUIRE(started(&seen) && stage_reached(&seen, 1));
 	EXPECT_EQ(in_child(child_starts_its_own), 0);
 	EXPECT(ended(&seen));
