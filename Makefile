@@ -138,7 +138,7 @@ $(DEATH): $(O)/tests/%: tests/%.c
 $(DEATH_CXX): $(O)/tests/%: tests/%.cc
 	@mkdir -p $(@D)
 	$(call SAY,TEST)
-	$(QUIET)$(CXX) -std=gnu++17 $(PLAIN_RULE)
+	$(QUIET)$(CXX) -std=gnu++17 -fsized-deallocation $(PLAIN_RULE)
 
 # ---- What runs them
 .PHONY: test check check-house test-programs stress fuzz test-aarch64 bench-rss clean

@@ -29,7 +29,7 @@ int cairn_posix_memalign(void **out, size_t align, size_t size); /* EINVAL or EN
 void *cairn_valloc(size_t size);
 void *cairn_pvalloc(size_t size);
 size_t cairn_malloc_usable_size(void *p);               /* borrows p; all of it may be written; NULL and strangers: 0 */
-void cairn_free_sized(void *p, size_t size);            /* C23; a wrong size is reported with CAIRN_CHECK=1 */
+void cairn_free_sized(void *p, size_t size);            /* C23; a wrong size is misuse */
 void cairn_free_aligned_sized(void *p, size_t align, size_t size);
 int cairn_malloc_trim(size_t keep);                     /* gives free memory back now; 1 when something was given */
 

@@ -85,13 +85,13 @@ static void json_figures(cairn_writer *w, const cairn_account *a)
 	json_number(w, "threads", a->threads | hide);
 }
 
-/* The large blocks come last, as in the text, with size null. */
+/* The large blocks, of any size over the largest class, come first, with size 0. */
 static void json_class(cairn_writer *w, const cairn_account *a, uint32_t i, bool is_first)
 {
 	const cairn_account_class *k = &a->classes[i];
 	cairn_writer_text(w, is_first ? "{" : ", {");
 	json_key(w, "size", true);
-	cairn_writer_json_number(w, k->size_bytes ? k->size_bytes : CAIRN_UNKNOWN);
+	cairn_writer_json_number(w, k->size_bytes);
 	json_number(w, "allocations", k->allocations);
 	json_number(w, "requested_bytes", a->has_requested ? k->requested_bytes : CAIRN_UNKNOWN);
 	json_number(w, "live_blocks", k->live_blocks);
@@ -107,8 +107,7 @@ static void json_classes(cairn_writer *w, const cairn_account *a)
 	bool is_first = true;
 	json_key(w, "classes", false);
 	cairn_writer_text(w, "[");
-	for (uint32_t n = 1; n <= a->class_count; n++) {
-		uint32_t i = n % a->class_count;
+	for (uint32_t i = 0; i < a->class_count; i++) {
 		const cairn_account_class *k = &a->classes[i];
 		if (!(k->allocations | k->live_blocks | k->peak_blocks | k->inherited_blocks))
 			continue;

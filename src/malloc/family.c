@@ -74,10 +74,10 @@ void *cairn_pvalloc(size_t size)
 	return cairn_memalign(page, cairn_round_up(size ? size : 1, page));
 }
 
-/* With CAIRN_CHECK=1: is size one for which p can have been made, or to which realloc can have shrunk it in place? */
+/* Is size one for which p can have been made, or to which realloc can have shrunk it in place? */
 void cairn_check_size(void *p, size_t align, size_t size, const char *who)
 {
-	if (!p || !cairn_is_checking())
+	if (!p)
 		return;
 	size_t usable = cairn_slow_usable_bytes(p, who);
 	unsigned size_class = align > 16 ? cairn_class_of_aligned(size, align) : cairn_class_of(size);

@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-/* With CAIRN_CHECK=1, reports a size (and alignment, 0 for none) that p cannot have been made with. Borrows p. */
+/* Reports a size (and alignment, 0 for none) that p cannot have been made with. Borrows p. */
 void cairn_check_size(void *p, size_t align, size_t size, const char *who);
 
 #endif

@@ -1,7 +1,7 @@
 /* malloc/info.c - mallinfo, mallinfo2, malloc_info, malloc_stats, mallopt: glibc's questions, answered by our numbers.
  *
- * What glibc calls arena is memory opened from the OS, ordblks the free runs nobody counts here (0), hblks and hblkhd large
- * blocks, uordblks live bytes, fordblks open and not live, keepcost what a trim could give back. mallinfo's ints saturate. */
+ * As in glibc, large blocks are hblks and hblkhd, and the rest is without them: arena is memory opened from the OS, uordblks
+ * live bytes. ordblks, free runs, nobody counts here (0); fordblks is open and not live, keepcost what a trim could give back. mallinfo's ints saturate. */
 #include "malloc/sizeclass.h"
 #include "malloc/start.h"
 #include "malloc/stats.h"
@@ -49,11 +49,11 @@ PUBLIC struct mallinfo2 mallinfo2(void)
 {
 	heap_numbers n = numbers_now();
 	return (struct mallinfo2){
-		.arena = n.open_bytes,
+		.arena = n.open_bytes - n.large_bytes,
 		.hblks = n.large_blocks,
 		.hblkhd = n.large_bytes,
 		.fsmblks = n.cached_bytes,
-		.uordblks = n.live_bytes,
+		.uordblks = n.live_bytes - n.large_bytes,
 		.fordblks = n.open_bytes > n.live_bytes ? n.open_bytes - n.live_bytes : 0,
 		.keepcost = n.dirty_bytes,
 	};

@@ -87,10 +87,11 @@ void *cairn_large_move(cairn_span *s, size_t bytes)
 	char *to = cairn_large_alloc(bytes, page, NULL);
 	if (!to)
 		return NULL;
-	if (!cairn_vm_move(s->base, to, moved)) {
+	cairn_vm_moved result = cairn_vm_move(s->base, to, moved);
+	if (result == CAIRN_VM_KEPT)
 		cairn_large_free(cairn_window_span((uintptr_t)to));
+	if (result != CAIRN_VM_MOVED) /* a span whose addresses are lost stays in use for ever */
 		return NULL;
-	}
 	__atomic_add_fetch(&moves, 1, __ATOMIC_RELAXED); /* a budget */
 	cairn_large_free(s);
 	return to;

@@ -18,6 +18,7 @@
 
 #include "base/assert.h"
 #include "malloc/large.h"
+#include "malloc/misuse.h"
 #include "malloc/slow.h"
 #include "malloc/start.h"
 #include "malloc/stranger.h"
@@ -106,6 +107,18 @@ static void *realloc_by_copy(void *p, size_t old_bytes, size_t size)
 	return to;
 }
 
+/* Does p lie in one of the two top slots of its magazine? What free compares with, for realloc. */
+static bool is_just_freed(const void *p)
+{
+	uintptr_t offset = (uintptr_t)p - cairn_window_first.base;
+	if (offset >= cairn_window_first.bytes)
+		return false;
+	unsigned size_class = cairn_window_first.class_map[offset >> CAIRN_GRANULE_SHIFT];
+	cairn_cache *cache = cairn_thread_cache();
+	void **top = cache->magazine[size_class].top;
+	return cache != &cairn_cache_empty && size_class && (top[-1] == p || top[-2] == p);
+}
+
 void *cairn_realloc(void *p, size_t size)
 {
 	if (!p)
@@ -116,6 +129,8 @@ void *cairn_realloc(void *p, size_t size)
 		return q ? q : realloc_by_copy(p, s->large_bytes, size);
 	}
 	size_t old_bytes = cairn_slow_usable_bytes(p, "realloc");
+	if (cairn_unlikely(is_just_freed(p)))
+		cairn_misuse_already_free("realloc", p);
 	if (cairn_unlikely(!old_bytes))
 		return cairn_stranger_realloc(p, size, "realloc");
 	if (!size) {

@@ -49,6 +49,15 @@ static void *alloc_uncached(unsigned size_class)
 	return slot;
 }
 
+static void *alloc_any(cairn_cache *c, unsigned size_class, size_t bytes, size_t align, bool *is_zero)
+{
+	if (is_zero)
+		*is_zero = false;
+	if (!size_class)
+		return cairn_large_alloc(bytes, align, is_zero);
+	return c ? alloc_small(c, size_class) : alloc_uncached(size_class);
+}
+
 static void *alloc_nested(size_t bytes, size_t align, bool *is_zero)
 {
 	if (is_zero)
@@ -69,13 +78,11 @@ void *cairn_slow_alloc(size_t bytes, size_t align, bool *is_zero)
 	cairn_cache *c = cairn_thread_enter();
 	if (!c)
 		cairn_start();
-	void *p;
-	if (is_zero)
-		*is_zero = false;
-	if (!size_class)
-		p = cairn_large_alloc(bytes, align, is_zero);
-	else
-		p = c ? alloc_small(c, size_class) : alloc_uncached(size_class);
+	void *p = alloc_any(c, size_class, bytes, align, is_zero);
+	if (cairn_unlikely(!p) && c) {
+		cairn_cache_empty_magazines(c); /* what this thread holds may be what is missing: slots pin slabs, slabs chunks */
+		p = alloc_any(c, size_class, bytes, align, is_zero);
+	}
 	if (cairn_likely(p))
 		count_alloc(c, size_class, bytes);
 	cairn_thread_leave(c);

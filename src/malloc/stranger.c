@@ -1,6 +1,7 @@
 /* malloc/stranger.c - telling strangers apart. The table is in stranger.h. */
 #include "malloc/stranger.h"
 
+#include "cairn/malloc.h"
 #include "malloc/misuse.h"
 #include "os/sys.h"
 #include "os/vm.h"
@@ -122,7 +123,18 @@ void cairn_stranger_free(void *p, const char *who)
 
 void *cairn_stranger_realloc(void *p, size_t bytes, const char *who)
 {
-	if (cairn_stranger_of(p) == CAIRN_STRANGER_LIBC && __libc_realloc)
+	cairn_stranger kind = cairn_stranger_of(p);
+	if (kind == CAIRN_STRANGER_LIBC && __libc_realloc)
 		return __libc_realloc(p, bytes);
-	cairn_misuse_not_ours(who, p); /* how much of it to copy cannot be known */
+	maps_line mapping;
+	if (kind != CAIRN_STRANGER_MAPPED || !find_mapping((uintptr_t)p, &mapping))
+		cairn_misuse_not_ours(who, p);
+	/* Its size cannot be known: what lies there up to the mapping's end is copied, and the old block left alone. */
+	size_t there = mapping.end - (uintptr_t)p;
+	void *to = bytes ? cairn_malloc(bytes) : NULL;
+	if (to)
+		memcpy(to, p, bytes < there ? bytes : there);
+	if (to || !bytes)
+		cairn_misuse_left_alone(who, p);
+	return to;
 }

@@ -27,6 +27,7 @@ typedef enum janitor_wish { JANITOR_WITH_THREADS, JANITOR_ALWAYS, JANITOR_NEVER 
 static janitor_wish wish;                 /* const after start */
 static _Atomic bool is_janitor_there;     /* sync: atomic: whoever sets it starts the janitor */
 static _Atomic uint64_t ask_again_ns;     /* sync: atomic, relaxed: a hint */
+static _Atomic bool is_alone_since_fork;  /* sync: atomic, relaxed: a hint; a fork's child that has made no thread of its own */
 
 void cairn_tend_start(void)
 {
@@ -78,7 +79,8 @@ static void janitor(void *arg)
 /* Is there a janitor now, made if need be? */
 static bool have_janitor(void)
 {
-	if (wish == JANITOR_NEVER || (wish == JANITOR_WITH_THREADS && !cairn_thread_ever_made()))
+	bool is_alone = !cairn_thread_ever_made() || atomic_load_explicit(&is_alone_since_fork, memory_order_relaxed); /* a hint */
+	if (wish == JANITOR_NEVER || (wish == JANITOR_WITH_THREADS && is_alone))
 		return false;
 	if (atomic_load(&is_janitor_there))
 		return true;
@@ -128,4 +130,7 @@ void cairn_tend_fork_child(void)
 {
 	cairn_thread_helper_fork_child();
 	atomic_store(&is_janitor_there, false);
+	atomic_store_explicit(&is_alone_since_fork, true, memory_order_relaxed); /* a hint */
 }
+
+void cairn_tend_thread_began(void) { atomic_store_explicit(&is_alone_since_fork, false, memory_order_relaxed); /* a hint */ }

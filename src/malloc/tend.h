@@ -21,6 +21,7 @@ void cairn_tend(void);
 /* Gives back all that is free now, but `keep` bytes; how many were given. For malloc_trim. */
 size_t cairn_tend_now(size_t keep);
 void cairn_tend_start(void);      /* reads CAIRN_JANITOR */
-void cairn_tend_fork_child(void); /* the janitor is not here */
+void cairn_tend_fork_child(void);   /* the janitor is not here, and this process has made no thread yet */
+void cairn_tend_thread_began(void); /* a thread has begun to allocate that is not the process's first */
 
 #endif

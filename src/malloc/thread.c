@@ -4,13 +4,16 @@
 #include "base/assert.h"
 #include "malloc/fork.h"
 #include "malloc/start.h"
+#include "malloc/tend.h"
 #include "os/lock.h"
 #include "os/meta.h"
+#include "os/sys.h"
 #include "os/thread.h"
 #include "os/vm.h"
 
 #include <pthread.h>
 #include <string.h>
+#include <sys/syscall.h>
 
 enum { ARENAS_MAX = 8192 }; /* 131,072 caches; a thread beyond is served without one */
 
@@ -86,6 +89,8 @@ static cairn_cache *cache_get(void)
 		c->thread_id = cairn_thread_id();
 		cairn_cache_counters(c)->thread_id = c->thread_id;
 		cairn_cache_counters(c)->threads++;
+		if (c->thread_id != (uint32_t)cairn_sys(SYS_getpid, 0, 0, 0, 0, 0, 0))
+			cairn_tend_thread_began();
 	}
 	unlock_threads();
 	return c;

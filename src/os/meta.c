@@ -30,7 +30,10 @@ enum {
 	META_ALIGN_MAX = 4096,
 	META_SLAB_BYTES = 64 * 1024,
 	META_SLAB_MAX_BYTES = 1024 * 1024,
+	META_AREA_BYTES = 192 * 1024,
+	META_AREA_TAIL_BYTES = 64 * 1024, /* a multiple of every OS page */
 };
+static const size_t META_AREA_DISTANCE = (size_t)12 << 30;
 _Static_assert(META_MIN_BYTES << (META_SIZES - 1) == META_MAX_BYTES, "one list for each size");
 
 typedef struct meta_free {
@@ -40,6 +43,7 @@ typedef struct meta_free {
 static struct {
 	cairn_lock lock;
 	meta_free *free[META_SIZES]; /* sync: lock; all fields below too */
+	char *area_open, *area_end;  /* reserved and not open yet; NULL at first */
 	char *low, *high;            /* of the slab in use; NULL at first */
 	size_t next_slab_bytes;      /* 0 at first, which stands for META_SLAB_BYTES: this struct is in .bss */
 	size_t live_bytes;           /* blocks from slabs that are in use */
@@ -90,6 +94,47 @@ static void *meta_cut(size_t block)
 	return p;
 }
 
+/* Where the area is wished: far below where the OS puts what others map, so that it can be lengthened in place. */
+static void *meta_area_hint(void)
+{
+	char *somewhere = cairn_vm_reserve(NULL, META_AREA_BYTES, cairn_vm_page_bytes());
+	if (!somewhere)
+		return NULL;
+	cairn_vm_release(somewhere, META_AREA_BYTES);
+	return (uintptr_t)somewhere > 2 * META_AREA_DISTANCE ? somewhere - META_AREA_DISTANCE : NULL;
+}
+
+/* Memory for a slab, from one reserved area that is lengthened in place and opened from its start: two mappings however
+ * much there is, so that a process that may have no more of them goes on. Part of the area always stays reserved, for a
+ * mapping can only be lengthened while it is one. */
+static char *meta_area_take(size_t bytes)
+{
+	if (!meta_pool.area_open) {
+		meta_pool.area_open = cairn_vm_reserve(meta_area_hint(), META_AREA_BYTES, cairn_vm_page_bytes());
+		if (!meta_pool.area_open)
+			return NULL;
+		meta_pool.area_end = meta_pool.area_open + META_AREA_BYTES;
+	}
+	size_t room = (size_t)(meta_pool.area_end - meta_pool.area_open);
+	if (room < bytes + META_AREA_TAIL_BYTES) {
+		size_t more = meta_pool.slab_bytes + bytes; /* doubles */
+		if (!cairn_vm_extend(meta_pool.area_open, room, more))
+			return NULL;
+		meta_pool.area_end += more;
+	}
+	char *p = meta_pool.area_open;
+	if (!cairn_vm_open(p, bytes))
+		return NULL;
+	meta_pool.area_open += bytes;
+	return p;
+}
+
+static char *meta_map(size_t bytes)
+{
+	char *p = meta_area_take(bytes);
+	return p ? p : cairn_vm_map(bytes);
+}
+
 static char *meta_map_slab(size_t least, size_t *bytes)
 {
 	least = cairn_round_up(least, cairn_vm_page_bytes());
@@ -97,7 +142,7 @@ static char *meta_map_slab(size_t least, size_t *bytes)
 	char *slab = NULL;
 	do {
 		*bytes = want < least ? least : want;
-		slab = cairn_vm_map(*bytes);
+		slab = meta_map(*bytes);
 		want /= 2;
 	} while (!slab && *bytes > least);
 	return slab;
@@ -111,7 +156,7 @@ static bool meta_add_slab(size_t block, void **p)
 	size_t used_slab = meta_pool.next_slab_bytes / 2;
 	bool is_kept = rest > used_slab / 8 && rest > META_ALIGN_MAX;
 	size_t bytes;
-	char *slab = is_kept ? cairn_vm_map(bytes = cairn_round_up(block, cairn_vm_page_bytes()))
+	char *slab = is_kept ? meta_map(bytes = cairn_round_up(block, cairn_vm_page_bytes()))
 	                     : meta_map_slab(block, &bytes);
 	if (!slab)
 		return false;

@@ -26,6 +26,9 @@ void *cairn_vm_reserve(void *hint, size_t bytes, size_t align);
 /* Exactly at `at`, or false (also where something is already mapped). */
 bool cairn_vm_reserve_at(void *at, size_t bytes);
 bool cairn_vm_open(void *p, size_t bytes);
+/* Lengthens the mapping that ends at p + bytes by more, in place, with the same protection and advice: it stays one mapping,
+ * so it works also where the process may have no more of them. False: something lies behind, or refused. */
+bool cairn_vm_extend(void *p, size_t bytes, size_t more);
 /* Reserved and open in one, not placed: for metadata. Zeroed. Returns owned. */
 void *cairn_vm_map(size_t bytes);
 void cairn_vm_release(void *p, size_t bytes);
@@ -36,8 +39,13 @@ void cairn_vm_release(void *p, size_t bytes);
 bool cairn_vm_purge(void *p, size_t bytes);
 
 /* Moves the pages of an open range to another open range of the same size (mremap with DONTUNMAP: no copy); afterwards
- * `from` is open and reads zero. False: not possible on this kernel, nothing moved. */
-bool cairn_vm_move(void *from, void *to, size_t bytes);
+ * `from` is open and reads zero. */
+typedef enum cairn_vm_moved {
+	CAIRN_VM_MOVED,
+	CAIRN_VM_KEPT, /* not possible: nothing moved */
+	CAIRN_VM_LOST, /* not possible, and `to` is not open any more: it must never be used again */
+} cairn_vm_moved;
+cairn_vm_moved cairn_vm_move(void *from, void *to, size_t bytes);
 
 void cairn_vm_huge(void *p, size_t bytes);    /* MADV_HUGEPAGE; advice, cannot fail */
 void cairn_vm_no_huge(void *p, size_t bytes); /* MADV_NOHUGEPAGE */

@@ -150,9 +150,18 @@ bool cairn_vm_reserve_at(void *at, size_t bytes) { return vm_map_exactly(at, byt
 
 void *cairn_vm_map(size_t bytes) { return vm_map_aligned(bytes, cairn_vm_page_bytes(), VM_OPEN); }
 
+/* Where a filter refuses mprotect, the same is had by mapping anew over what is reserved. */
 bool cairn_vm_open(void *p, size_t bytes)
 {
-	return cairn_sys(SYS_mprotect, (long)p, (long)bytes, VM_OPEN, 0, 0, 0) == 0;
+	if (cairn_sys(SYS_mprotect, (long)p, (long)bytes, VM_OPEN, 0, 0, 0) == 0)
+		return true;
+	long at = cairn_sys(SYS_mmap, (long)p, (long)bytes, VM_OPEN, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+	return at == (long)p;
+}
+
+bool cairn_vm_extend(void *p, size_t bytes, size_t more)
+{
+	return cairn_sys(SYS_mremap, (long)p, (long)bytes, (long)(bytes + more), 0, 0, 0) == (long)p;
 }
 
 /* ---- purge ---- */
@@ -202,24 +211,19 @@ bool cairn_vm_purge(void *p, size_t bytes)
 /* ---- move ---- */
 
 /* mremap empties `to` before it finds out that it cannot go on (no memory, `from` lies in two mappings), and may so
- * leave a hole there. The hole is closed again; where another thread's mmap was quicker, `to` is no longer ours and the
- * books are wrong: there is no way on. */
-static void vm_restore(void *to, size_t bytes)
+ * leave a hole there. The hole is closed again, unless another thread's mmap was quicker or a limit is in the way. */
+static bool vm_restore(void *to, size_t bytes)
 {
-	if (cairn_vm_is_mapped(to))
-		return;
-	if (!vm_map_exactly(to, bytes, VM_OPEN))
-		cairn_panic(__FILE__, __LINE__, "mremap lost the range that it should have filled");
+	return cairn_vm_is_mapped(to) || vm_map_exactly(to, bytes, VM_OPEN);
 }
 
-bool cairn_vm_move(void *from, void *to, size_t bytes)
+cairn_vm_moved cairn_vm_move(void *from, void *to, size_t bytes)
 {
 	int flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
 	long r = cairn_sys(SYS_mremap, (long)from, (long)bytes, (long)bytes, flags, (long)to, 0);
 	if (r == (long)to)
-		return true;
-	vm_restore(to, bytes);
-	return false;
+		return CAIRN_VM_MOVED;
+	return vm_restore(to, bytes) ? CAIRN_VM_KEPT : CAIRN_VM_LOST;
 }
 
 /* ---- advice and questions ---- */

@@ -36,7 +36,7 @@
 enum {
 	LOOK_AT = 6,                  /* chunks compared in one list before the best of them is taken */
 	STEP_MIN_BYTES = 256 << 10,   /* opened at once, at least */
-	STEP_MAX_BYTES = 64 << 20,
+	STEP_MAX_BYTES = 1 << 20,     /* at most: under mlockall what is opened is resident at once */
 	DENSE_TICKS = 2,
 	SPANS_BYTES = CAIRN_CHUNK_GRANULES * sizeof(cairn_span),
 };
@@ -51,7 +51,6 @@ static size_t purging_granules;                    /* sync: pageheap_lock; out o
 static size_t purged_granules;                     /* sync: pageheap_lock */
 static size_t purged_free_granules;                /* sync: pageheap_lock; clean because purged, an upper bound */
 static size_t rewanted_granules;                   /* sync: pageheap_lock; also read without */
-static bool is_all_resident;                       /* sync: pageheap_lock; opening makes resident (mlockall): small steps */
 
 static void lock_pageheap(void) { cairn_lock_take(&pageheap_lock, CAIRN_RANK_PAGEHEAP); }
 static void unlock_pageheap(void) { cairn_lock_drop(&pageheap_lock, CAIRN_RANK_PAGEHEAP); }
@@ -209,7 +208,7 @@ static size_t open_step(cairn_region *r, size_t bytes)
 {
 	size_t room = r->end - r->open_end;
 	size_t step = cairn_round_down(cairn_window_open_bytes() / 8, STEP_MIN_BYTES);
-	step = is_all_resident || step < STEP_MIN_BYTES ? STEP_MIN_BYTES : step > STEP_MAX_BYTES ? STEP_MAX_BYTES : step;
+	step = step < STEP_MIN_BYTES ? STEP_MIN_BYTES : step > STEP_MAX_BYTES ? STEP_MAX_BYTES : step;
 	step = step < bytes ? bytes : step > room ? room : step;
 	if (cairn_window_open(r, step))
 		return step;
@@ -234,7 +233,6 @@ static cairn_chunk *open_small(unsigned n, unsigned align, int *at)
 	if (!opened)
 		return NULL;
 	give_clean(r->window, from, from + opened);
-	is_all_resident = cairn_vm_is_resident((void *)(r->open_end - cairn_vm_page_bytes()));
 	cairn_chunk *c = cairn_window_chunk(r->window, base);
 	*at = chunk_fit(c, n, align);
 	return c;

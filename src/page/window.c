@@ -8,7 +8,8 @@
 #include <stdint.h>
 
 enum {
-	REGION_MIN_BYTES = 4 << 20,
+	REGION_MIN_BYTES = 2 << 20,
+	TAIL_BYTES = 64 << 10, /* of the newest region stays reserved: a multiple of every OS page */
 	REGION_MAX_BYTES = 1 << 30,
 };
 
@@ -34,6 +35,20 @@ static size_t window_span_bytes(void)
 	return span;
 }
 
+/* Opens a further part of a map; where the map's addresses are only meant for it, takes them first. */
+static bool map_open(const cairn_window *w, void *from, size_t bytes)
+{
+	if (!bytes)
+		return true;
+	if (!w->maps_are_reserved && !cairn_vm_reserve_at(from, bytes))
+		return false;
+	if (cairn_vm_open(from, bytes))
+		return true;
+	if (!w->maps_are_reserved)
+		cairn_vm_release(from, bytes);
+	return false;
+}
+
 /* Opens w's maps so that they cover [base, base + bytes). */
 static bool window_extend(cairn_window *w, size_t bytes)
 {
@@ -47,31 +62,38 @@ static bool window_extend(cairn_window *w, size_t bytes)
 	size_t class_to = cairn_round_up(bytes >> CAIRN_GRANULE_SHIFT, page);
 	size_t chunk_from = cairn_round_up((w->bytes >> CAIRN_CHUNK_SHIFT) * sizeof(cairn_chunk), page);
 	size_t chunk_to = cairn_round_up((bytes >> CAIRN_CHUNK_SHIFT) * sizeof(cairn_chunk), page);
-	if (class_to > class_from && !cairn_vm_open(w->class_map + class_from, class_to - class_from))
+	if (!map_open(w, w->class_map + class_from, class_to - class_from))
 		return false;
-	if (chunk_to > chunk_from && !cairn_vm_open((char *)w->chunks + chunk_from, chunk_to - chunk_from))
+	if (!map_open(w, (char *)w->chunks + chunk_from, chunk_to - chunk_from)) {
+		if (!w->maps_are_reserved && class_to > class_from) /* else the next try finds its addresses taken */
+			cairn_vm_release(w->class_map + class_from, class_to - class_from);
 		return false;
+	}
 	__atomic_store_n(&w->bytes, bytes, __ATOMIC_RELEASE); /* publishes the open maps; readers need no acquire: they hold a
 	                                                          block of an older part, or learnt of theirs later still */
 	return true;
 }
 
-/* Fills in w as a window that begins at base. */
-static bool window_init(cairn_window *w, uintptr_t base, size_t span_bytes, size_t first_bytes)
+/* Fills in w as a window that begins at base. Where it is alone there, far below what others map, the addresses right
+ * below it are its maps', but not reserved: RLIMIT_MEMLOCK counts what is reserved (docs/design/os.md). */
+static bool window_init(cairn_window *w, uintptr_t base, size_t span_bytes, size_t first_bytes, bool is_alone)
 {
 	size_t page = cairn_vm_page_bytes();
 	size_t class_bytes = cairn_round_up(span_bytes >> CAIRN_GRANULE_SHIFT, page);
 	size_t chunk_bytes = cairn_round_up((span_bytes >> CAIRN_CHUNK_SHIFT) * sizeof(cairn_chunk), page);
-	char *maps = cairn_vm_reserve(NULL, class_bytes + chunk_bytes, page);
+	char *below = (char *)base - class_bytes - chunk_bytes;
+	char *maps = is_alone ? below : cairn_vm_reserve(NULL, class_bytes + chunk_bytes, page);
 	if (!maps)
 		return false;
+	w->maps_are_reserved = !is_alone;
 	w->class_map = (uint8_t *)maps;
 	w->chunks = (cairn_chunk *)(maps + class_bytes);
 	w->span_bytes = span_bytes;
 	w->base = base;
 	if (window_extend(w, first_bytes))
 		return true;
-	cairn_vm_release(maps, class_bytes + chunk_bytes);
+	if (!is_alone)
+		cairn_vm_release(maps, class_bytes + chunk_bytes);
 	*w = (cairn_window){ 0 };
 	return false;
 }
@@ -83,7 +105,7 @@ static cairn_window *window_make(uintptr_t base, size_t bytes)
 	if (!w)
 		return NULL;
 	bytes = cairn_round_up(bytes, CAIRN_WINDOW_STEP);
-	if (!window_init(w, base, bytes, bytes)) {
+	if (!window_init(w, base, bytes, bytes, false)) {
 		cairn_meta_free(w, sizeof *w);
 		return NULL;
 	}
@@ -133,7 +155,7 @@ static cairn_region *reserve_apart(size_t bytes)
 	bool ok;
 	if (is_first)
 		ok = window_init(w, (uintptr_t)start, bytes > span_bytes ? cairn_round_up(bytes, CAIRN_WINDOW_STEP) : span_bytes,
-		                 bytes);
+		                 bytes, hint && start == hint);
 	else if ((uintptr_t)start - w->base < w->span_bytes && w->span_bytes - ((uintptr_t)start - w->base) >= bytes)
 		ok = window_extend(w, (uintptr_t)start - w->base + bytes);
 	else
@@ -147,9 +169,14 @@ static cairn_region *reserve_apart(size_t bytes)
 /* Lets the newest region grow by bytes in place. */
 static bool region_extend(cairn_region *r, size_t bytes)
 {
-	if (!window_extend(r->window, r->end - r->window->base + bytes) || !cairn_vm_reserve_at((void *)r->end, bytes))
+	if (!window_extend(r->window, r->end - r->window->base + bytes))
 		return false;
-	cairn_vm_no_huge((void *)r->end, bytes);
+	bool has_tail = r->end - r->open_end >= TAIL_BYTES;
+	if (!has_tail || !cairn_vm_extend((char *)r->end - TAIL_BYTES, TAIL_BYTES, bytes)) {
+		if (!cairn_vm_reserve_at((void *)r->end, bytes))
+			return false;
+		cairn_vm_no_huge((void *)r->end, bytes);
+	}
 	r->end += bytes;
 	reserved_bytes += bytes;
 	return true;
@@ -159,16 +186,16 @@ cairn_region *cairn_window_reserve(size_t bytes)
 {
 	cairn_region *r = newest_region;
 	size_t room = r ? r->end - r->open_end : 0;
-	if (room >= bytes)
+	if (room >= bytes + TAIL_BYTES) /* a reserved tail always stays: see region_extend */
 		return r;
 	size_t wish = cairn_round_up(reserved_bytes / 2, CAIRN_CHUNK_BYTES);
 	wish = wish < REGION_MIN_BYTES ? REGION_MIN_BYTES : wish > REGION_MAX_BYTES ? REGION_MAX_BYTES : wish;
-	size_t need = cairn_round_up(bytes - room, CAIRN_CHUNK_BYTES);
-	if (r && (region_extend(r, wish < need ? need : wish) || region_extend(r, need)))
+	size_t need = cairn_round_up(bytes + TAIL_BYTES - room, CAIRN_CHUNK_BYTES);
+	if (r && (region_extend(r, wish < need ? need : wish) || region_extend(r, need) || room >= bytes))
 		return r;
-	need = cairn_round_up(bytes, CAIRN_CHUNK_BYTES);
+	need = cairn_round_up(bytes + TAIL_BYTES, CAIRN_CHUNK_BYTES);
 	r = reserve_apart(wish < need ? need : wish);
-	return r ? r : reserve_apart(need);
+	return r ? r : reserve_apart(cairn_round_up(bytes, CAIRN_CHUNK_BYTES));
 }
 
 bool cairn_window_open(cairn_region *r, size_t bytes)

@@ -35,6 +35,7 @@ typedef struct cairn_window {
 	                              without the lock at worst takes the slow path */
 	uint8_t *class_map;        /* const after init */
 	cairn_chunk *chunks;       /* const after init */
+	bool maps_are_reserved;    /* else their addresses, below base, are only meant for them; const after init */
 	size_t span_bytes;         /* how far it may grow; const after init */
 	_Atomic(struct cairn_window *) next; /* sync: atomic; release-published by window_make, acquired by lookups */
 } cairn_window;

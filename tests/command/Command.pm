@@ -14,6 +14,7 @@ our @EXPORT = qw($CAIRN $LIBRARY $SCRATCH run_cairn account build write_file rea
 our $HERE    = dirname(abs_path(__FILE__));
 our $CAIRN   = abs_path($ENV{CAIRN} // "$HERE/../../build/cairn") // BAIL_OUT('no command: type make first');
 our $LIBRARY = dirname($CAIRN) . '/libcairn.so';
+our %started = ($$ => 1); # pids of the commands that this test started
 our $SCRATCH = tempdir('cairn-command-XXXXXX', TMPDIR => 1, CLEANUP => 1);
 
 BAIL_OUT("$CAIRN is not there: type make first") unless -x $CAIRN && -r $LIBRARY;
@@ -34,6 +35,7 @@ sub run_cairn {
 		open STDERR, '>', $err or die;
 		exec { $how->{command} // $CAIRN } 'cairn', @_ or die;
 	}
+	$started{$pid} = 1;
 	waitpid $pid, 0;
 	return { status => $? & 127 ? "signal " . ($? & 127) : $? >> 8, out => read_file($out), err => read_file($err) };
 }
@@ -78,8 +80,8 @@ sub read_file {
 
 sub rising { return sort { $a <=> $b } @_ }
 
-# Folders of runs that are still there, of our user.
-sub leftovers { return grep { -o $_ } map { glob "$_/cairn-run.*" } '/dev/shm', '/tmp' }
+# Folders of the runs of this test that are still there; others may be running on the machine.
+sub leftovers { return grep { /cairn-run\.(\d+)\./ && $started{$1} } map { glob "$_/cairn-run.*" } '/dev/shm', '/tmp' }
 
 # Every line of a text within 80 columns?
 sub shape {

@@ -1,5 +1,5 @@
-/* children [allocations] - the parent makes blocks, four children inherit and free some and make their own; two leave by
- * exit(), two by _exit(). With no allocations to make the same children are made and do nothing. */
+/* children [allocations] - the parent makes blocks, four children inherit and free some and make their own; two leave
+ * by exit(), two by _exit(). With no allocations to make the same children are made and do nothing. */
 #include "own_count.h"
 
 #include <sys/wait.h>

@@ -1,5 +1,5 @@
-/* churn [allocations] [threads] - a million live blocks, one of them replaced each time; with threads, mostly by another
- * thread than the one that made it. A quarter of what is left is never freed. */
+/* churn [allocations] [threads] - a million live blocks, one of them replaced each time; with threads, mostly by
+ * another thread than the one that made it. A quarter of what is left is never freed. */
 #include "own_threads.h"
 
 #include <stdatomic.h>

@@ -9,10 +9,19 @@
 typedef void *(*maker)(own_count *c, size_t size);
 
 static void *by_malloc(own_count *c, size_t size) { return own_malloc(c, size); }
-static void *by_calloc(own_count *c, size_t size) { return own_counted(c, calloc(size / 8 + 1, 8), (size / 8 + 1) * 8); }
+
+static void *by_calloc(own_count *c, size_t size)
+{
+	return own_counted(c, calloc(size / 8 + 1, 8), (size / 8 + 1) * 8);
+}
+
 static void *by_aligned_alloc(own_count *c, size_t size) { return own_counted(c, aligned_alloc(64, size), size); }
 static void *by_memalign(own_count *c, size_t size) { return own_counted(c, memalign(4096, size), size); }
-static void *by_array(own_count *c, size_t size) { return own_counted(c, reallocarray(NULL, size + 1, 3), (size + 1) * 3); }
+
+static void *by_array(own_count *c, size_t size)
+{
+	return own_counted(c, reallocarray(NULL, size + 1, 3), (size + 1) * 3);
+}
 
 static void *by_posix_memalign(own_count *c, size_t size)
 {

@@ -1,7 +1,7 @@
 /* counting/own_count.h - how a program counts its own allocations, to be compared with cairn's count.
  *
- * One struct a thread; nothing here allocates, and nothing prints through stdio, which would. A realloc that moves is one
- * allocation and one free, one that stays is nothing: as docs/design/statistics.md says.
+ * One struct a thread; nothing here allocates, and nothing prints through stdio, which would. A realloc that moves is
+ * one allocation and one free, one that stays is nothing: as docs/design/statistics.md says.
  *
  * Each process (each image, where it executes itself) ends with one line for every own_count it is asked to print:
  *

@@ -1,7 +1,7 @@
 /* counting/own_threads.h - runs one function in some threads that all live at the same time, and adds up their counts.
  *
- * The barrier keeps each thread until all have started: so libc allocates the same for them whatever they then do, and a
- * run with no work can be subtracted from a run with work. */
+ * The barrier keeps each thread until all have started: so libc allocates the same for them whatever they then do,
+ * and a run with no work can be subtracted from a run with work. */
 #ifndef CAIRN_OWN_THREADS_H
 #define CAIRN_OWN_THREADS_H
 

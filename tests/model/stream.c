@@ -1,61 +1,199 @@
-/* Random streams of operations on malloc, each step compared with the naive table of support/oracle.h.
+/* Random streams of operations on malloc, each step compared with the naive table of support/oracle.h: over every size of
+ * OS page, under limits, over many windows, and with system calls refused.
  *
- * Each case runs in a child of its own, whose OS page size is injected before it first allocates. CAIRN_SEED repeats a
- * run, CAIRN_TEST_OPS says how many operations. */
+ * Each case runs in a child of its own. CAIRN_SEED repeats a run, CAIRN_TEST_OPS says how many operations. */
+#include "support/child.h"
 #include "support/oracle.h"
 
 #include "os/sys.h"
 #include "os/vm.h"
 
-#include <sys/wait.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 
 static uint64_t seed;
 static oracle table;
 
-static void run_stream(size_t page_bytes, size_t largest, uint64_t ops)
+static uint64_t ops(void) { return test_setting("CAIRN_TEST_OPS", 30000); }
+
+/* `count` steps, the validators called twenty times among them. */
+static void run_steps(uint64_t count)
 {
-	if (page_bytes > cairn_vm_page_bytes())
-		cairn_vm_page_bytes_inject(page_bytes);
-	oracle_begin(&table, (oracle_source){ .state = seed ^ page_bytes });
-	table.is_alone = true;
-	table.largest = largest;
-	table.may_refuse = getenv("CAIRN_FAULTS") != NULL;
-	uint64_t every = ops / 40 ? ops / 40 : 1;
-	for (uint64_t i = 0; i < ops && !has_failed(); i++) {
+	uint64_t every = count / 20 ? count / 20 : 1;
+	for (uint64_t i = 0; i < count && !has_failed(); i++) {
 		oracle_step(&table);
 		if (i % every == 0)
 			oracle_validate(&table);
 		if (has_failed())
-			NOTE("page %zu, operation %llu", page_bytes, (unsigned long long)i);
+			NOTE("operation %llu", (unsigned long long)i);
 	}
+}
+
+static void table_begin(size_t largest)
+{
+	oracle_begin(&table, (oracle_source){ .state = seed });
+	table.is_alone = true;
+	table.largest = largest;
+	table.may_refuse = getenv("CAIRN_FAULTS") != NULL;
+}
+
+/* ---- Page sizes ---- */
+
+static void run_with_page(void *page_bytes)
+{
+	if (*(size_t *)page_bytes > cairn_vm_page_bytes())
+		cairn_vm_page_bytes_inject(*(size_t *)page_bytes);
+	table_begin(64 << 20);
+	run_steps(ops());
 	oracle_end(&table);
 }
 
-/* The stream in a child; fails the case when the child fails. */
-static void in_a_child(size_t page_bytes, size_t largest, uint64_t ops)
+static void with_page(size_t page_bytes)
 {
 	if (cairn_pageheap_count().open_granules)
 		SKIP("something allocated before main: the page size cannot be injected any more");
 	if (page_bytes < cairn_vm_page_bytes())
 		SKIP("the machine's page is larger");
-	pid_t child = fork();
-	if (!child) {
-		run_stream(page_bytes, largest, ops);
-		_exit(has_failed());
-	}
-	int status = -1;
-	EXPECT(child > 0 && waitpid(child, &status, 0) == child);
-	if (status)
-		NOTE("child: %s %d", WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-	EXPECT_EQ(status, 0);
+	in_a_child(run_with_page, &page_bytes);
 }
 
-static uint64_t ops(void) { return test_setting("CAIRN_TEST_OPS", 30000); }
+static void every_block_is_whole_with_pages_of_4_kib(void) { with_page(4096); }
+static void every_block_is_whole_with_pages_of_16_kib(void) { with_page(16384); }
+static void every_block_is_whole_with_pages_of_64_kib(void) { with_page(65536); }
 
-static void every_block_is_whole_with_pages_of_4_kib(void) { in_a_child(4096, 64 << 20, ops()); }
-static void every_block_is_whole_with_pages_of_16_kib(void) { in_a_child(16384, 64 << 20, ops()); }
-static void every_block_is_whole_with_pages_of_64_kib(void) { in_a_child(65536, 64 << 20, ops()); }
-static void small_blocks_alone_stay_whole(void) { in_a_child(4096, 32 << 10, 4 * ops()); }
+/* ---- Sizes ---- */
+
+static void run_with_largest(void *largest)
+{
+	table_begin(*(size_t *)largest);
+	run_steps(2 * ops());
+	oracle_end(&table);
+}
+
+static void small_blocks_alone_stay_whole(void)
+{
+	size_t largest = 32 << 10;
+	in_a_child(run_with_largest, &largest);
+}
+
+static void blocks_of_a_few_granules_stay_whole(void)
+{
+	size_t largest = 1 << 20;
+	in_a_child(run_with_largest, &largest);
+}
+
+/* ---- Windows: somebody else maps the page behind our newest region, over and over ---- */
+
+static void run_walled_in(void *unused)
+{
+	(void)unused;
+	table_begin(16 << 20);
+	for (int i = 0; i < 40 && !has_failed(); i++) {
+		run_steps(ops() / 40);
+		cairn_region *r = cairn_window_newest();
+		if (r)
+			mmap((void *)r->end, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	}
+	EXPECT(atomic_load(&cairn_window_first.next) != NULL); /* or the walls were of no use */
+	oracle_end(&table);
+}
+
+static void every_block_is_whole_over_many_windows(void) { in_a_child(run_walled_in, NULL); }
+
+/* ---- Limits ---- */
+
+typedef struct limit {
+	int resource;
+	size_t more_bytes; /* than what the process has now */
+} limit;
+
+static size_t used_of(int resource)
+{
+	char text[256] = { 0 };
+	unsigned long pages[6] = { 0 };
+	size_t n = cairn_sys_read_file("/proc/self/statm", text, sizeof text - 1);
+	char *at = text;
+	for (int i = 0; n && i < 6; i++)
+		pages[i] = strtoul(at, &at, 10);
+	return (resource == RLIMIT_AS ? pages[0] : pages[5]) * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static void run_limited(void *arg)
+{
+	const limit *l = arg;
+	struct rlimit wanted, before;
+	getrlimit(l->resource, &before);
+	wanted = (struct rlimit){ used_of(l->resource) + l->more_bytes, before.rlim_max };
+	EXPECT_EQ(setrlimit(l->resource, &wanted), 0);
+	table_begin(64 << 20);
+	table.may_refuse = true;
+	table.live_bytes_max = 2 * l->more_bytes;
+	run_steps(ops() / 2);
+	EXPECT(table.refused > 0 || l->more_bytes > 64 << 20);
+	EXPECT_EQ(setrlimit(l->resource, &before), 0);
+	oracle_end(&table);
+	table_begin(64 << 20); /* and with the limit gone, all is well */
+	run_steps(ops() / 10);
+	oracle_end(&table);
+}
+
+static void limited(int resource)
+{
+	static const size_t more[] = { 256 << 10, 3 << 20, 20 << 20, 100 << 20 };
+	if (IS_SANITIZED)
+		SKIP("the sanitizer's own mappings leave no limit to set");
+	for (size_t i = 0; i < sizeof more / sizeof more[0] && !has_failed(); i++) {
+		limit l = { resource, more[i] };
+		in_a_child(run_limited, &l);
+	}
+}
+
+static void a_limit_on_address_space_only_refuses(void) { limited(RLIMIT_AS); }
+static void a_limit_on_data_only_refuses(void) { limited(RLIMIT_DATA); }
+
+/* ---- Refused system calls ---- */
+
+typedef struct fault {
+	const char *name;
+	unsigned every_nth;
+	int error;
+} fault;
+
+/* With calls refused nothing breaks; when they are not refused any more, every size can be had again. */
+static void run_refused(void *arg)
+{
+	const fault *f = arg;
+	table_begin(16 << 20);
+	for (int round = 0; round < 3 && !has_failed(); round++) {
+		table.may_refuse = true;
+		EXPECT(cairn_fault_set(f->name, f->every_nth, f->error));
+		run_steps(ops() / 60);
+		EXPECT(cairn_fault_set(f->name, 0, 0));
+		table.may_refuse = false;
+		run_steps(ops() / 60);
+	}
+	oracle_end(&table);
+	if (has_failed())
+		NOTE("%s:%u, error %d", f->name, f->every_nth, f->error);
+}
+
+static void refused(const char *name, int error)
+{
+	static const unsigned nth[] = { 1, 2, 3, 5, 17 };
+	if (!cairn_fault_set(name, 0, 0))
+		SKIP("this build cannot refuse system calls");
+	for (size_t i = 0; i < sizeof nth / sizeof nth[0] && !has_failed(); i++) {
+		fault f = { name, nth[i], error };
+		in_a_child(run_refused, &f);
+	}
+}
+
+static void a_refused_mmap_is_a_null_at_most(void) { refused("mmap", ENOMEM); }
+static void a_refused_munmap_harms_nothing(void) { refused("munmap", ENOMEM); }
+static void a_refused_mprotect_is_a_null_at_most(void) { refused("mprotect", ENOMEM); }
+static void a_refused_madvise_harms_nothing(void) { refused("madvise", ENOMEM); }
+static void a_locked_page_harms_nothing(void) { refused("madvise", EINVAL); }
+static void a_refused_mremap_harms_nothing(void) { refused("mremap", ENOMEM); }
 
 int main(void)
 {
@@ -64,5 +202,15 @@ int main(void)
 	RUN(every_block_is_whole_with_pages_of_16_kib);
 	RUN(every_block_is_whole_with_pages_of_64_kib);
 	RUN(small_blocks_alone_stay_whole);
+	RUN(blocks_of_a_few_granules_stay_whole);
+	RUN(every_block_is_whole_over_many_windows);
+	RUN(a_limit_on_address_space_only_refuses);
+	RUN(a_limit_on_data_only_refuses);
+	RUN(a_refused_mmap_is_a_null_at_most);
+	RUN(a_refused_munmap_harms_nothing);
+	RUN(a_refused_mprotect_is_a_null_at_most);
+	RUN(a_refused_madvise_harms_nothing);
+	RUN(a_locked_page_harms_nothing);
+	RUN(a_refused_mremap_harms_nothing);
 	DONE();
 }

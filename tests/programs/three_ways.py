@@ -13,11 +13,11 @@ The function is called for each way, in an empty folder that always has the same
 results differ. What it returns is compared whole with what it returned on glibc. It starts programs only through
 way.run() and way.start(); these add what the way needs.
 
-LD_PRELOAD is tried twice: with nothing else set, where malloc counts least and which is how most people will use it, and
-with a folder for control files. That cairn served a process is never assumed: a control file (src/wire/control.h) and
-the JSON of `cairn run` both carry the process id and the allocations that cairn counted. `served` names programs of which
-at least one process must be there; way.expect_served() names single processes by id, which is how the workers of a
-server are checked.
+LD_PRELOAD is tried twice: with nothing else set, where malloc counts least and which is how most people will use it,
+and with a folder for control files. That cairn served a process is never assumed: a control file (src/wire/control.h)
+and the JSON of `cairn run` both carry the process id and the allocations that cairn counted. `served` names programs of
+which at least one process must be there; way.expect_served() names single processes by id, which is how the workers
+of a server are checked.
 
 Environment: CAIRN (default build/cairn), CAIRN_LIB (default build/libcairn.so), KEEP=1 keeps the temporary folder.
 Output is TAP. Every process that was started is ended by its id, also when the script fails or is interrupted.
@@ -318,7 +318,8 @@ def check_served(tap, way, served):
         lines.append("%s: %s" % (what, matches and matches[-1] or "%d NOT IN THE ACCOUNT" % pid))
     if missing:
         lines += ["the account lists: " + str(p) for p in account[:40]] or ["the account is empty"]
-    tap.check(missing == 0, "%s: cairn counted allocations of each process it should serve, %s" % (SCRIPT, way.name), lines)
+    sentence = "%s: cairn counted allocations of each process it should serve, %s" % (SCRIPT, way.name)
+    tap.check(missing == 0, sentence, lines)
 
 
 def check_listed(tap, way, names):

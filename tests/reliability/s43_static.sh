@@ -21,8 +21,9 @@ for program in $programs; do
 		status=0
 		said=$("$cairn" run -- "$TMP/$program" 2>"$TMP/err") || status=$?
 		[ "$status" = 3 ] && [ "$said" = "$program" ] || { echo "cairn run $program: status $status, said $said" >&2; exit 1; }
-		grep -qi 'static\|Go ' "$TMP/err" || { echo "cairn run does not say why: $(cat "$TMP/err")" >&2; exit 1; }
-		echo "cairn run: $(grep -i 'static\|Go ' "$TMP/err" | head -n 1)"
+		why=$(tr -s ' \n' ' ' <"$TMP/err" | grep -o 'could not serve it: [^.]*')
+		[ -n "$why" ] || { echo "cairn run does not say why: $(cat "$TMP/err")" >&2; exit 1; }
+		echo "cairn run of $program: $why"
 	fi
 done
 [ "$programs" != static ] || echo "no go here: the Go program was not tried"

@@ -69,13 +69,14 @@ static void handlers_may_allocate_and_free(void)
 		workers[i].table.live_bytes_max = 16 << 20;
 		workers[i].table.largest = 4 << 20;
 		workers[i].table.may_refuse = crowd_may_refuse();
+	}
+	for (int i = 0; i < THREADS; i++)
 		EXPECT_EQ(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
-	}
 	pester();
-	for (int i = 0; i < THREADS; i++) {
+	for (int i = 0; i < THREADS; i++)
 		pthread_join(workers[i].thread, NULL);
+	for (int i = 0; i < THREADS; i++)
 		oracle_end(&workers[i].table);
-	}
 	NOTE("%u signals", signals_handled);
 	EXPECT(signals_handled > 10);
 }

@@ -464,7 +464,7 @@ static void moved_pages_arrive_and_leave_zeroes(void)
 	REQUIRE(from && to);
 	memset(from, 7, 16 * page);
 	memset(to, 8, 16 * page);
-	if (!cairn_vm_move(from, to, 16 * page)) {
+	if (cairn_vm_move(from, to, 16 * page) != CAIRN_VM_MOVED) {
 		EXPECT(reads(from, 16 * page, 7));
 		EXPECT(reads(to, 16 * page, 8));
 		SKIP("this kernel has no MREMAP_DONTUNMAP");
@@ -489,7 +489,7 @@ static void a_refused_move_leaves_both_ranges(void)
 	memset(from, 7, 4 * page);
 	memset(to, 8, 4 * page);
 	older_kernel = has_no_mremap;
-	EXPECT(!cairn_vm_move(from, to, 4 * page));
+	EXPECT(cairn_vm_move(from, to, 4 * page) != CAIRN_VM_MOVED);
 	older_kernel = NULL;
 	EXPECT(reads(from, 4 * page, 7) && reads(to, 4 * page, 8));
 	cairn_vm_release(from, 4 * page);
@@ -510,7 +510,7 @@ static void a_move_that_fails_late_leaves_no_hole(void)
 	REQUIRE(from && to);
 	memset(from, 7, 16 * page);
 	older_kernel = empties_and_refuses;
-	EXPECT(!cairn_vm_move(from, to, 16 * page));
+	EXPECT(cairn_vm_move(from, to, 16 * page) != CAIRN_VM_MOVED);
 	older_kernel = NULL;
 	EXPECT(reads(from, 16 * page, 7));
 	REQUIRE(cairn_vm_is_mapped(to));
@@ -525,7 +525,7 @@ static void a_range_of_two_mappings_is_moved_whole_or_not(void)
 	REQUIRE(from && to);
 	memset(from, 7, 16 * page);
 	madvise(from + 8 * page, 8 * page, MADV_DONTFORK); /* two mappings now */
-	bool moved = cairn_vm_move(from, to, 16 * page);
+	bool moved = cairn_vm_move(from, to, 16 * page) == CAIRN_VM_MOVED;
 	EXPECT(reads(from, 16 * page, moved ? 0 : 7));
 	EXPECT(!moved || reads(to, 16 * page, 7));
 	memset(to, 8, 16 * page);
@@ -579,7 +579,7 @@ static void injected_faults_are_refusals(void)
 	EXPECT(!cairn_vm_purge(p, 4 * page));
 	cairn_fault_set("madvise", 0, 0);
 	cairn_fault_set("mremap", 1, ENOMEM);
-	EXPECT(!cairn_vm_move(p, to, 4 * page));
+	EXPECT(cairn_vm_move(p, to, 4 * page) != CAIRN_VM_MOVED);
 	cairn_fault_set("mremap", 0, 0);
 	cairn_fault_set("mprotect", 1, ENOMEM);
 	EXPECT(!cairn_vm_open(p, 4 * page));
