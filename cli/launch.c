@@ -209,7 +209,7 @@ static bool launch_reap(cairn_launch *l)
 	}
 }
 
-/* Passes on what was sent to this process. What came from the terminal, or from the program, the program has already. */
+/* Passes on what was sent to this process. What came from the terminal, or from the program, the program has. */
 static void launch_pass_on(const cairn_launch *l, const struct signalfd_siginfo *s)
 {
 	bool is_sent = s->ssi_code == SI_USER || s->ssi_code == SI_QUEUE || s->ssi_code == SI_TKILL;

@@ -283,6 +283,15 @@ static uint64_t class_peak_bytes(const cairn_account *a, uint32_t i)
 	return i ? a->classes[i].peak_blocks * a->classes[i].size_bytes : a->large_peak_bytes;
 }
 
+/* All classes at the peak; of several processes each at its own, which is more than live_peak_bytes. */
+static uint64_t classes_peak_bytes(const cairn_account *a)
+{
+	uint64_t bytes = 0;
+	for (uint32_t i = 0; i < a->class_count; i++)
+		bytes += class_peak_bytes(a, i);
+	return bytes;
+}
+
 static bool class_is_used(const cairn_account *a, uint32_t i)
 {
 	return a->classes[i].allocations || a->classes[i].peak_blocks;
@@ -292,7 +301,7 @@ static bool class_is_used(const cairn_account *a, uint32_t i)
 static uint64_t class_weight(const cairn_account *a, uint32_t i)
 {
 	uint64_t calls = cairn_ratio(a->classes[i].allocations, 1000, a->allocations);
-	uint64_t bytes = cairn_ratio(class_peak_bytes(a, i), 1000, a->live_peak_bytes);
+	uint64_t bytes = cairn_ratio(class_peak_bytes(a, i), 1000, classes_peak_bytes(a));
 	return calls > bytes ? calls : bytes;
 }
 

@@ -63,6 +63,7 @@ static void **magazine_replace(cairn_cache *c, unsigned size_class, void **slots
 	cairn_assert(fill <= capacity);
 	memcpy(slots + 2, cold->base, fill * sizeof(void *));
 	void **old = cold->base - 2;
+	cairn_stats_magazine(size_class, (int64_t)capacity - cold->capacity);
 	cold->base = slots + 2;
 	cold->capacity = (uint16_t)capacity;
 	m->top = cold->base + fill;

@@ -9,7 +9,7 @@
 
 enum {
 	USABLE_UNIT = 4096,
-	RUNWAY_MIN_GRANULES = (1 << 20) / CAIRN_GRANULE_BYTES,
+	RUNWAY_MIN_GRANULES = (4 << 20) / CAIRN_GRANULE_BYTES,
 	MOVE_MIN_BYTES = 1 << 20, /* from here on remapping beats copying, and the mapping it may split is worth it */
 	MOVES_MAX = 2000,         /* mappings split by moves, at most: the kernel allows a process 65,530 */
 };

@@ -5,6 +5,7 @@
 #include "os/meta.h"
 #include "os/vm.h"
 #include "page/pageheap.h"
+#include "page/purge.h"
 #include "page/window.h"
 
 static const cairn_class *class_of_slab(const cairn_span *s) { return &cairn_classes[s->size_class]; }
@@ -57,6 +58,16 @@ static uint64_t slot_pages(const cairn_class *k, size_t i)
 	return (~0ull >> (63 - (last - first))) << first;
 }
 
+/* These pages will be written: they are not clean any more. */
+static void take_pages(cairn_span *s, uint64_t pages)
+{
+	uint64_t again = s->clean_pages & pages;
+	if (!again)
+		return;
+	s->clean_pages &= ~again;
+	cairn_purge_note_rewanted(cairn_bits_count(again) * cairn_vm_page_bytes());
+}
+
 size_t cairn_slab_take(cairn_span *s, void **end, size_t n)
 {
 	const cairn_class *k = class_of_slab(s);
@@ -68,7 +79,7 @@ size_t cairn_slab_take(cairn_span *s, void **end, size_t n)
 			bits &= bits - 1;
 			end[-1 - (ptrdiff_t)taken++] = s->base + i * k->bytes;
 			if (cairn_unlikely(s->clean_pages))
-				s->clean_pages &= ~slot_pages(k, i);
+				take_pages(s, slot_pages(k, i));
 		}
 		word_set(&s->free_bits[w], bits);
 	}

@@ -18,7 +18,7 @@ typedef struct held_slab {
 static unsigned next_class = 1; /* sync: atomic, relaxed: where the last step stopped, a hint */
 static size_t purged_bytes;     /* sync: atomic, relaxed: a sum */
 
-bool cairn_slabpurge_is_due(void) { return cairn_central_queued_bytes() > cairn_purge_hysteresis_bytes() / 4; }
+bool cairn_slabpurge_is_due(void) { return cairn_central_queued_bytes() > cairn_purge_hysteresis_bytes() / 2; }
 size_t cairn_slabpurge_bytes(void) { return __atomic_load_n(&purged_bytes, __ATOMIC_RELAXED); /* a sum */ }
 
 /* Next time this slab is looked at after another quarter page's worth of slots has come back. */

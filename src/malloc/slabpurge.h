@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Is enough queued to be worth a step: a quarter of what page/purge.c keeps? */
+/* Is enough queued to be worth a step: half of what page/purge.c keeps? */
 bool cairn_slabpurge_is_due(void);
 /* Purges for about budget_us microseconds; false when the queues are empty. */
 bool cairn_slabpurge_step(unsigned budget_us);

@@ -19,6 +19,7 @@
 static cairn_control private_control;
 static cairn_control *own_control = &private_control; /* const after start, but for fork's child */
 static bool is_counting;                          /* const after start */
+static uint64_t magazine_bytes;                   /* sync: a sum; what all magazines can hold */
 static bool has_file;                             /* sync: as control */
 
 /* Every sum below is a relaxed atomic: it stands for itself, nothing is published by it. */
@@ -90,6 +91,7 @@ static void note_peak(uint64_t live)
 	if (live > last + last / 100) {
 		__atomic_store_n(&noted, live, __ATOMIC_RELAXED); /* a hint */
 		own_control->live_peak_ns = cairn_clock_coarse_ns();
+		own_control->cached_max_bytes = sum_of(&magazine_bytes);
 		for (unsigned i = 0; i < CAIRN_CLASS_COUNT; i++)
 			own_control->out_at_peak[i] = sum_of(&own_control->out[i]);
 	}
@@ -100,6 +102,11 @@ void cairn_stats_out(unsigned size_class, int64_t blocks)
 	sum(&own_control->out[size_class], blocks);
 	if (cairn_unlikely(is_counting))
 		note_peak(sum(&own_control->live_bytes, blocks * (int64_t)cairn_classes[size_class].bytes));
+}
+
+void cairn_stats_magazine(unsigned size_class, int64_t slots)
+{
+	sum(&magazine_bytes, slots * (int64_t)cairn_classes[size_class].bytes);
 }
 
 void cairn_stats_large(int64_t blocks, int64_t usable_bytes)
@@ -139,8 +146,8 @@ void cairn_stats_settle(void)
 	}
 	own_control->exit_live_bytes = bytes;
 	struct rusage usage = { 0 };
+	own_control->exit_peak_rss_bytes = cairn_vm_peak_rss_bytes();
 	if (!cairn_sys(SYS_getrusage, RUSAGE_SELF, (long)&usage, 0, 0, 0, 0)) {
-		own_control->exit_peak_rss_bytes = (uint64_t)usage.ru_maxrss * 1024;
 		own_control->exit_minor_faults = (uint64_t)usage.ru_minflt;
 		own_control->exit_major_faults = (uint64_t)usage.ru_majflt;
 	}
@@ -168,6 +175,9 @@ void cairn_stats_fork_child(void)
 	memcpy(own_control->out, parents.out, sizeof own_control->out);
 	own_control->large_bytes = parents.large_bytes;
 	own_control->live_bytes = own_control->live_peak_bytes = parents.live_bytes;
+	own_control->live_peak_ns = cairn_clock_coarse_ns();
+	own_control->cached_max_bytes = sum_of(&magazine_bytes);
+	memcpy(own_control->out_at_peak, parents.out, sizeof own_control->out_at_peak);
 	own_control->cache_count = parents.cache_count;
 	fill_in(own_control, true);
 }

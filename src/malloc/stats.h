@@ -24,6 +24,7 @@ bool cairn_stats_map_counters(void *at, uint32_t first, uint32_t n);
 
 void cairn_stats_out(unsigned size_class, int64_t blocks);    /* slots left (+) or came back to (-) the central lists */
 void cairn_stats_large(int64_t blocks, int64_t usable_bytes); /* large blocks made (+) or freed (-) */
+void cairn_stats_magazine(unsigned size_class, int64_t slots); /* a magazine can hold so many more (+) or fewer (-) */
 void cairn_stats_foreign_free(void);
 uint64_t cairn_stats_out_of(unsigned size_class);
 

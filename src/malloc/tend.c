@@ -18,6 +18,7 @@ enum {
 	IDLE_LOOKS_MAX = 15,          /* without work, then the janitor goes */
 	STEP_US = 500,                /* of the janitor; no lock is held during a system call, so nobody waits for it */
 	SELF_STEP_US = 100,
+	LEARN_CALLS = 128,            /* slow frees between two looks at the clock */
 	JANITOR_KEEP_BYTES = 256 << 10,
 	ASK_AGAIN_NS = 1000 * 1000 * 1000,
 };
@@ -97,6 +98,9 @@ static bool have_janitor(void)
 
 void cairn_tend(void)
 {
+	static __thread unsigned calls __attribute__((tls_model("initial-exec")));
+	if (calls++ % LEARN_CALLS == 0)
+		cairn_purge_learn(cairn_clock_coarse_ns());
 	bool pages = cairn_purge_is_due(), slabs = cairn_slabpurge_is_due();
 	if (!pages && !slabs)
 		return;

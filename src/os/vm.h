@@ -54,6 +54,7 @@ bool cairn_vm_is_all_resident(void *p, size_t bytes); /* every OS page of the ra
 /* Is there any mapping at p at all? mincore's ENOMEM. */
 bool cairn_vm_is_mapped(const void *p);
 
+size_t cairn_vm_peak_rss_bytes(void);         /* the highest it was in this program image (VmHWM); 0 unknown */
 size_t cairn_vm_rss_bytes(void);              /* this process's resident set, from /proc/self/statm; 0 unknown */
 
 #endif

@@ -18,6 +18,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
@@ -153,8 +154,9 @@ void *cairn_vm_map(size_t bytes) { return vm_map_aligned(bytes, cairn_vm_page_by
 /* Where a filter refuses mprotect, the same is had by mapping anew over what is reserved. */
 bool cairn_vm_open(void *p, size_t bytes)
 {
-	if (cairn_sys(SYS_mprotect, (long)p, (long)bytes, VM_OPEN, 0, 0, 0) == 0)
-		return true;
+	long r = cairn_sys(SYS_mprotect, (long)p, (long)bytes, VM_OPEN, 0, 0, 0);
+	if (r == 0 || r == -ENOMEM) /* a limit: mmap over what is mapped would not count against it, and split it when it fails */
+		return r == 0;
 	long at = cairn_sys(SYS_mmap, (long)p, (long)bytes, VM_OPEN, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 	return at == (long)p;
 }
@@ -264,6 +266,19 @@ bool cairn_vm_is_mapped(const void *p)
 {
 	unsigned char resident = 0;
 	return vm_mincore(p, &resident) != -ENOMEM;
+}
+
+/* status: a line a figure, in KiB. */
+size_t cairn_vm_peak_rss_bytes(void)
+{
+	char text[1024 + 1];
+	size_t n = cairn_sys_read_file("/proc/self/status", text, sizeof text - 1), kib = 0;
+	text[n] = 0;
+	const char *line = strstr(text, "VmHWM:");
+	for (line = line ? line + 6 : ""; *line && *line != '\n'; line++)
+		if (*line >= '0' && *line <= '9')
+			kib = kib * 10 + (size_t)(*line - '0');
+	return kib * 1024;
 }
 
 /* statm: size resident shared ..., in the kernel's pages. */

@@ -36,7 +36,7 @@
 enum {
 	LOOK_AT = 6,                  /* chunks compared in one list before the best of them is taken */
 	STEP_MIN_BYTES = 256 << 10,   /* opened at once, at least */
-	STEP_MAX_BYTES = 1 << 20,     /* at most: under mlockall what is opened is resident at once */
+	STEP_MAX_BYTES = 4 << 20,     /* at most: under mlockall what is opened is resident at once */
 	DENSE_TICKS = 2,
 	SPANS_BYTES = CAIRN_CHUNK_GRANULES * sizeof(cairn_span),
 };

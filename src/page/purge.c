@@ -11,6 +11,7 @@
 enum {
 	RUN_GRANULES = 44,        /* 704 KiB in one call: at most 100 us */
 	SELF_BUDGET_US = 100,
+	LEARN_SHARE = 8,          /* more than an eighth of the hysteresis wanted again since the last look: it doubles */
 	REST_NS = 1000 * 1000 * 1000,
 };
 
@@ -18,6 +19,7 @@ enum {
 static _Atomic size_t hysteresis_bytes;      /* 0: not learnt yet, KEEP_MIN */
 static _Atomic size_t highest_used_bytes;
 static _Atomic size_t seen_rewanted_bytes;
+static _Atomic size_t noted_rewanted_bytes;
 static _Atomic uint64_t last_change_ns;
 static _Atomic uint64_t refused_until_ns;
 
@@ -33,16 +35,23 @@ size_t cairn_purge_hysteresis_bytes(void)
 
 bool cairn_purge_is_due(void) { return cairn_pageheap_dirty_bytes() > cairn_purge_hysteresis_bytes(); }
 
+void cairn_purge_note_rewanted(size_t bytes)
+{
+	atomic_fetch_add_explicit(&noted_rewanted_bytes, bytes, memory_order_relaxed); /* a hint */
+}
+
 void cairn_purge_learn(uint64_t now_ns)
 {
-	size_t used = cairn_pageheap_used_bytes(), rewanted = cairn_pageheap_rewanted_bytes();
+	size_t used = cairn_pageheap_used_bytes();
+	size_t rewanted = cairn_pageheap_rewanted_bytes() + hint(&noted_rewanted_bytes);
 	if (used > hint(&highest_used_bytes))
 		set_hint(&highest_used_bytes, used);
 	size_t most = hint(&highest_used_bytes), h = cairn_purge_hysteresis_bytes();
 	size_t again = rewanted - hint(&seen_rewanted_bytes);
 	if (again) {
 		set_hint(&seen_rewanted_bytes, rewanted);
-		h = h + again > most ? most : h + again;
+		size_t raised = again > h / LEARN_SHARE ? 2 * h + again : h + again;
+		h = raised > most ? most : raised;
 		atomic_store_explicit(&last_change_ns, now_ns, memory_order_relaxed); /* a hint */
 	} else if (now_ns - atomic_load_explicit(&last_change_ns, memory_order_relaxed) > REST_NS) { /* a hint */
 		h /= 2;

@@ -4,7 +4,7 @@
  * costs 4 KiB to everyone else. So some dirty memory is kept, and how much is learnt:
  *
  *   hysteresis   kept at any time, at least KEEP_MIN. Memory that is purged and soon wanted again raises it by what was
- *                wanted, up to the most that was ever used; rest lowers it by half a second.
+ *                wanted, or doubles it when that is much, up to the most that was ever used; rest lowers it by half a second.
  *
  * Invariants, checked by cairn_purge_validate():
  *   (U1) KEEP_MIN <= hysteresis <= max(KEEP_MIN, the highest use).
@@ -26,6 +26,8 @@ bool cairn_purge_is_due(void);
 bool cairn_purge_step(size_t keep_bytes, unsigned budget_us);
 /* One step of self-purging: down to half of the hysteresis, at most 100 us. */
 void cairn_purge_self(void);
+/* Pages purged by others than this file (inside slabs) are wanted again. */
+void cairn_purge_note_rewanted(size_t bytes);
 /* Lets the hysteresis follow what happened since the last call. now_ns: cairn_clock_coarse_ns(). */
 void cairn_purge_learn(uint64_t now_ns);
 size_t cairn_purge_hysteresis_bytes(void);

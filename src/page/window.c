@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 enum {
-	REGION_MIN_BYTES = 2 << 20,
+	REGION_MIN_BYTES = 256 << 10,
 	TAIL_BYTES = 64 << 10, /* of the newest region stays reserved: a multiple of every OS page */
 	REGION_MAX_BYTES = 1 << 30,
 };
@@ -188,14 +188,14 @@ cairn_region *cairn_window_reserve(size_t bytes)
 	size_t room = r ? r->end - r->open_end : 0;
 	if (room >= bytes + TAIL_BYTES) /* a reserved tail always stays: see region_extend */
 		return r;
-	size_t wish = cairn_round_up(reserved_bytes / 2, CAIRN_CHUNK_BYTES);
+	size_t wish = cairn_round_up(reserved_bytes / 8, TAIL_BYTES);
 	wish = wish < REGION_MIN_BYTES ? REGION_MIN_BYTES : wish > REGION_MAX_BYTES ? REGION_MAX_BYTES : wish;
-	size_t need = cairn_round_up(bytes + TAIL_BYTES - room, CAIRN_CHUNK_BYTES);
+	size_t need = cairn_round_up(bytes + TAIL_BYTES - room, TAIL_BYTES);
 	if (r && (region_extend(r, wish < need ? need : wish) || region_extend(r, need) || room >= bytes))
 		return r;
-	need = cairn_round_up(bytes + TAIL_BYTES, CAIRN_CHUNK_BYTES);
+	need = cairn_round_up(bytes + TAIL_BYTES, TAIL_BYTES);
 	r = reserve_apart(wish < need ? need : wish);
-	return r ? r : reserve_apart(cairn_round_up(bytes, CAIRN_CHUNK_BYTES));
+	return r ? r : reserve_apart(cairn_round_up(bytes, TAIL_BYTES));
 }
 
 bool cairn_window_open(cairn_region *r, size_t bytes)
@@ -248,7 +248,7 @@ void cairn_window_validate(void)
 	for (cairn_window *w = &cairn_window_first; w; w = w->next)
 		cairn_assert(w->bytes % CAIRN_WINDOW_STEP == 0 && w->bytes <= w->span_bytes); /* W1 */
 	for (cairn_region *r = newest_region; r; r = r->next) {
-		cairn_assert(r->start % CAIRN_CHUNK_BYTES == 0 && r->end % CAIRN_CHUNK_BYTES == 0); /* W2 */
+		cairn_assert(r->start % CAIRN_CHUNK_BYTES == 0 && r->end % TAIL_BYTES == 0); /* W2 */
 		cairn_assert(r->start <= r->open_end && r->open_end <= r->end);
 		cairn_assert(r->start >= r->window->base && r->end - r->window->base <= r->window->bytes);
 		for (cairn_region *o = r->next; o; o = o->next)

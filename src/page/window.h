@@ -13,7 +13,7 @@
  *
  * Invariants, checked by cairn_window_validate():
  *   (W1) `bytes` is a multiple of CAIRN_WINDOW_STEP, only grows, and the maps are open that far.
- *   (W2) Regions of one window do not overlap, lie inside its `bytes`, and are whole chunks.
+ *   (W2) Regions of one window do not overlap, lie inside its `bytes`, and begin with a chunk.
  *   (W3) A granule's class byte is not 0 only inside a span of kind SLAB, and then it is that slab's class.
  *
  * Locks: changed under the pageheap lock; read without (a caller that holds a block in a window learnt of it after the
@@ -40,7 +40,7 @@ typedef struct cairn_window {
 	_Atomic(struct cairn_window *) next; /* sync: atomic; release-published by window_make, acquired by lookups */
 } cairn_window;
 
-/* A contiguous range of chunks that we reserved. [start, open_end) is open. */
+/* A contiguous range that we reserved, from a chunk's start on. [start, open_end) is open. */
 typedef struct cairn_region {
 	cairn_window *window;      /* const */
 	uintptr_t start;           /* const */

@@ -90,6 +90,14 @@ def child_pids(pid):
     return found
 
 
+def executable(pid):
+    """Path of the file that a process executes, or None when it has ended."""
+    try:
+        return os.readlink("/proc/%d/exe" % pid)
+    except OSError:
+        return None
+
+
 def descendants(pid):
     """Children, their children and so on."""
     found = []
@@ -154,12 +162,14 @@ class Way:
     def start(self, argv, env=None, user=None, **more):
         """Starts a program the way's way; returns the Popen. user: a passwd entry to become."""
         self.count += 1
+        program = argv[0]
         argv, env = self.prepare(list(argv), self.environment(env))
         if user:
             more.update(user=user.pw_uid, group=user.pw_gid, extra_groups=[])
         more.setdefault("cwd", self.work)
         more.setdefault("stdin", subprocess.DEVNULL)
         process = subprocess.Popen(argv, env=env, start_new_session=True, **more)
+        process.program = program
         running.append(process)
         return process
 
@@ -222,14 +232,19 @@ class Run(Way):
         return [os.path.join(base_folder, "cairn", "cairn"), "run", "--json", "-o", account, "--"] + argv, env
 
     def program_pid(self, process):
-        wait_until(lambda: child_pids(process.pid), 10, "cairn to start the program")
-        return child_pids(process.pid)[0]
+        """The child that executes the program; before it the command may start short-lived ones, to look at it."""
+        def started():
+            return [pid for pid in child_pids(process.pid) if executable(pid) == os.path.realpath(process.program)]
+        wait_until(started, 20, "cairn to start " + process.program)
+        return started()[0]
 
     def account(self):
         found = []
         for name in sorted(os.listdir(self.books)):
             with open(os.path.join(self.books, name)) as f:
-                found += read_json(json.loads(f.read()))
+                text = f.read()
+            if text:  # empty: the command was ended before its program was
+                found += read_json(json.loads(text))
         return found
 
 

@@ -17,6 +17,8 @@
 #define cairn_vm_is_resident       private_vm_is_resident
 #define cairn_vm_is_all_resident   private_vm_is_all_resident
 #define cairn_vm_is_mapped         private_vm_is_mapped
+#define cairn_vm_peak_rss_bytes    private_vm_peak_rss_bytes
+#define cairn_vm_extend            private_vm_extend
 #define cairn_vm_rss_bytes         private_vm_rss_bytes
 #include "os/sys.h"
 
