@@ -51,7 +51,7 @@ static void throw_bad_alloc(void)
 
 static void *try_alloc(size_t size, size_t align)
 {
-	return align > 16 ? cxx_aligned_alloc(align, size ? size : 1) : cxx_malloc(size);
+	return align > 16 ? cxx_aligned_alloc(align, size) : cxx_malloc(size);
 }
 
 /* The loop of [new.delete.single]: allocate, or let the handler find memory, or give up. */

@@ -64,7 +64,10 @@ typedef struct cairn_span {
 	uint8_t kind;           /* cairn_span_kind; sync: pageheap lock to change, readable while the caller holds a block of it */
 	uint8_t size_class;     /* const while the span lives */
 	uint8_t bucket;         /* slab: which list of its class it is in; sync: owner's lock */
-	uint8_t is_zero;        /* large: never written by anyone since the OS gave it; sync: whoever holds the block */
+	union {
+		uint8_t is_zero;    /* large: never written by anyone since the OS gave it; sync: whoever holds the block */
+		uint8_t holds;      /* slab: purges at work inside it; sync: owner's lock */
+	};
 } cairn_span;
 
 _Static_assert(sizeof(cairn_span) == 64, "a span header is one cache line");

@@ -1,0 +1,174 @@
+/* Magazines of a cache that belongs to no thread, worked by hand. Cases cite the invariants of malloc/cache.h. */
+#include "malloc/cache.h"
+#include "malloc/central.h"
+#include "os/meta.h"
+#include "os/sys.h"
+#include "os/vm.h"
+#include "support/test.h"
+
+#include <errno.h>
+
+enum { MOST = 3000 };
+
+static cairn_cache *cache;
+static void *mine[MOST]; /* popped and not pushed back */
+static size_t mine_count;
+static uint64_t rnd;
+
+static void *pop(unsigned c)
+{
+	cairn_magazine *m = &cache->magazine[c];
+	if (!m->top[-1] && !cairn_cache_refill(cache, c))
+		return NULL;
+	return *--m->top;
+}
+
+static void push(unsigned c, void *p)
+{
+	cairn_magazine *m = &cache->magazine[c];
+	if (m->top == m->limit)
+		EXPECT(cairn_cache_flush(cache, c));
+	*m->top++ = p;
+}
+
+static void a_new_cache_has_empty_magazines_without_memory(void) /* M1, M3 */
+{
+	cairn_cache_validate(cache);
+	for (unsigned c = 0; c < CAIRN_CLASS_COUNT; c++) {
+		EXPECT_EQ(cairn_cache_fill(cache, c), 0);
+		EXPECT(cache->magazine[c].top == cache->magazine[c].limit && !cache->magazine[c].top[-1]);
+	}
+	for (size_t n = 0; n <= CAIRN_FINE_MAX; n++)
+		EXPECT_EQ(cache->fine[(n + 15) / 16], cairn_class_of(n) * sizeof(cairn_magazine));
+	for (size_t n = CAIRN_FINE_MAX + 1; n <= CAIRN_SMALL_MAX; n++)
+		EXPECT_EQ(cache->coarse[(n + 127) / 128], cairn_class_of(n) * sizeof(cairn_magazine));
+}
+
+/* Pops and pushes at random; nothing is handed out twice, nothing lost. */
+static void random_walk(unsigned c, size_t most)
+{
+	uint64_t out_before = cairn_stats_out_of(c);
+	for (int i = 0; i < 6000; i++) {
+		bool grow = mine_count == 0 || (mine_count < most && test_random(&rnd) % 100 < (i % 2000 < 1000 ? 60u : 40u));
+		if (grow) {
+			void *p = pop(c);
+			REQUIRE(p);
+			for (size_t k = 0; k < mine_count; k++)
+				EXPECT(mine[k] != p);
+			mine[mine_count++] = p;
+		} else {
+			size_t k = test_random(&rnd) % mine_count;
+			push(c, mine[k]);
+			mine[k] = mine[--mine_count];
+		}
+		if (i % 64 == 0) {
+			cairn_cache_validate(cache);
+			cairn_central_validate(c);
+			EXPECT_EQ(cairn_stats_out_of(c) - out_before, mine_count + cairn_cache_fill(cache, c));
+		}
+	}
+	while (mine_count)
+		push(c, mine[--mine_count]);
+	cairn_cache_validate(cache);
+}
+
+static void no_slot_is_handed_out_twice_or_lost(void) /* M1, M2 */
+{
+	static const unsigned classes[] = { 1, 4, 16, 40, 49, 60, 72 };
+	rnd = test_seed();
+	for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++)
+		random_walk(classes[i], 1 + test_random(&rnd) % (classes[i] < 40 ? 1200 : 100));
+	for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++)
+		EXPECT(cairn_cache_fill(cache, classes[i]) <= cairn_classes[classes[i]].magazine_max);
+}
+
+static void a_magazine_starts_small_and_grows_with_use(void)
+{
+	enum { CLASS = 10 };
+	void *first = pop(CLASS);
+	EXPECT(cache->cold[CLASS].capacity <= 14);
+	while (mine_count < MOST)
+		mine[mine_count++] = pop(CLASS);
+	EXPECT_EQ(cache->cold[CLASS].capacity, cairn_classes[CLASS].magazine_max);
+	while (mine_count)
+		push(CLASS, mine[--mine_count]);
+	EXPECT(cache->cold[CLASS].capacity < cairn_classes[CLASS].magazine_max / 4); /* it only freed: it lets go */
+	push(CLASS, first);
+	cairn_cache_validate(cache);
+}
+
+static void a_thread_that_only_frees_gets_a_magazine(void)
+{
+	enum { CLASS = 11 };
+	void *slots[40];
+	cairn_central *central = cairn_central_lock(CLASS);
+	EXPECT_EQ(cairn_central_take(central, &slots[40], 40), 40);
+	cairn_central_unlock(central);
+	for (int i = 0; i < 40; i++)
+		push(CLASS, slots[i]);
+	cairn_cache_validate(cache);
+	EXPECT(cache->cold[CLASS].capacity > 0);
+}
+
+static void emptied_magazines_keep_their_memory_and_drained_ones_do_not(void)
+{
+	void *p = pop(3);
+	size_t meta = cairn_meta_bytes();
+	push(3, p);
+	cairn_cache_empty_magazines(cache);
+	cairn_cache_validate(cache);
+	for (unsigned c = 1; c < CAIRN_CLASS_COUNT; c++)
+		EXPECT_EQ(cairn_cache_fill(cache, c), 0);
+	EXPECT(cache->cold[3].capacity > 0);
+	cairn_cache_drain(cache);
+	cairn_cache_validate(cache);
+	for (unsigned c = 1; c < CAIRN_CLASS_COUNT; c++) {
+		EXPECT_EQ(cache->cold[c].capacity, 0);
+		EXPECT_EQ(cairn_stats_out_of(c), 0); /* all of it is back */
+		cairn_central_validate(c);
+	}
+	EXPECT(cairn_meta_bytes() <= meta);
+	EXPECT(cairn_meta_validate());
+	push(3, pop(3)); /* and it works again */
+	cairn_cache_drain(cache);
+}
+
+static void a_refused_refill_says_so_and_changes_nothing(void)
+{
+	enum { CLASS = 71 };
+	if (!cairn_fault_set("mprotect", 1, ENOMEM) || !cairn_fault_set("mmap", 1, ENOMEM) || !cairn_fault_set("mremap", 1, ENOMEM))
+		SKIP("this build cannot refuse system calls");
+	size_t got = 0;
+	while (mine_count < MOST && (mine[mine_count] = pop(CLASS)))
+		mine_count++;
+	got = mine_count;
+	EXPECT(got < MOST); /* or nothing was refused */
+	cairn_cache_validate(cache);
+	while (mine_count)
+		push(CLASS, mine[--mine_count]);
+	cairn_fault_set("mprotect", 0, 0);
+	cairn_fault_set("mmap", 0, 0);
+	cairn_fault_set("mremap", 0, 0);
+	for (size_t i = 0; i < got + 8; i++)
+		EXPECT((mine[mine_count++] = pop(CLASS)) != NULL);
+	while (mine_count)
+		push(CLASS, mine[--mine_count]);
+	cairn_cache_drain(cache);
+	cairn_cache_validate(cache);
+}
+
+int main(void)
+{
+	char *pages = cairn_vm_map(2 * CAIRN_COUNTERS_DISTANCE);
+	if (!pages)
+		return 1;
+	cache = (cairn_cache *)pages;
+	cairn_cache_init(cache, 1);
+	RUN(a_new_cache_has_empty_magazines_without_memory);
+	RUN(no_slot_is_handed_out_twice_or_lost);
+	RUN(a_magazine_starts_small_and_grows_with_use);
+	RUN(a_thread_that_only_frees_gets_a_magazine);
+	RUN(emptied_magazines_keep_their_memory_and_drained_ones_do_not);
+	RUN(a_refused_refill_says_so_and_changes_nothing);
+	DONE();
+}

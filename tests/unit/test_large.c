@@ -1,0 +1,181 @@
+/* Large blocks: size, growth in place, moves without copying. The contract is in malloc/large.h. */
+#include "cairn/malloc.h"
+#include "malloc/large.h"
+#include "malloc/stats.h"
+#include "os/vm.h"
+#include "page/pageheap.h"
+#include "page/window.h"
+#include "support/child.h"
+
+static cairn_span *span_of(void *p) { return cairn_window_span((uintptr_t)p); }
+
+static bool is_filled(const char *p, size_t bytes, char with)
+{
+	for (size_t i = 0; i < bytes; i++)
+		if (p[i] != with)
+			return false;
+	return true;
+}
+
+static void usable_size_is_the_request_in_whole_4_kib(void)
+{
+	static const size_t sizes[] = { 32769, 40960, 100000, 1 << 20, (2 << 20) + 1, (5 << 20) - 1, 64 << 20 };
+	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+		char *p = cairn_malloc(sizes[i]);
+		REQUIRE(p);
+		EXPECT_EQ(cairn_malloc_usable_size(p), (sizes[i] + 4095) / 4096 * 4096);
+		EXPECT_EQ(span_of(p)->kind, CAIRN_SPAN_LARGE);
+		p[0] = p[cairn_malloc_usable_size(p) - 1] = 1;
+		cairn_free(p);
+		cairn_pageheap_validate();
+	}
+}
+
+static void what_is_said_to_be_zero_is_zero(void)
+{
+	for (size_t bytes = 40000; bytes < 6 << 20; bytes = bytes * 3 / 2) {
+		for (int again = 0; again < 4; again++) {
+			bool zero = false;
+			char *p = cairn_large_alloc(bytes, 16, &zero);
+			REQUIRE(p);
+			EXPECT(!zero || is_filled(p, bytes, 0));
+			memset(p, 0x55, bytes);
+			cairn_large_free(span_of(p));
+			if (again == 1)
+				cairn_malloc_trim(0);
+		}
+		char *p = cairn_calloc(1, bytes);
+		EXPECT(p && is_filled(p, bytes, 0));
+		cairn_free(p);
+	}
+}
+
+static void calloc_zeroes_what_a_move_left_behind(void)
+{
+	char *p = cairn_malloc(3 << 20), *wall = cairn_malloc(100000);
+	REQUIRE(p && wall);
+	memset(p, 7, 3 << 20);
+	p = cairn_realloc(p, 12 << 20);
+	EXPECT(p && is_filled(p, 3 << 20, 7));
+	for (int i = 0; i < 8; i++) {
+		char *z = cairn_calloc(1, 3 << 20);
+		EXPECT(z && is_filled(z, 3 << 20, 0));
+		memset(z, 9, 3 << 20);
+		cairn_free(z);
+	}
+	cairn_free(p);
+	cairn_free(wall);
+	cairn_pageheap_validate();
+}
+
+static void a_block_grows_in_place_when_nothing_lies_behind(void)
+{
+	char *p = cairn_malloc(1 << 20), *q;
+	REQUIRE(p);
+	memset(p, 3, 1 << 20);
+	size_t grown = 0;
+	for (size_t bytes = 1 << 20; bytes < 60 << 20; bytes += 1 << 20, p = q) {
+		q = cairn_realloc(p, bytes);
+		REQUIRE(q);
+		grown += q == p;
+		EXPECT(is_filled(q, 1 << 20, 3));
+		cairn_pageheap_validate();
+	}
+	EXPECT(grown >= 50);
+	cairn_free(p);
+}
+
+static void a_block_shrinks_in_place_and_what_it_loses_serves_others(void)
+{
+	char *p = cairn_malloc(9 << 20);
+	REQUIRE(p);
+	size_t used = cairn_pageheap_count().used_granules;
+	EXPECT(cairn_realloc(p, 3 << 20) == p);
+	EXPECT(cairn_pageheap_count().used_granules <= used - ((5u << 20) >> CAIRN_GRANULE_SHIFT));
+	EXPECT(cairn_realloc(p, (3 << 20) - 100000) == p);
+	cairn_pageheap_validate();
+	cairn_free(p);
+	cairn_pageheap_validate();
+}
+
+static void spans_over_many_chunks_lead_back_to_their_header(void)
+{
+	char *p = cairn_malloc(7 << 20);
+	REQUIRE(p);
+	for (size_t at = 0; at < 7 << 20; at += 4096)
+		EXPECT(span_of(p + at) && span_of(p + at)->base == p);
+	char *q = cairn_realloc(p, (2 << 20) + 50000); /* its last granules lie in the second chunk */
+	EXPECT(q == p);
+	EXPECT(span_of(p + (2 << 20))->base == p);
+	EXPECT(span_of(p + (4 << 20)) == NULL || span_of(p + (4 << 20))->base != p);
+	cairn_free(q);
+}
+
+static void far_alignments_are_kept(void)
+{
+	for (size_t align = 32 << 10; align <= 64 << 20; align *= 2)
+		for (size_t bytes = 1; bytes < 5 << 20; bytes = bytes * 7 + 1000) {
+			char *p = cairn_memalign(align, bytes);
+			REQUIRE(p);
+			EXPECT_EQ((uintptr_t)p % align, 0);
+			EXPECT(cairn_malloc_usable_size(p) >= bytes);
+			memset(p, 1, bytes);
+			cairn_pageheap_validate();
+			cairn_free(p);
+		}
+	cairn_pageheap_validate();
+}
+
+static void moving_carries_nothing_of_the_neighbours(void *page_bytes) /* with OS pages over a granule */
+{
+	cairn_vm_page_bytes_inject(*(size_t *)page_bytes);
+	char *before[40], *blocks[40];
+	for (int i = 0; i < 40; i++) {
+		blocks[i] = cairn_malloc((1 << 20) + (size_t)(i + 1) * 4096);
+		before[i] = cairn_malloc(33000);
+		REQUIRE(blocks[i] && before[i]);
+		memset(blocks[i], i, 1 << 20);
+		memset(before[i], i, 33000);
+	}
+	for (int i = 0; i < 40; i++) {
+		blocks[i] = cairn_realloc(blocks[i], 3 << 20);
+		REQUIRE(blocks[i]);
+		for (int k = 0; k < 40; k++)
+			EXPECT(is_filled(blocks[k], 1 << 20, (char)k) && is_filled(before[k], 33000, (char)k));
+	}
+}
+
+static void a_move_touches_its_block_alone_whatever_the_page(void)
+{
+	for (size_t page = cairn_vm_page_bytes(); page <= 65536; page *= 4)
+		in_a_child(moving_carries_nothing_of_the_neighbours, &page);
+}
+
+static void absurd_sizes_are_refused(void)
+{
+	EXPECT(!cairn_large_alloc((size_t)PTRDIFF_MAX + 1, 16, NULL));
+	EXPECT(!cairn_large_alloc(SIZE_MAX, 16, NULL));
+	EXPECT(!cairn_large_alloc(PTRDIFF_MAX, 16, NULL));
+	EXPECT(!cairn_large_alloc(1 << 20, (size_t)PTRDIFF_MAX + 1, NULL));
+	char *p = cairn_malloc(1 << 20);
+	REQUIRE(p);
+	EXPECT(!cairn_large_resize(span_of(p), SIZE_MAX));
+	EXPECT(!cairn_large_resize(span_of(p), PTRDIFF_MAX));
+	EXPECT_EQ(cairn_malloc_usable_size(p), 1 << 20);
+	cairn_free(p);
+	cairn_pageheap_validate();
+}
+
+int main(void)
+{
+	RUN(a_move_touches_its_block_alone_whatever_the_page); /* first: its children inject a page size */
+	RUN(usable_size_is_the_request_in_whole_4_kib);
+	RUN(what_is_said_to_be_zero_is_zero);
+	RUN(calloc_zeroes_what_a_move_left_behind);
+	RUN(a_block_grows_in_place_when_nothing_lies_behind);
+	RUN(a_block_shrinks_in_place_and_what_it_loses_serves_others);
+	RUN(spans_over_many_chunks_lead_back_to_their_header);
+	RUN(far_alignments_are_kept);
+	RUN(absurd_sizes_are_refused);
+	DONE();
+}
