@@ -5,6 +5,7 @@
 #include "cairn/malloc.h"
 
 #include "base/bits.h"
+#include "malloc/emergency.h"
 #include "malloc/family.h"
 #include "malloc/large.h"
 #include "malloc/misuse.h"
@@ -77,11 +78,13 @@ void *cairn_pvalloc(size_t size)
 /* Is size one for which p can have been made, or to which realloc can have shrunk it in place? */
 void cairn_check_size(void *p, size_t align, size_t size, const char *who)
 {
-	if (!p)
-		return;
+	if (!p || cairn_emergency_owns(p))
+		return; /* there a block may be larger than it need be */
 	size_t usable = cairn_slow_usable_bytes(p, who);
-	unsigned size_class = align > 16 ? cairn_class_of_aligned(size, align) : cairn_class_of(size);
-	size_t made = size_class ? cairn_classes[size_class].bytes : cairn_large_usable_bytes(size);
+	unsigned size_class = align > CAIRN_GRANULE_BYTES ? 0
+	                      : align > 16                ? cairn_class_of_aligned(size, align)
+	                                                  : cairn_class_of(size);
+	size_t made = size_class ? cairn_classes[size_class].bytes : cairn_large_usable_bytes(size ? size : 1);
 	if (usable && usable != made && !(size <= usable && size > usable - usable / 4))
 		cairn_misuse_wrong_size(who, p, size);
 }

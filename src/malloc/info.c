@@ -2,6 +2,7 @@
  *
  * As in glibc, large blocks are hblks and hblkhd, and the rest is without them: arena is memory opened from the OS, uordblks
  * live bytes. ordblks, free runs, nobody counts here (0); fordblks is open and not live, keepcost what a trim could give back. mallinfo's ints saturate. */
+#if CAIRN_INTERPOSE
 #include "malloc/sizeclass.h"
 #include "malloc/start.h"
 #include "malloc/stats.h"
@@ -42,7 +43,6 @@ static heap_numbers numbers_now(void)
 	return n;
 }
 
-#if CAIRN_INTERPOSE
 #define PUBLIC __attribute__((visibility("default")))
 
 PUBLIC struct mallinfo2 mallinfo2(void)

@@ -107,7 +107,7 @@ static void *meta_area_hint(void)
 /* Memory for a slab, from one reserved area that is lengthened in place and opened from its start: two mappings however
  * much there is, so that a process that may have no more of them goes on. Part of the area always stays reserved, for a
  * mapping can only be lengthened while it is one. */
-static char *meta_area_take(size_t bytes)
+static char *meta_area_take(size_t bytes, size_t tail_bytes)
 {
 	if (!meta_pool.area_open) {
 		meta_pool.area_open = cairn_vm_reserve(meta_area_hint(), META_AREA_BYTES, cairn_vm_page_bytes());
@@ -116,7 +116,7 @@ static char *meta_area_take(size_t bytes)
 		meta_pool.area_end = meta_pool.area_open + META_AREA_BYTES;
 	}
 	size_t room = (size_t)(meta_pool.area_end - meta_pool.area_open);
-	if (room < bytes + META_AREA_TAIL_BYTES) {
+	if (room < bytes + tail_bytes) {
 		size_t more = meta_pool.slab_bytes + bytes; /* doubles */
 		if (!cairn_vm_extend(meta_pool.area_open, room, more))
 			return NULL;
@@ -131,8 +131,10 @@ static char *meta_area_take(size_t bytes)
 
 static char *meta_map(size_t bytes)
 {
-	char *p = meta_area_take(bytes);
-	return p ? p : cairn_vm_map(bytes);
+	char *p = meta_area_take(bytes, META_AREA_TAIL_BYTES);
+	if (!p)
+		p = cairn_vm_map(bytes);
+	return p ? p : meta_area_take(bytes, 0);
 }
 
 static char *meta_map_slab(size_t least, size_t *bytes)

@@ -344,8 +344,8 @@ static void do_free(oracle *o)
 	oracle_block b = take_block(o, source_below(&o->source, o->count));
 	if (b.heap >= 0 && source_below(&o->source, 2))
 		cairn_heap_free(o->heaps[b.heap], b.p);
-	else if (b.align <= 16 && b.heap < 0 && source_below(&o->source, 4) == 0)
-		cairn_free_sized(b.p, b.bytes);
+	else if (b.heap < 0 && source_below(&o->source, 4) == 0)
+		b.align <= 16 ? cairn_free_sized(b.p, b.bytes) : cairn_free_aligned_sized(b.p, b.align, b.bytes);
 	else
 		cairn_free(b.p);
 }
@@ -368,7 +368,7 @@ static void resize_block(oracle *o, oracle_block *b, size_t n)
 	o->live_bytes -= b->usable;
 	if (q != b->p)
 		b->heap = -1;
-	b->align = q == b->p ? b->align : 16;
+	b->align = 16; /* as realloc promises */
 	bool moved = q != b->p;
 	b->p = q;
 	b->bytes = n;
