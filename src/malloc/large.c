@@ -10,10 +10,12 @@
 enum {
 	USABLE_UNIT = 4096,
 	RUNWAY_MIN_GRANULES = (4 << 20) / CAIRN_GRANULE_BYTES,
+	TAILS_KEPT_BYTES = 1 << 20,
 	MOVE_MIN_BYTES = 1 << 20, /* from here on remapping beats copying, and the mapping it may split is worth it */
 	MOVES_MAX = 2000,         /* mappings split by moves, at most: the kernel allows a process 65,530 */
 };
 
+static size_t tails_kept_bytes; /* sync: atomic, relaxed: a sum that decides when, not what */
 static uint32_t moves; /* sync: atomic, relaxed: a budget that may be overdrawn by a thread or two */
 
 size_t cairn_large_usable_bytes(size_t bytes) { return cairn_round_up(bytes, USABLE_UNIT); }
@@ -29,6 +31,38 @@ static void add_runway(cairn_span *s, size_t granules)
 		s->large_granules = granules + granules / 2;
 }
 
+/* The OS pages of s behind its usable bytes, in the granules that were used before: resident, and of use to nobody. */
+static size_t tail_bytes(const cairn_span *s, size_t granules)
+{
+	size_t end = granules << CAIRN_GRANULE_SHIFT, from = cairn_round_up(s->large_bytes, cairn_vm_page_bytes());
+	return end > from ? end - from : 0;
+}
+
+/* A block cut from used granules brings up to three resident pages that it does not need. A few such tails are left alone: a
+ * system call a block is dear where blocks come and go. Past a sixty-fourth of what is in use each new one is given back. */
+static void tend_tail(cairn_span *s, size_t granules)
+{
+	size_t tail = tail_bytes(s, granules), most = cairn_pageheap_used_bytes() / 64;
+	most = most < TAILS_KEPT_BYTES ? TAILS_KEPT_BYTES : most;
+	s->bucket = 0;
+	if (!tail)
+		return;
+	if (__atomic_load_n(&tails_kept_bytes, __ATOMIC_RELAXED) + tail > most) { /* a hint */
+		cairn_vm_purge(s->base + (granules << CAIRN_GRANULE_SHIFT) - tail, tail);
+	} else {
+		__atomic_add_fetch(&tails_kept_bytes, tail, __ATOMIC_RELAXED); /* a sum */
+		s->bucket = (uint8_t)(tail / USABLE_UNIT);
+	}
+}
+
+/* s is freed or gets another size: its tail is no longer kept. */
+static void forget_tail(cairn_span *s)
+{
+	if (s->bucket)
+		__atomic_sub_fetch(&tails_kept_bytes, (size_t)s->bucket * USABLE_UNIT, __ATOMIC_RELAXED); /* a sum */
+	s->bucket = 0;
+}
+
 void *cairn_large_alloc(size_t bytes, size_t align, bool *is_zero)
 {
 	if (bytes > PTRDIFF_MAX || align > PTRDIFF_MAX)
@@ -37,11 +71,16 @@ void *cairn_large_alloc(size_t bytes, size_t align, bool *is_zero)
 	size_t align_granules = align <= CAIRN_GRANULE_BYTES ? 1 : align >> CAIRN_GRANULE_SHIFT;
 	if (align_granules > CAIRN_CHUNK_GRANULES && granules < CAIRN_CHUNK_GRANULES)
 		granules = CAIRN_CHUNK_GRANULES; /* what the page heap will make of it */
-	cairn_span *s = cairn_pageheap_alloc(granules, align_granules, CAIRN_SPAN_LARGE, is_zero);
+	bool zero;
+	cairn_span *s = cairn_pageheap_alloc(granules, align_granules, CAIRN_SPAN_LARGE, &zero);
 	if (!s)
 		return NULL;
+	if (is_zero)
+		*is_zero = zero;
 	s->large_granules = s->touched_granules = granules;
 	s->large_bytes = cairn_large_usable_bytes(bytes ? bytes : 1);
+	if (!zero)
+		tend_tail(s, granules);
 	add_runway(s, granules);
 	cairn_stats_large(1, (int64_t)s->large_bytes);
 	return s->base;
@@ -49,6 +88,7 @@ void *cairn_large_alloc(size_t bytes, size_t align, bool *is_zero)
 
 void cairn_large_free(cairn_span *s)
 {
+	forget_tail(s);
 	cairn_stats_large(-1, -(int64_t)s->large_bytes);
 	cairn_pageheap_free(s, s->large_granules, s->touched_granules);
 }
@@ -58,6 +98,7 @@ bool cairn_large_resize(cairn_span *s, size_t bytes)
 	if (bytes > PTRDIFF_MAX)
 		return false;
 	size_t granules = cairn_granules_for(bytes), usable = cairn_large_usable_bytes(bytes);
+	forget_tail(s);
 	if (usable < s->large_bytes && granules < s->large_granules) {
 		cairn_pageheap_shrink(s, s->large_granules, granules, s->touched_granules);
 		s->large_granules = granules;

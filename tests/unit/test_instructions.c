@@ -198,21 +198,26 @@ static void choose_sizes(void)
 	}
 }
 
+typedef struct range {
+	unsigned least, most;
+} range;
+
+static range widened(range r, count c)
+{
+	return (range){ c.instructions < r.least ? c.instructions : r.least, c.instructions > r.most ? c.instructions : r.most };
+}
+
 static void note_range(const measured *m, size_t from, size_t to, const char *words)
 {
-	count least = { UINT_MAX, 0 }, most = { 0, 0 }, least_free = least, most_free = most;
+	range mallocs = { UINT_MAX, 0 }, frees = { UINT_MAX, 0 };
 	for (unsigned i = 0; i < size_count; i++) {
 		if (m[i].bytes < from || m[i].bytes > to)
 			continue;
-		least.instructions = m[i].malloc.instructions < least.instructions ? m[i].malloc.instructions : least.instructions;
-		most.instructions = m[i].malloc.instructions > most.instructions ? m[i].malloc.instructions : most.instructions;
-		least_free.instructions =
-			m[i].free.instructions < least_free.instructions ? m[i].free.instructions : least_free.instructions;
-		most_free.instructions =
-			m[i].free.instructions > most_free.instructions ? m[i].free.instructions : most_free.instructions;
+		mallocs = widened(mallocs, m[i].malloc);
+		frees = widened(frees, m[i].free);
 	}
-	NOTE("%6zu to %5zu bytes, %-9s malloc %2u..%-2u  free %2u..%-2u", from, to, words, least.instructions,
-	     most.instructions, least_free.instructions, most_free.instructions);
+	NOTE("%6zu to %5zu bytes, %-9s malloc %2u..%-2u  free %2u..%-2u", from, to, words, mallocs.least, mallocs.most,
+	     frees.least, frees.most);
 }
 
 /* ---- cases ---- */

@@ -144,6 +144,8 @@ static int child_refused(void)
 	char *blocks[64];
 	if (!cairn_fault_set("mmap", 1, ENOMEM))
 		return CAIRN_FAULTS_BUILT ? 1 : 0;
+	cairn_fault_set("mremap", 1, ENOMEM);
+	cairn_fault_set("mprotect", 1, ENOMEM);
 	int refused = 0;
 	for (int i = 0; i < 64; i++) {
 		blocks[i] = cairn_meta_alloc(65536);
@@ -153,6 +155,8 @@ static int child_refused(void)
 		return 2;
 	for (int i = 0; i < 64; i++)
 		cairn_meta_free(blocks[i], 65536);
+	cairn_fault_set("mremap", 0, 0);
+	cairn_fault_set("mprotect", 0, 0);
 	cairn_fault_set("mmap", 2, ENOMEM); /* a new slab is refused once, and then had at half the size */
 	for (int i = 0; i < 64; i++)
 		if (!cairn_meta_alloc(65536))

@@ -1,0 +1,178 @@
+/* Fork: what the child finds, and handlers of others that allocate between ours. The design is in malloc/fork.h. */
+#include "cairn/malloc.h"
+#include "malloc/central.h"
+#include "malloc/fork.h"
+#include "malloc/thread.h"
+#include "os/meta.h"
+#include "page/pageheap.h"
+#include "page/window.h"
+#include "support/child.h"
+
+#include <dirent.h>
+#include <pthread.h>
+#include <unistd.h>
+
+/* The thread sanitizer's own rule against threads in a fork's child is not ours. */
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void) { return "die_after_fork=0"; }
+
+static unsigned handlers_run; /* in this process */
+static bool handlers_allocate;
+
+/* Goes through every size class and over it, so that some of it is a slow path. */
+static void allocate_in_handler(void)
+{
+	if (!handlers_allocate)
+		return;
+	void *blocks[80];
+	for (int i = 0; i < 80; i++) {
+		blocks[i] = cairn_malloc((size_t)i * i * 9);
+		EXPECT(blocks[i]);
+		memset(blocks[i], i, (size_t)i * i * 9);
+	}
+	for (int i = 0; i < 80; i++)
+		cairn_free(blocks[i]);
+	cairn_free(cairn_calloc(1, 300000));
+	handlers_run++;
+}
+
+/* Registered before cairn's own and after them: whatever the order, each runs between ours once. */
+__attribute__((constructor(101))) static void register_early(void)
+{
+	pthread_atfork(allocate_in_handler, allocate_in_handler, allocate_in_handler);
+}
+
+static void validate_everything(void)
+{
+	cairn_pageheap_validate();
+	cairn_window_validate();
+	cairn_threads_validate();
+	for (unsigned c = 1; c < CAIRN_CLASS_COUNT; c++)
+		cairn_central_validate(c);
+	EXPECT(cairn_meta_validate());
+}
+
+static void allocate_everywhere(void *unused)
+{
+	(void)unused;
+	allocate_in_handler();
+	handlers_allocate = true;
+	allocate_in_handler();
+	validate_everything();
+}
+
+static void a_child_has_a_whole_malloc(void)
+{
+	for (int i = 0; i < 5; i++)
+		in_a_child(allocate_everywhere, NULL);
+	validate_everything();
+}
+
+static void handlers_of_others_may_allocate(void)
+{
+	static bool is_registered;
+	if (!is_registered)
+		pthread_atfork(allocate_in_handler, allocate_in_handler, allocate_in_handler);
+	is_registered = true;
+	handlers_allocate = true;
+	handlers_run = 0;
+	in_a_child(allocate_everywhere, NULL);
+	handlers_allocate = false;
+	EXPECT_EQ(handlers_run, 4); /* prepare and parent, of both */
+	EXPECT(!cairn_fork_is_mine());
+	validate_everything();
+}
+
+static void fork_again(void *depth)
+{
+	void *p = cairn_malloc(1000);
+	if (*(int *)depth > 0) {
+		(*(int *)depth)--;
+		in_a_child(fork_again, depth);
+	}
+	cairn_free(p);
+	validate_everything();
+}
+
+static void a_childs_child_has_one_too(void)
+{
+	int depth = 4;
+	in_a_child(fork_again, &depth);
+}
+
+/* ---- Other threads' magazines ---- */
+
+static pthread_barrier_t barrier;
+
+static void *hold_a_cache(void *unused)
+{
+	(void)unused;
+	void *blocks[100];
+	for (int i = 0; i < 100; i++)
+		blocks[i] = cairn_malloc(720);
+	for (int i = 0; i < 100; i++)
+		cairn_free(blocks[i]);
+	pthread_barrier_wait(&barrier); /* ... now its magazine holds some */
+	pthread_barrier_wait(&barrier);
+	return NULL;
+}
+
+static void expect_no_slots_held(void *unused)
+{
+	(void)unused;
+	cairn_malloc_trim(0); /* this thread's own */
+	EXPECT_EQ(cairn_stats_out_of(cairn_class_of(720)), 0);
+	validate_everything();
+}
+
+static void a_child_takes_back_what_other_threads_held(void)
+{
+	pthread_t thread;
+	pthread_barrier_init(&barrier, NULL, 2);
+	EXPECT_EQ(pthread_create(&thread, NULL, hold_a_cache, NULL), 0);
+	pthread_barrier_wait(&barrier);
+	EXPECT(cairn_stats_out_of(cairn_class_of(720)) > 0);
+	in_a_child(expect_no_slots_held, NULL);
+	pthread_barrier_wait(&barrier);
+	pthread_join(thread, NULL);
+}
+
+static unsigned threads_of_this_process(void)
+{
+	unsigned n = 0;
+	DIR *dir = opendir("/proc/self/task");
+	while (dir && readdir(dir))
+		n++;
+	if (dir)
+		closedir(dir);
+	return n - 2; /* . and .. */
+}
+
+static void free_much_and_count_threads(void *unused)
+{
+	(void)unused;
+	unsigned before = threads_of_this_process();
+	for (int i = 0; i < 20; i++) {
+		char *p = cairn_malloc(4 << 20);
+		EXPECT(p);
+		memset(p, 1, 4 << 20);
+		cairn_free(p);
+		usleep(10000);
+	}
+	EXPECT_EQ(threads_of_this_process(), before);
+}
+
+static void a_child_that_makes_no_thread_gets_none_of_ours(void)
+{
+	in_a_child(free_much_and_count_threads, NULL); /* its parent has had threads by now */
+}
+
+int main(void)
+{
+	RUN(a_child_has_a_whole_malloc);
+	RUN(handlers_of_others_may_allocate);
+	RUN(a_childs_child_has_one_too);
+	RUN(a_child_takes_back_what_other_threads_held);
+	RUN(a_child_that_makes_no_thread_gets_none_of_ours);
+	DONE();
+}

@@ -1,0 +1,88 @@
+/* Who gives memory back, and when: malloc/tend.h. Resident sizes are read from the kernel. */
+#include "cairn/malloc.h"
+#include "malloc/tend.h"
+#include "page/pageheap.h"
+#include "page/purge.h"
+#include "support/child.h"
+
+#include <dirent.h>
+#include <pthread.h>
+#include <unistd.h>
+
+enum { BLOCKS = 4000, BYTES = 20000 };
+
+static unsigned threads_now(void)
+{
+	unsigned n = 0;
+	DIR *dir = opendir("/proc/self/task");
+	while (dir && readdir(dir))
+		n++;
+	if (dir)
+		closedir(dir);
+	return n;
+}
+
+static void use_and_free(void)
+{
+	static void *blocks[BLOCKS];
+	for (int i = 0; i < BLOCKS; i++)
+		memset(blocks[i] = cairn_malloc(BYTES), 1, BYTES);
+	for (int i = 0; i < BLOCKS; i++)
+		cairn_free(blocks[i]);
+}
+
+static void run_alone(void *unused)
+{
+	(void)unused;
+	unsigned threads = threads_now();
+	use_and_free();
+	EXPECT(cairn_pageheap_dirty_bytes() <= cairn_purge_hysteresis_bytes() + (1 << 20));
+	EXPECT(cairn_pageheap_dirty_bytes() < 20 << 20); /* of 80 MB */
+	usleep(200000);
+	EXPECT_EQ(threads_now(), threads); /* no hidden thread */
+}
+
+static void *nothing(void *p) { return p; }
+
+static void run_with_threads(void *unused)
+{
+	pthread_t thread;
+	(void)unused;
+	EXPECT_EQ(pthread_create(&thread, NULL, nothing, NULL), 0);
+	pthread_join(thread, NULL);
+	unsigned threads = threads_now();
+	use_and_free();
+	size_t dirty = cairn_pageheap_dirty_bytes();
+	EXPECT(threads_now() == threads + 1); /* the janitor came ... */
+	for (int i = 0; i < 40 && cairn_pageheap_dirty_bytes() > 512 << 10; i++)
+		usleep(100000);
+	NOTE("dirty: %zu KiB, then %zu KiB", dirty >> 10, cairn_pageheap_dirty_bytes() >> 10);
+	EXPECT(cairn_pageheap_dirty_bytes() <= 512 << 10); /* ... gave back without a call being made ... */
+	for (int i = 0; i < 30 && threads_now() > threads; i++)
+		usleep(100000);
+	EXPECT_EQ(threads_now(), threads); /* ... and is gone */
+	cairn_pageheap_validate();
+	use_and_free(); /* and comes again */
+	EXPECT(threads_now() == threads + 1);
+}
+
+static void run_trim(void *unused)
+{
+	(void)unused;
+	use_and_free();
+	EXPECT(cairn_tend_now(0) > 0);
+	EXPECT_EQ(cairn_pageheap_dirty_bytes(), 0);
+	EXPECT_EQ(cairn_tend_now(0), 0);
+}
+
+static void a_process_without_threads_gives_back_as_it_frees(void) { in_a_child(run_alone, NULL); }
+static void a_janitor_comes_with_threads_and_goes_when_all_is_done(void) { in_a_child(run_with_threads, NULL); }
+static void a_trim_gives_everything_back(void) { in_a_child(run_trim, NULL); }
+
+int main(void)
+{
+	RUN(a_process_without_threads_gives_back_as_it_frees);
+	RUN(a_janitor_comes_with_threads_and_goes_when_all_is_done);
+	RUN(a_trim_gives_everything_back);
+	DONE();
+}
