@@ -1,6 +1,7 @@
 /* bench/rss.c - what a malloc still holds: one scenario per run, figures from /proc/self/smaps_rollup.
  *
- *   rss SCENARIO        prints "NAME VALUE" lines: bytes, ns, counts, and the file that malloc came from. bench/rss runs it under each malloc and makes the table.
+ *   rss SCENARIO    prints "NAME VALUE" lines: bytes, ns, counts, and the file that malloc came from. bench/rss runs it
+ *                   under each malloc and makes the table.
  *
  * Rules that keep the figures honest:
  *   (R1) The program's own arrays are mappings of its own, never malloc's, and what they hold resident is measured with

@@ -47,7 +47,7 @@
 #include "malloc/stats.c"
 #include "malloc/stranger.c"
 #include "malloc/tend.c"
-#include "malloc/thread.c"
+#include "malloc/threads.c"
 
 #include "lens/account.c"
 #include "lens/account_json.c"

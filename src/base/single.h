@@ -1,7 +1,7 @@
 /* base/single.h - changes to memory of one thread's that a signal handler of that thread must find done or not begun.
  *
- * On x86-64 each is one instruction, not atomic to other threads: no lock prefix. Elsewhere it is plain C: a handler that
- * strikes in the middle and changes the same word loses or repeats one step of a count. */
+ * On x86-64 each is one instruction, not atomic to other threads: no lock prefix. Elsewhere it is plain C: a handler
+ * that strikes in the middle and changes the same word loses or repeats one step of a count. */
 #ifndef CAIRN_BASE_SINGLE_H
 #define CAIRN_BASE_SINGLE_H
 

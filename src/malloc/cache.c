@@ -1,9 +1,9 @@
 /* malloc/cache.c - magazines: refill, flush, and how large they get. The design is in cache.h.
  *
- * Size of a magazine. It starts with what the first refill needs and doubles each time a refill finds it empty, up to the
- * class's magazine_max; a refill asks for twice what the last one did (after a slow start of a few), up to half the capacity. Flush after flush without
- * a refill between means that the program is letting go: then the magazine halves, so that at the end of a great freeing
- * few blocks, each perhaps the last of its page, are still held. */
+ * Size of a magazine. It starts with what the first refill needs and doubles each time a refill finds it empty, up to
+ * the class's magazine_max; a refill asks for twice what the last one did (after a slow start of a few), up to half
+ * the capacity. Flush after flush without a refill between means that the program is letting go: then the magazine
+ * halves, so that at the end of a great freeing few blocks, each perhaps the last of its page, are still held. */
 #include "malloc/cache.h"
 
 #include "base/assert.h"
@@ -85,8 +85,12 @@ static bool magazine_resize(cairn_cache *c, unsigned size_class, size_t capacity
 	return true;
 }
 
-/* The first refill of a class asks for a cache line's worth, so that two threads that start together do not share one. */
-static size_t first_batch(const cairn_class *k) { return k->bytes < LINE_BYTES ? LINE_BYTES / (k->bytes & -k->bytes) : 1; }
+/* The first refill of a class asks for a cache line's worth, so that two threads that start together do not share
+ * one. */
+static size_t first_batch(const cairn_class *k)
+{
+	return k->bytes < LINE_BYTES ? LINE_BYTES / (k->bytes & -k->bytes) : 1;
+}
 
 /* Capacity and batch for a refill that found the magazine empty. */
 static bool magazine_grow(cairn_cache *c, unsigned size_class)
@@ -119,7 +123,8 @@ bool cairn_cache_refill(cairn_cache *c, unsigned size_class)
 	size_t got = cairn_central_take(central, end, cold->batch);
 	if (cairn_unlikely(got < cold->batch))
 		memmove(cold->base, end - got, got * sizeof(void *));
-	__atomic_store_n(&m->top, cold->base + got, __ATOMIC_RELAXED); /* one store: a signal handler sees all or nothing */
+	__atomic_store_n(
+		&m->top, cold->base + got, __ATOMIC_RELAXED); /* one store: a signal handler sees all or nothing */
 	cairn_central_unlock(central);
 	return got > 0;
 }
@@ -151,7 +156,8 @@ bool cairn_cache_flush(cairn_cache *c, unsigned size_class)
 	cairn_magazine_cold *cold = &c->cold[size_class];
 	const cairn_class *k = &cairn_classes[size_class];
 	if (!cold->capacity)
-		return magazine_resize(c, size_class, k->magazine_max < CAPACITY_LETTING_GO ? k->magazine_max : CAPACITY_LETTING_GO);
+		return magazine_resize(
+			c, size_class, k->magazine_max < CAPACITY_LETTING_GO ? k->magazine_max : CAPACITY_LETTING_GO);
 	if (cold->flushes < UINT16_MAX)
 		cold->flushes++;
 	size_t fill = cairn_cache_fill(c, size_class);

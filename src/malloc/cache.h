@@ -11,18 +11,18 @@
  * A cache is one 4 KiB page; its counters lie CAIRN_COUNTERS_DISTANCE behind it, at the same offsets, where they may be
  * mapped from a file (malloc/stats.h) while the cache itself never is: after a raw fork two processes would share it.
  *
- * The static empty cache is every thread's first: all its requests fall on magazine 0, which is empty for malloc, and every
- * magazine of it is full for free. So nothing on the fast paths asks whether a thread has a cache, and whoever wants to
- * see every operation puts the empty one back (malloc/thread.h).
+ * The static empty cache is every thread's first: all its requests fall on magazine 0, which is empty for malloc, and
+ * every magazine of it is full for free. So nothing on the fast paths asks whether a thread has a cache, and whoever
+ * wants to see every operation puts the empty one back (malloc/threads.h).
  *
  * Invariants, checked by cairn_cache_validate():
  *   (M1) base <= top <= limit, limit - base = capacity, base[-1] and base[-2] are NULL.
  *   (M2) Every pointer in [base, top) is a slot of the magazine's class whose free bit is 0, and stands there once.
  *   (M3) Magazine 0 is empty and full.
  *
- * Locks: a cache belongs to its thread; magazines change outside the fast paths only under their class's central lock, so
- * that a fork, which holds all of those, sees them whole. Failure: refill returns false when the OS refuses.
- * Not here: which thread has which cache (malloc/thread.h). */
+ * Locks: a cache belongs to its thread; magazines change outside the fast paths only under their class's central
+ * lock, so that a fork, which holds all of those, sees them whole. Failure: refill returns false when the OS refuses.
+ * Not here: which thread has which cache (malloc/threads.h). */
 #ifndef CAIRN_MALLOC_CACHE_H
 #define CAIRN_MALLOC_CACHE_H
 
@@ -32,7 +32,7 @@
 
 enum {
 	CAIRN_CACHE_BYTES = 4096,
-	CAIRN_CACHES_TOGETHER = 16, /* caches of one arena: their pages lie together, then their counters' */
+	CAIRN_CACHES_TOGETHER = 16, /* caches of one group: their pages lie together, then their counters' */
 	CAIRN_COUNTERS_DISTANCE = CAIRN_CACHES_TOGETHER * CAIRN_CACHE_BYTES,
 };
 
@@ -83,7 +83,8 @@ static inline cairn_thread_counters *cairn_cache_counters(cairn_cache *c)
 void cairn_cache_init(cairn_cache *c, uint32_t index);
 /* At least one slot into the class's magazine. False: the OS refused. */
 bool cairn_cache_refill(cairn_cache *c, unsigned size_class);
-/* Makes room in a full magazine: gives the oldest slots back. False: no magazine could be made, give the block directly. */
+/* Makes room in a full magazine: gives the oldest slots back. False: no magazine could be made, give the block
+ * directly. */
 bool cairn_cache_flush(cairn_cache *c, unsigned size_class);
 /* Gives every slot back and the magazines' memory too. */
 void cairn_cache_drain(cairn_cache *c);

@@ -124,7 +124,7 @@ cairn_give cairn_central_give(cairn_central *c, void *p)
 {
 	cairn_span *s = cairn_window_span((uintptr_t)p);
 	if (cairn_unlikely(!s || s->kind != CAIRN_SPAN_SLAB || s->size_class != c->size_class))
-		return CAIRN_GIVE_ALREADY_FREE; /* its slab has gone, or serves another class by now: p was freed before */
+		return CAIRN_GIVE_ALREADY_FREE; /* its slab has gone or serves another class: p was freed before */
 	cairn_give give = cairn_slab_give(s, p);
 	if (cairn_unlikely(give != CAIRN_GIVE_OK))
 		return give;
@@ -166,8 +166,9 @@ void cairn_central_validate(unsigned size_class)
 	for (unsigned b = 0; b < CAIRN_CENTRAL_BUCKETS; b++)
 		for (cairn_node *n = c->partial[b].next; n != &c->partial[b]; n = n->next) {
 			cairn_span *s = cairn_container(n, cairn_span, node);
-			cairn_assert(s->size_class == size_class && s->free_count && s->bucket == b && bucket_of(s) == b); /* C1 */
-			cairn_assert(s->free_count < cairn_classes[size_class].capacity);                                 /* C2 */
+			cairn_assert(s->size_class == size_class && s->free_count && s->bucket == b &&
+				     bucket_of(s) == b);                                  /* C1 */
+			cairn_assert(s->free_count < cairn_classes[size_class].capacity); /* C2 */
 			cairn_slab_validate(s);
 			free_slots += s->free_count;
 		}

@@ -1,8 +1,8 @@
 /* malloc/central.h - per size class, the slabs that all threads share.
  *
- * Thread caches refill from here and flush to here in batches, under the class's lock: one lock operation a batch. No slab
- * belongs to a thread, so a thread that ends, sleeps or only frees strands nothing, and 200 threads with few blocks each
- * share the same pages.
+ * Thread caches refill from here and flush to here in batches, under the class's lock: one lock operation a batch. No
+ * slab belongs to a thread, so a thread that ends, sleeps or only frees strands nothing, and 200 threads with few
+ * blocks each share the same pages.
  *
  *   slab (none) ──take: no partial slab──▶ PARTIAL ──last slot taken──▶ FULL (in no list)
  *                   PARTIAL ◀──a slot given back── FULL
@@ -14,7 +14,7 @@
  * Invariants, checked by cairn_central_validate():
  *   (C1) A slab is in a list iff it has a free slot, and in the list of its bucket.
  *   (C2) No slab in a list is entirely free, unless pages of it are being purged.
- *   (C3) slots = out + held + the free slots of the slabs in the lists, where out is live blocks and those in magazines.
+ *   (C3) slots = out + held + the free slots of the slabs in the lists; out: live blocks and those in magazines.
  *
  * Locks: one a class, rank CENTRAL. Failure: take gives fewer than asked, give reports misuse and changes nothing. */
 #ifndef CAIRN_MALLOC_CENTRAL_H

@@ -1,9 +1,9 @@
 /* malloc/cxx.c - operator new and delete, every form, without a C++ runtime of our own.
  *
- * They call malloc and free by their public names (malloc/interpose.c says why). When no memory is left, the program's new
- * handler runs until it gives up; then std::bad_alloc is thrown by libstdc++'s own function. Both are found at run time:
- * by weak reference, or by dlsym when libstdc++ was loaded later. A program without libstdc++ that still calls operator
- * new (another C++ runtime) aborts with one line, because nothing else is allowed to it.
+ * They call malloc and free by their public names (malloc/interpose.c says why). When no memory is left, the
+ * program's new handler runs until it gives up; then std::bad_alloc is thrown by libstdc++'s own function. Both are
+ * found at run time: by weak reference, or by dlsym when libstdc++ was loaded later. A program without libstdc++ that
+ * still calls operator new (another C++ runtime) aborts with one line, because nothing else is allowed to it.
  *
  * Compiled with -fexceptions: what the handler or libstdc++ throws passes through here. */
 #if CAIRN_INTERPOSE
@@ -68,8 +68,8 @@ static __attribute__((noinline)) void *new_or_throw(size_t size, size_t align)
 	}
 }
 
-/* The same for the nothrow forms, which return NULL. An exception from the handler ends in NULL too when C++ catches it;
- * in C it cannot be caught: it passes on, as an exception out of a noexcept function does, to terminate. */
+/* The same for the nothrow forms, which return NULL. An exception from the handler ends in NULL too when C++ catches
+ * it; in C it cannot be caught: it passes on, as an exception out of a noexcept function does, to terminate. */
 static __attribute__((noinline)) void *new_or_null(size_t size, size_t align)
 {
 	for (;;) {
@@ -83,15 +83,17 @@ static __attribute__((noinline)) void *new_or_null(size_t size, size_t align)
 	}
 }
 
-/* Sizes given to delete are the compiler's, and wrong ones (a base class without a virtual destructor) are common and were
- * harmless: looked at with CAIRN_CHECK=1 only. */
+/* Sizes given to delete are the compiler's, and wrong ones (a base class without a virtual destructor) are common and
+ * were harmless: looked at with CAIRN_CHECK=1 only. */
 static void check_deleted_size(void *p, size_t align, size_t size, const char *who)
 {
 	if (cairn_is_checking())
 		cairn_check_size(p, align, size, who);
 }
 
-#define NEW(symbol, ...)        PUBLIC void *symbol(size_t size __VA_ARGS__); PUBLIC void *symbol(size_t size __VA_ARGS__)
+#define NEW(symbol, ...)                                                                                               \
+	PUBLIC void *symbol(size_t size __VA_ARGS__);                                                                  \
+	PUBLIC void *symbol(size_t size __VA_ARGS__)
 #define DELETE(symbol, ...)     PUBLIC void symbol(void *p __VA_ARGS__); PUBLIC void symbol(void *p __VA_ARGS__)
 #define AND ,
 

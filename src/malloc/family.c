@@ -1,7 +1,7 @@
 /* malloc/family.c - the rest of the C family, with glibc's semantics.
  *
- * Where a program brings its own malloc, what is here must not mix the two: reallocarray calls realloc by its public name
- * (malloc/interpose.c), and malloc_usable_size knows strangers. */
+ * Where a program brings its own malloc, what is here must not mix the two: reallocarray calls realloc by its public
+ * name (malloc/interpose.c), and malloc_usable_size knows strangers. */
 #include "cairn/malloc.h"
 
 #include "base/bits.h"
@@ -12,7 +12,7 @@
 #include "malloc/slow.h"
 #include "malloc/start.h"
 #include "malloc/tend.h"
-#include "malloc/thread.h"
+#include "malloc/threads.h"
 #include "os/vm.h"
 
 #include <errno.h>

@@ -9,7 +9,7 @@
 #include "malloc/heap.h"
 #include "malloc/stats.h"
 #include "malloc/tend.h"
-#include "malloc/thread.h"
+#include "malloc/threads.h"
 #include "os/lock.h"
 #include "os/meta.h"
 #include "page/pageheap.h"
@@ -17,14 +17,15 @@
 #include <pthread.h>
 
 static cairn_lock fork_lock = CAIRN_LOCK_INIT;
-/* The forking thread, by the address of its thread-local data, which is the same in the child (its number is not), so that
- * handlers of others that run in the child before ours are served as well.
- * sync: atomic, relaxed: only the thread itself is interested in its own address. */
+/* The forking thread, by the address of its thread-local data, which is the same in the child (its number is not), so
+ * that handlers of others that run in the child before ours are served as well. sync: atomic, relaxed: only the
+ * thread itself is interested in its own address. */
 static cairn_self *fork_thread;
 
 bool cairn_fork_is_mine(void)
 {
-	return __atomic_load_n(&fork_thread, __ATOMIC_RELAXED) == &cairn_thread_self; /* NULL or another's: not mine, however stale */
+	return __atomic_load_n(&fork_thread, __ATOMIC_RELAXED) ==
+	       &cairn_thread_self; /* NULL or another's: not mine, however stale */
 }
 
 static void before(void)

@@ -7,7 +7,7 @@
 #include "malloc/misuse.h"
 #include "malloc/start.h"
 #include "malloc/tend.h"
-#include "malloc/thread.h"
+#include "malloc/threads.h"
 #include "os/lock.h"
 #include "os/meta.h"
 #include "page/pageheap.h"
@@ -261,7 +261,8 @@ void cairn_heap_validate(cairn_heap *h)
 	for (unsigned i = 1; i < CAIRN_CLASS_COUNT; i++)
 		for (cairn_node *n = h->partial[i].next; n != &h->partial[i]; n = n->next) {
 			cairn_span *s = cairn_container(n, cairn_span, node);
-			cairn_assert(s->kind == CAIRN_SPAN_HEAP && s->heap == h && s->size_class == i && s->free_count); /* H1 */
+			cairn_assert(s->kind == CAIRN_SPAN_HEAP && s->heap == h && s->size_class == i &&
+				     s->free_count); /* H1 */
 			bytes += (size_t)(cairn_classes[i].capacity - s->free_count) * cairn_classes[i].bytes;
 		}
 	for (cairn_node *n = h->full.next; n != &h->full; n = n->next) {

@@ -1,10 +1,10 @@
 /* malloc/heap.h - first-class heaps: blocks of their own spans, freed one by one or all at once (cairn/malloc.h).
  *
- * A heap has its own slabs and large spans and one lock. Its spans carry no class byte, so a plain free of its block takes
- * the slow path and finds the heap by the span.
+ * A heap has its own slabs and large spans and one lock. Its spans carry no class byte, so a plain free of its block
+ * takes the slow path and finds the heap by the span.
  *
  * Invariants, checked by cairn_heap_validate():
- *   (H1) Every slab is in the list of its class when it has a free slot, otherwise in `full`; every large span in `large`.
+ *   (H1) A slab is in the list of its class when it has a free slot, otherwise in `full`; a large span in `large`.
  *   (H2) live_bytes is the usable bytes of all blocks.
  *
  * Locks: one a heap, rank HEAP; the list of heaps has one more, rank HEAPS, held together with the others by fork only.

@@ -1,7 +1,8 @@
 /* malloc/info.c - mallinfo, mallinfo2, malloc_info, malloc_stats, mallopt: glibc's questions, answered by our numbers.
  *
- * As in glibc, large blocks are hblks and hblkhd, and the rest is without them: arena is memory opened from the OS, uordblks
- * live bytes. ordblks, free runs, nobody counts here (0); fordblks is open and not live, keepcost what a trim could give back. mallinfo's ints saturate. */
+ * As in glibc, large blocks are hblks and hblkhd, and the rest is without them: arena is memory opened from the OS,
+ * uordblks live bytes. ordblks, free runs, nobody counts here (0); fordblks is open and not live, keepcost what a
+ * trim could give back. mallinfo's ints saturate. */
 #if CAIRN_INTERPOSE
 #include "malloc/sizeclass.h"
 #include "malloc/start.h"
@@ -90,12 +91,13 @@ PUBLIC int malloc_info(int options, FILE *out)
 			        (size_t)cairn_stats_out_of(i) * cairn_classes[i].bytes, (size_t)cairn_stats_out_of(i));
 	fprintf(out, "</sizes>\n<total type=\"fast\" count=\"0\" size=\"%zu\"/>\n", n.cached_bytes);
 	fprintf(out, "<total type=\"rest\" count=\"0\" size=\"%zu\"/>\n", n.dirty_bytes);
-	fprintf(out, "<system type=\"current\" size=\"%zu\"/>\n<system type=\"max\" size=\"%zu\"/>\n", n.open_bytes, n.open_bytes);
+	fprintf(out, "<system type=\"current\" size=\"%zu\"/>\n<system type=\"max\" size=\"%zu\"/>\n", n.open_bytes,
+		n.open_bytes);
 	fprintf(out, "</heap>\n<total type=\"fast\" count=\"0\" size=\"%zu\"/>\n", n.cached_bytes);
 	fprintf(out, "<total type=\"rest\" count=\"0\" size=\"%zu\"/>\n", n.dirty_bytes);
 	fprintf(out, "<total type=\"mmap\" count=\"%zu\" size=\"%zu\"/>\n", n.large_blocks, n.large_bytes);
-	fprintf(out, "<system type=\"current\" size=\"%zu\"/>\n<system type=\"max\" size=\"%zu\"/>\n</malloc>\n", n.open_bytes,
-	        n.open_bytes);
+	fprintf(out, "<system type=\"current\" size=\"%zu\"/>\n<system type=\"max\" size=\"%zu\"/>\n</malloc>\n",
+		n.open_bytes, n.open_bytes);
 	return 0;
 }
 

@@ -1,7 +1,7 @@
 /* malloc/interpose.c - the rest of the family under its public names (the first four are in malloc/malloc.c).
  *
- * A program may bring its own malloc, free, calloc and realloc and still call reallocarray, which then is ours: so what is
- * built on those four here calls them by name, through the dynamic linker, never cairn's directly. */
+ * A program may bring its own malloc, free, calloc and realloc and still call reallocarray, which then is ours: so
+ * what is built on those four here calls them by name, through the dynamic linker, never cairn's directly. */
 #if CAIRN_INTERPOSE
 #include "cairn/malloc.h"
 #include "malloc/family.h"

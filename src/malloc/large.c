@@ -20,7 +20,8 @@ static uint32_t moves; /* sync: atomic, relaxed: a budget that may be overdrawn 
 
 size_t cairn_large_usable_bytes(size_t bytes) { return cairn_round_up(bytes, USABLE_UNIT); }
 
-/* Address space behind a block that is likely to grow: half as much again, as long as it costs nothing but addresses. */
+/* Address space behind a block that is likely to grow: half as much again, as long as it costs nothing but addresses.
+ * */
 static void add_runway(cairn_span *s, size_t granules)
 {
 	const cairn_limits *limits = cairn_limits_get();
@@ -38,8 +39,9 @@ static size_t tail_bytes(const cairn_span *s, size_t granules)
 	return end > from ? end - from : 0;
 }
 
-/* A block cut from used granules brings up to three resident pages that it does not need. A few such tails are left alone: a
- * system call a block is dear where blocks come and go. Past a sixty-fourth of what is in use each new one is given back. */
+/* A block cut from used granules brings up to three resident pages that it does not need. A few such tails are left
+ * alone: a system call a block is dear where blocks come and go. Past a sixty-fourth of what is in use each new one
+ * is given back. */
 static void tend_tail(cairn_span *s, size_t granules)
 {
 	size_t tail = tail_bytes(s, granules), most = cairn_pageheap_used_bytes() / 64;

@@ -1,9 +1,9 @@
 /* malloc/large.h - blocks over the largest size class: a span each, straight from the page heap.
  *
- * A large block's usable size is its request rounded up to 4 KiB; its span is whole granules, of which the untouched ones
- * cost address space only. From 4 MiB on it is given a runway, half as much again of granules that have no frames, where no
- * limit on address space or commitment makes that dear. It grows into that, then in place when what lies behind is free, and
- * otherwise moves by remapping its pages, not by copying.
+ * A large block's usable size is its request rounded up to 4 KiB; its span is whole granules, of which the untouched
+ * ones cost address space only. From 4 MiB on it is given a runway, half as much again of granules that have no
+ * frames, where no limit on address space or commitment makes that dear. It grows into that, then in place when what
+ * lies behind is free, and otherwise moves by remapping its pages, not by copying.
  *
  * Threads: any; a block belongs to whoever holds it. Failure: NULL or false, nothing changed. */
 #ifndef CAIRN_MALLOC_LARGE_H

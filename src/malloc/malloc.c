@@ -5,10 +5,12 @@
  *
  * Neither touches the block, a lock, an atomic, or a page's records, and neither asks whether the thread has a cache,
  * whether anybody looks, or whether the pointer is sane: every such case is a magazine that is empty (malloc) or full
- * (free), and goes to malloc/slow.c. tests/unit/test_instructions.c counts what is left: at most 18 and 26 instructions.
+ * (free), and goes to malloc/slow.c. tests/unit/test_instructions.c counts what is left: at most 18 and 26
+ * instructions.
  *
- * Requested bytes. Under `cairn run` a cache's fine_max and small_max are 0, so that every request takes the later branch,
- * where the counting body is: the choice is made when the cache is made, and costs nothing where nobody counts.
+ * Requested bytes. Under `cairn run` a cache's fine_max and small_max are 0, so that every request takes the later
+ * branch, where the counting body is: the choice is made when the cache is made, and costs nothing where nobody
+ * counts.
  *
  * A commit is one store (malloc) or two (free: the slot, then top), so that a signal handler which allocates and frees
  * between any two instructions of ours leaves the magazine whole.
@@ -24,7 +26,7 @@
 #include "malloc/start.h"
 #include "malloc/stranger.h"
 #include "malloc/tend.h"
-#include "malloc/thread.h"
+#include "malloc/threads.h"
 #include "page/window.h"
 
 #include <errno.h>
@@ -83,7 +85,8 @@ void cairn_free(void *p)
 		cairn_slow_free(p, "free");
 		return;
 	}
-	cairn_magazine *m = &cairn_thread_cache()->magazine[cairn_window_first.class_map[offset >> CAIRN_GRANULE_SHIFT]];
+	cairn_magazine *m =
+		&cairn_thread_cache()->magazine[cairn_window_first.class_map[offset >> CAIRN_GRANULE_SHIFT]];
 	void **top = m->top;
 	if (cairn_unlikely(top == m->limit || top[-1] == p || top[-2] == p)) {
 		cairn_slow_free(p, "free");

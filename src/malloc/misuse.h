@@ -2,8 +2,8 @@
  *
  *   cairn: free: already free: 0x7f0012345040 (size class 64 B, server)
  *
- * Who is the public function that was called; a crime found when a magazine is flushed says "free". No lock may be held: a
- * handler of SIGABRT may allocate. */
+ * Who is the public function that was called; a crime found when a magazine is flushed says "free". No lock may be
+ * held: a handler of SIGABRT may allocate. */
 #ifndef CAIRN_MALLOC_MISUSE_H
 #define CAIRN_MALLOC_MISUSE_H
 

@@ -1,7 +1,7 @@
 /* malloc/sizeclass.h - which slot sizes there are, and which serves a request.
  *
- * Sizes to 256 are 16 apart; above that each doubling is cut in 8, up to 32 KiB: 72 classes, numbered from 1. Class 0 means
- * "none of them": large blocks, and addresses that are no slab's.
+ * Sizes to 256 are 16 apart; above that each doubling is cut in 8, up to 32 KiB: 72 classes, numbered from 1. Class 0
+ * means "none of them": large blocks, and addresses that are no slab's.
  *
  * Invariants, each a case of tests/unit/test_sizeclass.c, which tries every size:
  *   (S1) cairn_classes[cairn_class_of(n)].bytes >= n for n <= CAIRN_SMALL_MAX.
@@ -36,8 +36,8 @@ typedef struct cairn_class {
 
 extern const cairn_class cairn_classes[CAIRN_CLASS_COUNT];
 
-/* offset / k->bytes. In units of 16 B the product stays exact: offset / 16 < 2^14, so the error of the reciprocal, under
- * bytes / 16 <= 2^11, adds up to less than 2^32. */
+/* offset / k->bytes. In units of 16 B the product stays exact: offset / 16 < 2^14, so the error of the reciprocal,
+ * under bytes / 16 <= 2^11, adds up to less than 2^32. */
 static inline size_t cairn_class_index(const cairn_class *k, size_t offset)
 {
 	return (offset >> 4) * k->reciprocal >> 32;
@@ -45,7 +45,8 @@ static inline size_t cairn_class_index(const cairn_class *k, size_t offset)
 
 /* The class that serves bytes (0 counts as 1), or 0 above CAIRN_SMALL_MAX. */
 unsigned cairn_class_of(size_t bytes);
-/* The smallest class that serves bytes at addresses that are multiples of align (a power of two, at most a granule), or 0. */
+/* The smallest class that serves bytes at addresses that are multiples of align (a power of two, at most a granule),
+ * or 0. */
 unsigned cairn_class_of_aligned(size_t bytes, size_t align);
 
 #endif

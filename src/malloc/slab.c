@@ -11,8 +11,8 @@
 static const cairn_class *class_of_slab(const cairn_span *s) { return &cairn_classes[s->size_class]; }
 static size_t bits_words(const cairn_class *k) { return (k->capacity + 63u) / 64; }
 
-/* Words of free_bits change under the owner's lock; cairn_slab_look may read one without, for the bit of a block that its
- * caller holds and nobody changes. Relaxed: nothing is published by them. */
+/* Words of free_bits change under the owner's lock; cairn_slab_look may read one without, for the bit of a block that
+ * its caller holds and nobody changes. Relaxed: nothing is published by them. */
 static void word_set(uint64_t *word, uint64_t to) { __atomic_store_n(word, to, __ATOMIC_RELAXED); }
 static uint64_t word_get(const uint64_t *word) { return __atomic_load_n(word, __ATOMIC_RELAXED); }
 
@@ -142,7 +142,8 @@ uint64_t cairn_slab_empty_pages(const cairn_span *s)
 	return empty;
 }
 
-/* Sets the bits of all slots that touch one of pages to `to`; how many. A slot may touch two of them: it counts once. */
+/* Sets the bits of all slots that touch one of pages to `to`; how many. A slot may touch two of them: it counts once.
+ * */
 static size_t mark_slots(cairn_span *s, uint64_t pages, bool to)
 {
 	const cairn_class *k = class_of_slab(s);
@@ -181,6 +182,7 @@ void cairn_slab_validate(const cairn_span *s)
 		ones += cairn_bits_count(s->free_bits[w]);
 	cairn_assert(ones == s->free_count); /* B1 */
 	cairn_assert(!(k->capacity % 64) || !(s->free_bits[bits_words(k) - 1] >> k->capacity % 64)); /* B1 */
-	for (size_t i = 0; i < k->capacity && s->clean_pages && !s->holds; i++) /* a held slot may reach into a clean page */
+	for (size_t i = 0; i < k->capacity && s->clean_pages && !s->holds;
+		i++) /* a held slot may reach into a clean page */
 		cairn_assert(cairn_bit_get(s->free_bits, i) || !(slot_pages(k, i) & s->clean_pages)); /* B2 */
 }

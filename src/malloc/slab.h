@@ -2,8 +2,8 @@
  *
  *   span->free_bits   one bit a slot: 1 = free and in nobody's magazine, 0 = a live block or in a magazine
  *
- * Because nothing is written into a free slot, whole OS pages of free slots can be given back to the OS inside a slab that
- * is in use (hold, purge, unhold), and freeing a slot twice is seen exactly.
+ * Because nothing is written into a free slot, whole OS pages of free slots can be given back to the OS inside a slab
+ * that is in use (hold, purge, unhold), and freeing a slot twice is seen exactly.
  *
  * Invariants, checked by cairn_slab_validate():
  *   (B1) free_count is the number of ones in free_bits, and bits past the capacity are 0.
@@ -33,7 +33,8 @@ cairn_give cairn_slab_give(cairn_span *s, void *p);
 /* What giving would say, changing nothing. */
 cairn_give cairn_slab_look(const cairn_span *s, const void *p);
 
-/* OS pages of the slab, as bits, that hold no live block and have not been purged. 0 when an OS page is over a granule. */
+/* OS pages of the slab, as bits, that hold no live block and have not been purged. 0 when an OS page is over a
+ * granule. */
 uint64_t cairn_slab_empty_pages(const cairn_span *s);
 /* Takes the free slots that touch these pages out, so that the pages can be purged without the lock ... */
 void cairn_slab_hold(cairn_span *s, uint64_t pages);

@@ -82,8 +82,9 @@ static void unhold_batch(unsigned size_class, const held_slab *held, size_t n)
 		else
 			cairn_central_place(c, s);
 		if (held[i].purged)
-			__atomic_add_fetch(&purged_bytes, (size_t)cairn_bits_count(held[i].pages) * cairn_vm_page_bytes(),
-			                   __ATOMIC_RELAXED); /* a sum */
+			__atomic_add_fetch(&purged_bytes,
+				(size_t)cairn_bits_count(held[i].pages) * cairn_vm_page_bytes(),
+				__ATOMIC_RELAXED); /* a sum */
 	}
 	cairn_central_unlock(c);
 }
@@ -96,7 +97,8 @@ static bool purge_class(unsigned size_class)
 	size_t n = hold_batch(size_class, held, &more);
 	for (size_t i = 0; i < n; i++) {
 		if (cairn_pageheap_forget_huge(held[i].span->base))
-			cairn_vm_no_huge((void *)cairn_round_down((uintptr_t)held[i].span->base, CAIRN_CHUNK_BYTES), CAIRN_CHUNK_BYTES);
+			cairn_vm_no_huge((void *)cairn_round_down((uintptr_t)held[i].span->base, CAIRN_CHUNK_BYTES),
+				CAIRN_CHUNK_BYTES);
 		held[i].purged = purge_pages(&held[i]);
 	}
 	if (n)

@@ -1,8 +1,8 @@
 /* malloc/slabpurge.h - gives OS pages back that are empty inside slabs in use.
  *
- * One survivor keeps a slab from the page heap, but not the frames of its other pages. Slabs that had slots given back
- * queue in their class (malloc/central.c); here a few at a time are looked at, the free slots on their empty pages taken
- * out, the pages purged with no lock held, and the slots put back.
+ * One survivor keeps a slab from the page heap, but not the frames of its other pages. Slabs that had slots given
+ * back queue in their class (malloc/central.c); here a few at a time are looked at, the free slots on their empty
+ * pages taken out, the pages purged with no lock held, and the slots put back.
  *
  * Threads: any. Locks: a central lock, never during a system call. Failure: pages the OS keeps stay as they were. */
 #ifndef CAIRN_MALLOC_SLABPURGE_H

@@ -10,7 +10,8 @@
 #include "malloc/start.h"
 #include "malloc/stranger.h"
 #include "malloc/tend.h"
-#include "malloc/thread.h"
+#include "malloc/threads.h"
+#include "page/purge.h"
 #include "page/window.h"
 
 #include <errno.h>
@@ -80,11 +81,14 @@ void *cairn_slow_alloc(size_t bytes, size_t align, bool *is_zero)
 		cairn_start();
 	void *p = alloc_any(c, size_class, bytes, align, is_zero);
 	if (cairn_unlikely(!p) && c) {
-		cairn_cache_empty_magazines(c); /* what this thread holds may be what is missing: slots pin slabs, slabs chunks */
+		cairn_cache_empty_magazines(
+			c); /* what this thread holds may be what is missing: slots pin slabs, slabs chunks */
 		p = alloc_any(c, size_class, bytes, align, is_zero);
 	}
 	if (cairn_likely(p))
 		count_alloc(c, size_class, bytes);
+	if (!size_class)
+		cairn_purge_hold_peak();
 	cairn_thread_leave(c);
 	if (cairn_unlikely(!p))
 		errno = ENOMEM;
@@ -122,7 +126,7 @@ static void free_cached(cairn_cache *c, void *p, unsigned size_class, const char
 	m->top++;
 }
 
-/* A block that is in no slab: large, of a first-class heap, or of the emergency arena. False: none of these. */
+/* A block that is in no slab: large, of a first-class heap, or of the emergency store. False: none of these. */
 static bool free_other(void *p, const char *who)
 {
 	cairn_span *s = cairn_window_span((uintptr_t)p);
@@ -132,7 +136,7 @@ static bool free_other(void *p, const char *who)
 		if (s->base != p)
 			cairn_misuse_not_start(who, p);
 		cairn_large_free(s);
-	} else if (s) {
+	} else if (s && s->kind != CAIRN_SPAN_SLAB) {
 		cairn_heap_free_block(s, p, who);
 	} else if (cairn_window_is_open((uintptr_t)p)) {
 		cairn_misuse_already_free(who, p);
@@ -195,7 +199,8 @@ size_t cairn_slow_usable_bytes(void *p, const char *who)
 		return p && cairn_emergency_owns(p) ? cairn_emergency_usable_bytes(p) : 0;
 	}
 	if (s->kind == CAIRN_SPAN_SLAB || s->kind == CAIRN_SPAN_HEAP) {
-		cairn_give verdict = cairn_slab_look(s, p); /* without the lock: the bit of a block that is held cannot change */
+		cairn_give verdict =
+			cairn_slab_look(s, p); /* without the lock: the bit of a block that is held cannot change */
 		if (verdict != CAIRN_GIVE_OK)
 			cairn_misuse_verdict(who, p, verdict);
 		return cairn_classes[s->size_class].bytes;

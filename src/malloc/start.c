@@ -2,14 +2,14 @@
  *
  *   NOT YET ──cairn_start──▶ STARTING (one thread) ──▶ STARTED
  *
- * Nothing here allocates: it may run inside the dynamic loader. What needs libc to be ready (fork handlers) waits for the
- * constructor. */
+ * Nothing here allocates: it may run inside the dynamic loader. What needs libc to be ready (fork handlers) waits for
+ * the constructor. */
 #include "malloc/start.h"
 
 #include "malloc/fork.h"
 #include "malloc/stats.h"
 #include "malloc/tend.h"
-#include "malloc/thread.h"
+#include "malloc/threads.h"
 #include "os/env.h"
 #include "os/limits.h"
 #include "os/lock.h"
@@ -36,7 +36,8 @@ static void start(void)
 
 void cairn_start(void)
 {
-	if (atomic_load_explicit(&is_started, memory_order_acquire)) /* pairs with the store below: start's work is seen */
+	if (atomic_load_explicit(
+		    &is_started, memory_order_acquire)) /* pairs with the store below: start's work is seen */
 		return;
 	cairn_lock_take(&start_lock, CAIRN_RANK_FORK);
 	if (!is_started) {

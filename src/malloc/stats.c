@@ -2,7 +2,7 @@
 #include "malloc/stats.h"
 
 #include "malloc/sizeclass.h"
-#include "malloc/thread.h"
+#include "malloc/threads.h"
 #include "os/clock.h"
 #include "os/env.h"
 #include "os/meta.h"
@@ -23,7 +23,10 @@ static uint64_t magazine_bytes;                   /* sync: a sum; what all magaz
 static bool has_file;                             /* sync: as control */
 
 /* Every sum below is a relaxed atomic: it stands for itself, nothing is published by it. */
-static uint64_t sum(uint64_t *to, int64_t n) { return __atomic_add_fetch(to, (uint64_t)n, __ATOMIC_RELAXED); /* a sum */ }
+static uint64_t sum(uint64_t *to, int64_t n)
+{
+	return __atomic_add_fetch(to, (uint64_t)n, __ATOMIC_RELAXED); /* a sum */
+}
 static uint64_t sum_of(const uint64_t *of) { return __atomic_load_n(of, __ATOMIC_RELAXED); /* a sum */ }
 
 const cairn_control *cairn_stats_control(void) { return own_control; }
@@ -57,7 +60,8 @@ static void fill_in(cairn_control *c, bool is_forked)
 		c->class_bytes[i] = cairn_classes[i].bytes;
 	if (is_counting)
 		fill_in_program(c);
-	__atomic_store_n(&c->magic, CAIRN_CONTROL_MAGIC, __ATOMIC_RELEASE); /* publishes the fields above to the command */
+	__atomic_store_n(
+		&c->magic, CAIRN_CONTROL_MAGIC, __ATOMIC_RELEASE); /* publishes the fields above to the command */
 }
 
 void cairn_stats_init(bool counting)
@@ -85,7 +89,8 @@ static void note_peak(uint64_t live)
 	uint64_t peak = sum_of(&own_control->live_peak_bytes);
 	if (live <= peak)
 		return;
-	__atomic_store_n(&own_control->live_peak_bytes, live, __ATOMIC_RELAXED); /* two threads at once: the peak is within a batch */
+	__atomic_store_n(&own_control->live_peak_bytes, live,
+		__ATOMIC_RELAXED); /* two threads at once: the peak is within a batch */
 	static uint64_t noted; /* sync: atomic, relaxed: live_bytes when the classes were last noted */
 	uint64_t last = sum_of(&noted);
 	if (live > last + last / 100) {

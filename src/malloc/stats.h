@@ -1,21 +1,23 @@
 /* malloc/stats.h - what malloc counts, and where.
  *
- * Allocations are counted by the fast path itself: one plain add into a page that belongs to the thread's cache. Nothing
- * else is: a free is an allocation that is no longer live, and what is live is known where slots are taken and given back
- * in batches. Under `cairn run`, or with CAIRN_SUMMARY, all numbers lie in a file mapped shared (os/shared.h), so they
- * survive the process; otherwise in private memory. The layout is wire/control.h, the account docs/design/statistics.md.
+ * Allocations are counted by the fast path itself: one plain add into a page that belongs to the thread's cache.
+ * Nothing else is: a free is an allocation that is no longer live, and what is live is known where slots are taken
+ * and given back in batches. Under `cairn run`, or with CAIRN_SUMMARY, all numbers lie in a file mapped shared
+ * (os/shared.h), so they survive the process; otherwise in private memory. The layout is wire/control.h, the account
+ * docs/design/statistics.md.
  *
  * Locks: none; sums are relaxed atomics, per-thread counters plain. Threads: any. */
 #ifndef CAIRN_MALLOC_STATS_H
 #define CAIRN_MALLOC_STATS_H
 
-#include "base/control.h"
+#include "base/controlpage.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* Makes the control block; counting: requested bytes are summed and the peak is kept. Called once, at malloc's start. */
+/* Makes the control block; counting: requested bytes are summed and the peak is kept. Called once, at malloc's start.
+ * */
 void cairn_stats_init(bool counting);
 bool cairn_stats_is_counting(void);
 

@@ -44,7 +44,9 @@ static uintptr_t parse_hex(const char **s)
 {
 	uintptr_t n = 0;
 	for (;; (*s)++) {
-		unsigned digit = (unsigned)**s - '0' < 10 ? (unsigned)**s - '0' : (unsigned)**s - 'a' < 6 ? (unsigned)**s - 'a' + 10 : 16;
+		unsigned digit = (unsigned)**s - '0' < 10  ? (unsigned)**s - '0'
+				 : (unsigned)**s - 'a' < 6 ? (unsigned)**s - 'a' + 10
+							   : 16;
 		if (digit > 15)
 			return n;
 		n = n * 16 + digit;
@@ -81,7 +83,9 @@ static bool find_mapping(uintptr_t p, maps_line *found)
 			*found = parse_line(line, (size_t)(end - line));
 			is_found = p >= found->start && p < found->end;
 		}
-		kept = line == text && kept == sizeof text - 1 ? 0 : kept - (size_t)(line - text); /* a line too long is skipped */
+		kept = line == text && kept == sizeof text - 1
+			       ? 0
+			       : kept - (size_t)(line - text); /* a line too long is skipped */
 		memmove(text, line, kept);
 	}
 	if (fd >= 0)

@@ -3,7 +3,7 @@
 
 #include "malloc/cache.h"
 #include "malloc/slabpurge.h"
-#include "malloc/thread.h"
+#include "malloc/threads.h"
 #include "os/clock.h"
 #include "os/env.h"
 #include "os/thread.h"
@@ -28,7 +28,8 @@ typedef enum janitor_wish { JANITOR_WITH_THREADS, JANITOR_ALWAYS, JANITOR_NEVER 
 static janitor_wish wish;                 /* const after start */
 static _Atomic bool is_janitor_there;     /* sync: atomic: whoever sets it starts the janitor */
 static _Atomic uint64_t ask_again_ns;     /* sync: atomic, relaxed: a hint */
-static _Atomic bool is_alone_since_fork;  /* sync: atomic, relaxed: a hint; a fork's child that has made no thread of its own */
+static _Atomic bool
+	is_alone_since_fork; /* sync: atomic, relaxed: a hint; a fork's child that has made no thread of its own */
 
 void cairn_tend_start(void)
 {
@@ -80,13 +81,15 @@ static void janitor(void *arg)
 /* Is there a janitor now, made if need be? */
 static bool have_janitor(void)
 {
-	bool is_alone = !cairn_thread_ever_made() || atomic_load_explicit(&is_alone_since_fork, memory_order_relaxed); /* a hint */
+	bool is_alone = !cairn_thread_ever_made() ||
+			atomic_load_explicit(&is_alone_since_fork, memory_order_relaxed); /* a hint */
 	if (wish == JANITOR_NEVER || (wish == JANITOR_WITH_THREADS && is_alone))
 		return false;
 	if (atomic_load(&is_janitor_there))
 		return true;
 	uint64_t now = cairn_clock_coarse_ns();
-	if (now < atomic_load_explicit(&ask_again_ns, memory_order_relaxed) || atomic_exchange(&is_janitor_there, true)) /* a hint */
+	if (now < atomic_load_explicit(&ask_again_ns, memory_order_relaxed) ||
+		atomic_exchange(&is_janitor_there, true))                                /* a hint */
 		return now >= atomic_load_explicit(&ask_again_ns, memory_order_relaxed); /* a hint */
 	bool ok = cairn_thread_start_helper(janitor, NULL);
 	if (!ok) {
@@ -134,7 +137,11 @@ void cairn_tend_fork_child(void)
 {
 	cairn_thread_helper_fork_child();
 	atomic_store(&is_janitor_there, false);
-	atomic_store_explicit(&is_alone_since_fork, true, memory_order_relaxed); /* a hint */
+	/* Where the parent had no thread either, libc goes on telling when the first is made. */
+	atomic_store_explicit(&is_alone_since_fork, cairn_thread_ever_made(), memory_order_relaxed); /* a hint */
 }
 
-void cairn_tend_thread_began(void) { atomic_store_explicit(&is_alone_since_fork, false, memory_order_relaxed); /* a hint */ }
+void cairn_tend_thread_began(void)
+{
+	atomic_store_explicit(&is_alone_since_fork, false, memory_order_relaxed); /* a hint */
+}

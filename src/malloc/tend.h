@@ -6,10 +6,11 @@
  *
  * CAIRN_JANITOR=1 gives a process without threads a janitor too, 0 gives none to anybody (free does it then).
  *
- * The janitor looks every 100 ms. What was used at any of the last 5 looks may be wanted again (the demand window); of the
- * rest it gives a third back at each look, so that after a second nearly all is gone.
+ * The janitor looks every 100 ms. What was used at any of the last 5 looks may be wanted again (the demand window);
+ * of the rest it gives a third back at each look, so that after a second nearly all is gone.
  *
- * Locks: none held on entry. errno is kept. Failure: no thread can be had: free does it, and asks again a second later. */
+ * Locks: none held on entry. errno is kept. Failure: no thread can be had: free does it, and asks again a second
+ * later. */
 #ifndef CAIRN_MALLOC_TEND_H
 #define CAIRN_MALLOC_TEND_H
 

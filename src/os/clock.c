@@ -94,7 +94,8 @@ static int clock_by_kernel(clockid_t id, struct timespec *t)
 
 static uint64_t clock_read_ns(clockid_t id)
 {
-	static clock_function *found; /* sync: atomic, relaxed: every thread finds the same, and nothing else is published */
+	static clock_function
+		*found; /* sync: atomic, relaxed: every thread finds the same, and nothing else is published */
 	clock_function *read = __atomic_load_n(&found, __ATOMIC_RELAXED); /* see above */
 	if (!read) {
 		read = vdso_clock();

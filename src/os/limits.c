@@ -52,7 +52,8 @@ static unsigned limits_processors(void)
 static bool limits_commit_is_strict(void)
 {
 	char mode = 0;
-	long fd = cairn_sys(SYS_openat, AT_FDCWD, (long)"/proc/sys/vm/overcommit_memory", O_RDONLY | O_CLOEXEC, 0, 0, 0);
+	long fd =
+		cairn_sys(SYS_openat, AT_FDCWD, (long)"/proc/sys/vm/overcommit_memory", O_RDONLY | O_CLOEXEC, 0, 0, 0);
 	if (fd < 0)
 		return false;
 	cairn_sys(SYS_read, fd, (long)&mode, 1, 0, 0, 0);

@@ -1,8 +1,8 @@
 /* os/lock.h - a small lock: one word, futex, no memory, usable before libc is ready and after fork.
  *
- * Ranks: a thread takes locks in rising order of rank only (equal ranks never nest, but CAIRN_RANK_HEAP and _CENTRAL: fork
- * takes all locks of these two, the latter in the order of their size class). At CAIRN_DEBUG >= 1 a per-thread count of held ranks
- * asserts it.
+ * Ranks: a thread takes locks in rising order of rank only (equal ranks never nest, but CAIRN_RANK_HEAP and _CENTRAL:
+ * fork takes all locks of these two, the latter in the order of their size class). At CAIRN_DEBUG >= 1 a per-thread
+ * count of held ranks asserts it.
  *
  *   FREE(0) ──take──▶ HELD(1) ──another waits──▶ CONTENDED(2) ──drop wakes one──▶ FREE
  *
@@ -16,7 +16,7 @@
 
 typedef enum cairn_rank {
 	CAIRN_RANK_FORK = 1, /* malloc/fork.c: one fork at a time */
-	CAIRN_RANK_THREADS,  /* malloc/thread.c: the list of thread caches */
+	CAIRN_RANK_THREADS,  /* malloc/threads.c: the list of thread caches */
 	CAIRN_RANK_HEAPS,    /* malloc/heap.c: the list of first-class heaps */
 	CAIRN_RANK_HEAP,     /* malloc/heap.c: one first-class heap */
 	CAIRN_RANK_CENTRAL,  /* malloc/central.c: one per size class */

@@ -42,8 +42,9 @@ void cairn_fault_init(const char *spec);
  * with. */
 long cairn_fault_next(long number);
 
-/* clone() of a thread that libc does not know: it runs body(arg) on the stack that ends at `stack` with `tls` as its thread
- * pointer, and ends. tid is where the kernel keeps its number, and zeroes it at its end. Its number, or -errno. */
+/* clone() of a thread that libc does not know: it runs body(arg) on the stack that ends at `stack` with `tls` as its
+ * thread pointer, and ends. tid is where the kernel keeps its number, and zeroes it at its end. Its number, or
+ * -errno. */
 long cairn_sys_spawn(unsigned long flags, void *stack, uint32_t *tid, void *tls, void (*body)(void *), void *arg);
 
 #endif

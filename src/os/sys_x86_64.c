@@ -23,7 +23,8 @@ long cairn_sys_spawn(unsigned long flags, void *stack, uint32_t *tid, void *tls,
 {
 	register uint32_t *r10 __asm__("r10") = tid;
 	register void *r8 __asm__("r8") = tls;
-	register void (*r12)(void *) __asm__("r12") = body; /* the child has the parent's registers, but not its stack */
+	register void (*r12)(void *) __asm__("r12") =
+		body; /* the child has the parent's registers, but not its stack */
 	register void *r13 __asm__("r13") = arg;
 	long result;
 	__asm__ volatile("syscall\n\t"

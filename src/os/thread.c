@@ -53,7 +53,7 @@ bool cairn_thread_ever_made(void)
 
 /* One helper at a time: its stack and its thread-local area are kept for the next. */
 static struct {
-	uint32_t tid;          /* sync: atomic; the kernel zeroes it when the thread has ended: then the stack is free again */
+	uint32_t tid; /* sync: atomic; the kernel zeroes it when the thread has ended: then the stack is free again */
 	char *memory;          /* sync: whoever has made tid BUSY */
 	void (*body)(void *);  /* sync: likewise */
 	void *arg;             /* sync: likewise */
@@ -72,7 +72,8 @@ static size_t tls_reach(void)
 {
 	static __thread char here __attribute__((tls_model("initial-exec")));
 	uintptr_t pointer = (uintptr_t)__builtin_thread_pointer(), at = (uintptr_t)&here;
-	return cairn_round_up((at > pointer ? at - pointer : pointer - at) + HELPER_TLS_MARGIN_BYTES, HELPER_TLS_MARGIN_BYTES);
+	return cairn_round_up(
+		(at > pointer ? at - pointer : pointer - at) + HELPER_TLS_MARGIN_BYTES, HELPER_TLS_MARGIN_BYTES);
 }
 
 /* The memory: [guard | stack | below the thread pointer | above it]. */
@@ -108,9 +109,9 @@ static long helper_spawn(void)
 		return -ENOMEM;
 	char *stack = helper.memory + HELPER_GUARD_BYTES + HELPER_STACK_BYTES, *pointer = stack + reach;
 	*(void **)pointer = pointer; /* x86-64: the word at the thread pointer is its own address */
-	return cairn_sys_spawn(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS |
-	                           CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID,
-	                       stack, &helper.tid, pointer, helper_main, NULL);
+	return cairn_sys_spawn(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
+				       CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID,
+		stack, &helper.tid, pointer, helper_main, NULL);
 }
 
 bool cairn_thread_start_helper(void (*body)(void *), void *arg)

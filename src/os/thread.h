@@ -12,8 +12,9 @@ bool cairn_thread_ever_made(void);
 /* Starts a thread named "cairn" with all signals blocked and a small stack, that runs body(arg) and ends. False: the
  * system refused, or the last one has not quite ended; nothing changed.
  *
- * libc does not know this thread: free may be called from inside libc while it holds the very locks that pthread_create
- * takes (it frees thread stacks so). Therefore body must not call libc, and its thread-local data are its own, zeroed. */
+ * libc does not know this thread: free may be called from inside libc while it holds the very locks that
+ * pthread_create takes (it frees thread stacks so). Therefore body must not call libc, and its thread-local data are
+ * its own, zeroed. */
 bool cairn_thread_start_helper(void (*body)(void *), void *arg);
 void cairn_thread_helper_fork_child(void); /* the helper is not in the child */
 void cairn_thread_sleep_ms(unsigned ms);

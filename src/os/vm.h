@@ -26,8 +26,8 @@ void *cairn_vm_reserve(void *hint, size_t bytes, size_t align);
 /* Exactly at `at`, or false (also where something is already mapped). */
 bool cairn_vm_reserve_at(void *at, size_t bytes);
 bool cairn_vm_open(void *p, size_t bytes);
-/* Lengthens the mapping that ends at p + bytes by more, in place, with the same protection and advice: it stays one mapping,
- * so it works also where the process may have no more of them. False: something lies behind, or refused. */
+/* Lengthens the mapping that ends at p + bytes by more, in place, with the same protection and advice: it stays one
+ * mapping, so it works also where the process may have no more of them. False: something lies behind, or refused. */
 bool cairn_vm_extend(void *p, size_t bytes, size_t more);
 /* Reserved and open in one, not placed: for metadata. Zeroed. Returns owned. */
 void *cairn_vm_map(size_t bytes);

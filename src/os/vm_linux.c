@@ -155,9 +155,11 @@ void *cairn_vm_map(size_t bytes) { return vm_map_aligned(bytes, cairn_vm_page_by
 bool cairn_vm_open(void *p, size_t bytes)
 {
 	long r = cairn_sys(SYS_mprotect, (long)p, (long)bytes, VM_OPEN, 0, 0, 0);
-	if (r == 0 || r == -ENOMEM) /* a limit: mmap over what is mapped would not count against it, and split it when it fails */
+	if (r == 0 ||
+		r == -ENOMEM) /* a limit: mmap over what is mapped would not count against it */
 		return r == 0;
-	long at = cairn_sys(SYS_mmap, (long)p, (long)bytes, VM_OPEN, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+	long at = cairn_sys(SYS_mmap, (long)p, (long)bytes, VM_OPEN,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 	return at == (long)p;
 }
 

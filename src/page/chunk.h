@@ -47,7 +47,7 @@ typedef struct cairn_span {
 		cairn_node queued;  /* slab: in its class's purge queue; sync: central lock */
 		struct {
 			void *heap;             /* heap's span: its cairn_heap; const while the span lives */
-			size_t touched_granules; /* large: how many from the first on were ever handed out; sync: as large_bytes */
+			size_t touched_granules; /* large: how many were ever handed out; sync: as large_bytes */
 		};
 	};
 	char *base;             /* const while the span lives */
@@ -60,12 +60,12 @@ typedef struct cairn_span {
 		size_t large_granules; /* large: granules held, runway included; sync: as large_bytes */
 	};
 	uint16_t free_count;    /* slab: ones in free_bits; sync: owner's lock */
-	uint16_t scan_at;       /* slab: free_count at which it is worth looking for empty pages again; sync: owner's lock */
-	uint8_t kind;           /* cairn_span_kind; sync: pageheap lock to change, readable while the caller holds a block of it */
+	uint16_t scan_at; /* slab: free_count at which it is worth looking for empty pages again; sync: owner's lock */
+	uint8_t kind; /* cairn_span_kind; sync: pageheap lock to change, readable by who holds a block of it */
 	uint8_t size_class;     /* const while the span lives */
 	uint8_t bucket;         /* slab: which list of its class it is in; sync: owner's lock */
 	union {
-		uint8_t is_zero;    /* large: never written by anyone since the OS gave it; sync: whoever holds the block */
+		uint8_t is_zero; /* large: never written since the OS gave it; sync: who holds the block */
 		uint8_t holds;      /* slab: purges at work inside it; sync: owner's lock */
 	};
 } cairn_span;
@@ -79,12 +79,12 @@ typedef struct cairn_chunk {
 	cairn_node dirty_node;  /* in the list of chunks with dirty granules; sync: pageheap lock */
 	cairn_span *spans;      /* CAIRN_CHUNK_GRANULES headers, NULL until the first is needed; const once set */
 	uint32_t lead;          /* chunks back to where the span over granule 0 begins; sync: pageheap lock */
-	uint8_t lead_granules;  /* how many granules of this chunk it covers; sync: pageheap lock to write; see window_span */
+	uint8_t lead_granules; /* granules of this chunk that it covers; sync: pageheap lock to write; see window_span */
 	uint8_t longest;        /* longest run in free; sync: pageheap lock */
 	uint8_t is_huge;        /* asked to be a huge page; sync: pageheap lock */
 	uint8_t dense_ticks;    /* for how many ticks it has been full; sync: pageheap lock */
 	uint8_t pad[48];
-	uint8_t first[CAIRN_CHUNK_GRANULES]; /* granule -> first granule of its span here; sync: as cairn_span.kind */
+	uint8_t back[CAIRN_CHUNK_GRANULES]; /* granules back to its span's first, 0 in free ones; sync: as cairn_span.kind */
 } cairn_chunk;
 
 _Static_assert(sizeof(cairn_chunk) == 256, "16 chunk records fill an OS page: 32 MiB of heap");

@@ -4,11 +4,11 @@
  *                             ▲                                                                    │
  *                             └──────────────────────────give_run(purged)──────────────────────────┘
  *
- * A chunk's state is two sets of 128 bits: free, and dirty within free. Free neighbours are one run of bits, so coalescing
- * is not an action here. Chunks with something free hang in a list for the length of their longest free run; an
- * allocation takes the shortest run that suffices and, among the first few chunks of that list, the one with the fewest
- * free granules, so that sparse chunks empty out (Hunter et al., "Beyond malloc efficiency to fleet efficiency", OSDI
- * 2021, section 4). Inside a chunk dirty granules go before clean ones: they cost no fault.
+ * A chunk's state is two sets of 128 bits: free, and dirty within free. Free neighbours are one run of bits, so
+ * coalescing is not an action here. Chunks with something free hang in a list for the length of their longest free
+ * run. An allocation first looks at a few chunks that have dirty granules, which cost no fault; otherwise it takes the
+ * shortest run that suffices and, among the first few chunks of that list, the one with the fewest free granules, so that sparse chunks empty out (Hunter et al., "Beyond malloc efficiency to fleet
+ * efficiency", OSDI 2021, section 4). Inside a chunk dirty granules go before clean ones: they cost no fault.
  *
  * Invariants, checked by cairn_pageheap_validate():
  *   (P1) dirty is a subset of free.
@@ -90,12 +90,14 @@ static void chunk_give(cairn_chunk *c, unsigned from, unsigned n, bool is_dirty)
 	cairn_bits128 run = cairn_bits128_run(from, n);
 	cairn_assert(!(c->free & run));
 	c->free |= run;
+	memset(&c->back[from], 0, n);
 	free_granules += n;
 	if (is_dirty) {
 		if (!c->dirty)
 			dirty_chunk_append(c);
 		c->dirty |= run;
-		__atomic_store_n(&dirty_granules, dirty_granules + n, __ATOMIC_RELAXED); /* a hint for purge, no order needed */
+		__atomic_store_n(
+			&dirty_granules, dirty_granules + n, __ATOMIC_RELAXED); /* a hint for purge, no order needed */
 	}
 	chunk_relist(c);
 }
@@ -168,13 +170,36 @@ static unsigned next_list(unsigned longest)
 	return 0;
 }
 
+/* Of the first few chunks with dirty granules, the one with the fewest free that has n of them in a row. */
+static cairn_chunk *find_dirty_chunk(unsigned n, int *at)
+{
+	cairn_chunk *best = NULL;
+	unsigned best_free = 0, looked = 0;
+	for (cairn_node *node = dirty_chunks.next; node && node != &dirty_chunks && looked < LOOK_AT;
+		node = node->next, looked++) {
+		cairn_chunk *c = cairn_container(node, cairn_chunk, dirty_node);
+		unsigned free = cairn_bits128_count(c->free);
+		int here = !best || free < best_free ? cairn_bits128_find_run(c->dirty, n) : -1;
+		if (here >= 0) {
+			best = c;
+			best_free = free;
+			*at = here;
+		}
+	}
+	return best;
+}
+
 /* The chunk to serve n granules from, and where in it. */
 static cairn_chunk *find_chunk(unsigned n, unsigned align, int *at)
 {
+	cairn_chunk *used_before = align == 1 ? find_dirty_chunk(n, at) : NULL;
+	if (used_before)
+		return used_before;
 	for (unsigned l = next_list(n); l; l = l < CAIRN_CHUNK_GRANULES ? next_list(l + 1) : 0) {
 		cairn_chunk *best = NULL;
 		unsigned best_free = 0, looked = 0;
-		for (cairn_node *node = lists[l].next; node != &lists[l] && looked < LOOK_AT; node = node->next, looked++) {
+		for (cairn_node *node = lists[l].next; node != &lists[l] && looked < LOOK_AT;
+			node = node->next, looked++) {
 			cairn_chunk *c = cairn_container(node, cairn_chunk, node);
 			unsigned free = cairn_bits128_count(c->free);
 			if ((!best || free < best_free) && (align == 1 || chunk_fit(c, n, align) >= 0)) {
@@ -238,8 +263,12 @@ static cairn_chunk *open_small(unsigned n, unsigned align, int *at)
 	return c;
 }
 
-/* Relaxed: cairn_window_span reads it without the lock, and only asks whether a granule that somebody holds is below. */
-static void set_lead_granules(cairn_chunk *c, unsigned n) { __atomic_store_n(&c->lead_granules, (uint8_t)n, __ATOMIC_RELAXED); }
+/* Relaxed: cairn_window_span reads it without the lock, and only asks whether a granule that somebody holds is below.
+ * */
+static void set_lead_granules(cairn_chunk *c, unsigned n)
+{
+	__atomic_store_n(&c->lead_granules, (uint8_t)n, __ATOMIC_RELAXED);
+}
 
 /* Wholly free chunks in a row, `chunks` of them, in an open part; the first one's start or 0. */
 static uintptr_t find_chunks(size_t chunks, cairn_window **window)
@@ -300,11 +329,14 @@ static cairn_span *span_begin(cairn_window *w, uintptr_t base, size_t granules, 
 {
 	cairn_chunk *c = cairn_window_chunk(w, base);
 	size_t from = cairn_granule_in_chunk(base);
-	memset(&c->first[from], (int)from, granules < CAIRN_CHUNK_GRANULES - from ? granules : CAIRN_CHUNK_GRANULES - from);
+	size_t here = granules < CAIRN_CHUNK_GRANULES - from ? granules : CAIRN_CHUNK_GRANULES - from;
+	for (size_t i = 0; i < here; i++)
+		c->back[from + i] = (uint8_t)i;
 	cairn_span *s = &c->spans[from];
 	*s = (cairn_span){ .base = (char *)base, .kind = (uint8_t)kind, .is_zero = is_zero };
 	cairn_node_init(&s->node);
-	__atomic_store_n(&used_granules, used_granules + granules, __ATOMIC_RELAXED); /* a hint for purge, no order needed */
+	__atomic_store_n(
+		&used_granules, used_granules + granules, __ATOMIC_RELAXED); /* a hint for purge, no order needed */
 	return s;
 }
 
@@ -386,7 +418,8 @@ cairn_span *cairn_pageheap_alloc(size_t granules, size_t align_granules, cairn_s
 		return NULL;
 	lock_pageheap();
 	if (align_granules > CAIRN_CHUNK_GRANULES)
-		s = alloc_far_aligned(granules < CAIRN_CHUNK_GRANULES ? CAIRN_CHUNK_GRANULES : granules, align_granules, kind, &zero);
+		s = alloc_far_aligned(
+			granules < CAIRN_CHUNK_GRANULES ? CAIRN_CHUNK_GRANULES : granules, align_granules, kind, &zero);
 	else if (granules > CAIRN_CHUNK_GRANULES)
 		s = alloc_across(granules, kind, &zero);
 	else
@@ -454,7 +487,7 @@ static void take_behind(cairn_window *w, cairn_span *s, uintptr_t from, uintptr_
 			set_lead_granules(c, at + (unsigned)n);
 		} else {
 			for (size_t g = at; g < at + n; g++)
-				c->first[g] = (uint8_t)cairn_granule_in_chunk((uintptr_t)s->base);
+				c->back[g] = (uint8_t)(g - cairn_granule_in_chunk((uintptr_t)s->base));
 		}
 		from += n << CAIRN_GRANULE_SHIFT;
 	}
@@ -467,14 +500,16 @@ bool cairn_pageheap_grow(cairn_span *s, size_t from_granules, size_t to_granules
 	size_t at = cairn_granule_in_chunk(base);
 	if (to_granules > SIZE_MAX >> (CAIRN_GRANULE_SHIFT + 1) || (at && at + to_granules > CAIRN_CHUNK_GRANULES))
 		return false; /* a span that crosses chunks begins with one */
-	uintptr_t from = base + (from_granules << CAIRN_GRANULE_SHIFT), to = base + (to_granules << CAIRN_GRANULE_SHIFT);
+	uintptr_t from = base + (from_granules << CAIRN_GRANULE_SHIFT),
+		  to = base + (to_granules << CAIRN_GRANULE_SHIFT);
 	lock_pageheap();
 	cairn_window *w = cairn_window_of(base);
 	open_behind(w, from, to);
 	bool ok = is_free_range(w, from, to, only_clean);
 	if (ok) {
 		take_behind(w, s, from, to);
-		__atomic_store_n(&used_granules, used_granules + to_granules - from_granules, __ATOMIC_RELAXED); /* a hint */
+		__atomic_store_n(
+			&used_granules, used_granules + to_granules - from_granules, __ATOMIC_RELAXED); /* a hint */
 	}
 	unlock_pageheap();
 	return ok;
@@ -548,8 +583,8 @@ void cairn_pageheap_give_run(const cairn_dirty_run *run, bool purged)
 		purged_granules += run->granules;
 		purged_free_granules += run->granules;
 	}
-	chunk_give(cairn_window_chunk(w, run->start), (unsigned)cairn_granule_in_chunk(run->start), (unsigned)run->granules,
-	           !purged);
+	chunk_give(cairn_window_chunk(w, run->start), (unsigned)cairn_granule_in_chunk(run->start),
+		(unsigned)run->granules, !purged);
 	unlock_pageheap();
 }
 
@@ -573,7 +608,10 @@ size_t cairn_pageheap_dirty_bytes(void)
 	return __atomic_load_n(&dirty_granules, __ATOMIC_RELAXED) << CAIRN_GRANULE_SHIFT;
 }
 
-size_t cairn_pageheap_used_bytes(void) { return __atomic_load_n(&used_granules, __ATOMIC_RELAXED) << CAIRN_GRANULE_SHIFT; }
+size_t cairn_pageheap_used_bytes(void)
+{
+	return __atomic_load_n(&used_granules, __ATOMIC_RELAXED) << CAIRN_GRANULE_SHIFT;
+}
 
 size_t cairn_pageheap_rewanted_bytes(void)
 {
@@ -645,8 +683,8 @@ void cairn_pageheap_unlock(void) { unlock_pageheap(); }
 void cairn_pageheap_fork_child(void)
 {
 	cairn_lock_renew(&pageheap_lock);
-	/* What another thread was purging when the process forked is nobody's here; it stays unused until exit. Its amount
-	 * is at most one run a thread. */
+	/* What another thread was purging when the process forked is nobody's here; it stays unused until exit. Its
+	 * amount is at most one run a thread. */
 }
 
 /* Sums of one chunk, checked on the way. */

@@ -15,15 +15,16 @@ typedef struct cairn_pageheap_numbers {
 	size_t purged_granules; /* given back to the OS, cumulative */
 } cairn_pageheap_numbers;
 
-/* A span of `granules` (> 0), its base aligned to `align_granules` (a power of two). The span's header is zeroed but for
- * base and kind. is_zero (may be NULL): set to whether every byte reads zero. Returns owned. */
+/* A span of `granules` (> 0), its base aligned to `align_granules` (a power of two). The span's header is zeroed but
+ * for base and kind. is_zero (may be NULL): set to whether every byte reads zero. Returns owned. */
 cairn_span *cairn_pageheap_alloc(size_t granules, size_t align_granules, cairn_span_kind kind, bool *is_zero);
 
-/* Takes the span; granules as allocated or resized, of which those from `touched` on were never written. Its class bytes
- * must be 0 already. */
+/* Takes the span; granules as allocated or resized, of which those from `touched` on were never written. Its class
+ * bytes must be 0 already. */
 void cairn_pageheap_free(cairn_span *s, size_t granules, size_t touched);
 
-/* Lengthens a span in place, or returns false; only_clean: only by granules that have no frames. For spans of kind LARGE. */
+/* Lengthens a span in place, or returns false; only_clean: only by granules that have no frames. For spans of kind
+ * LARGE. */
 bool cairn_pageheap_grow(cairn_span *s, size_t from_granules, size_t to_granules, bool only_clean);
 /* Shortens it: [to, from) becomes free, clean from `touched` on. */
 void cairn_pageheap_shrink(cairn_span *s, size_t from_granules, size_t to_granules, size_t touched);

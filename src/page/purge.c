@@ -9,19 +9,19 @@
 #include <stdatomic.h>
 
 enum {
-	RUN_GRANULES = 44,        /* 704 KiB in one call: at most 100 us */
+	RUN_GRANULES = 44, /* 704 KiB in one call: at most 100 us */
 	SELF_BUDGET_US = 100,
-	LEARN_SHARE = 8,          /* more than an eighth of the hysteresis wanted again since the last look: it doubles */
+	LEARN_SHARE = 8, /* more than an eighth of the hysteresis wanted again since the last look: it doubles */
 	REST_NS = 1000 * 1000 * 1000,
 };
 
 /* All: sync: atomic, relaxed; hints that decide when, never what. */
-static _Atomic size_t hysteresis_bytes;      /* 0: not learnt yet, KEEP_MIN */
-static _Atomic size_t highest_used_bytes;
-static _Atomic size_t seen_rewanted_bytes;
-static _Atomic size_t noted_rewanted_bytes;
-static _Atomic uint64_t last_change_ns;
-static _Atomic uint64_t refused_until_ns;
+static _Atomic size_t hysteresis_bytes; /* sync: atomic, relaxed */
+static _Atomic size_t highest_used_bytes; /* sync: atomic, relaxed */
+static _Atomic size_t seen_rewanted_bytes; /* sync: atomic, relaxed */
+static _Atomic size_t noted_rewanted_bytes; /* sync: atomic, relaxed */
+static _Atomic uint64_t last_change_ns; /* sync: atomic, relaxed */
+static _Atomic uint64_t refused_until_ns; /* sync: atomic, relaxed */
 
 /* One name for the only order used here: every value is a hint of its own, nothing is published by it. */
 static size_t hint(const _Atomic size_t *a) { return atomic_load_explicit(a, memory_order_relaxed); }
@@ -82,6 +82,16 @@ bool cairn_purge_step(size_t keep_bytes, unsigned budget_us)
 			return true;
 	}
 	return false;
+}
+
+void cairn_purge_hold_peak(void)
+{
+	size_t used = cairn_pageheap_used_bytes(), dirty = cairn_pageheap_dirty_bytes();
+	size_t most = hint(&highest_used_bytes) > used ? hint(&highest_used_bytes) : used;
+	if (dirty <= CAIRN_PURGE_KEEP_MIN_BYTES || used + dirty <= most + CAIRN_PURGE_KEEP_MIN_BYTES)
+		return;
+	set_hint(&highest_used_bytes, most);
+	cairn_purge_step(most + CAIRN_PURGE_KEEP_MIN_BYTES - used, SELF_BUDGET_US);
 }
 
 void cairn_purge_self(void)

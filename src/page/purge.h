@@ -1,16 +1,18 @@
-/* page/purge.h - gives the frames of free granules back to the OS: how much to keep, and the work itself in small steps.
+/* page/purge.h - gives the frames of free granules back to the OS: how much to keep, and the work itself in small
+ * steps.
  *
  * A page that is given back and wanted again costs a fault (about 1 us) and the giving (0.25 us); a page that is kept
  * costs 4 KiB to everyone else. So some dirty memory is kept, and how much is learnt:
  *
  *   hysteresis   kept at any time, at least KEEP_MIN. Memory that is purged and soon wanted again raises it by what was
- *                wanted, or doubles it when that is much, up to the most that was ever used; rest lowers it by half a second.
+ *                wanted, or doubles it when that is much, up to the most that was ever used; rest halves it
+ *                every second.
  *
  * Invariants, checked by cairn_purge_validate():
  *   (U1) KEEP_MIN <= hysteresis <= max(KEEP_MIN, the highest use).
  *
- * Threads: any; state is relaxed atomics, a lost update shifts a purge by one step. No lock is held during a system call.
- * Failure: when the OS will not take pages, purging stops for a second; nothing else changes. */
+ * Threads: any; state is relaxed atomics, a lost update shifts a purge by one step. No lock is held during a system
+ * call. Failure: when the OS will not take pages, purging stops for a second; nothing else changes. */
 #ifndef CAIRN_PAGE_PURGE_H
 #define CAIRN_PAGE_PURGE_H
 
@@ -22,10 +24,14 @@ enum { CAIRN_PURGE_KEEP_MIN_BYTES = 1 << 20 };
 
 /* More dirty than the hysteresis allows? For the thread that frees, in a process without threads. */
 bool cairn_purge_is_due(void);
-/* Purges until keep_bytes are dirty or about budget_us microseconds are used; false when nothing more can be done now. */
+/* Purges until keep_bytes are dirty or about budget_us microseconds are used; false when nothing more can be done
+ * now. */
 bool cairn_purge_step(size_t keep_bytes, unsigned budget_us);
 /* One step of self-purging: down to half of the hysteresis, at most 100 us. */
 void cairn_purge_self(void);
+/* After an allocation of granules: when what is used and what is dirty come to more than was ever used at once, the dirty
+ * memory did not serve, and is given back instead of adding to the highest residency: at most 100 us a call. */
+void cairn_purge_hold_peak(void);
 /* Pages purged by others than this file (inside slabs) are wanted again. */
 void cairn_purge_note_rewanted(size_t bytes);
 /* Lets the hysteresis follow what happened since the last call. now_ns: cairn_clock_coarse_ns(). */

@@ -69,7 +69,8 @@ static bool window_extend(cairn_window *w, size_t bytes)
 			cairn_vm_release(w->class_map + class_from, class_to - class_from);
 		return false;
 	}
-	__atomic_store_n(&w->bytes, bytes, __ATOMIC_RELEASE); /* publishes the open maps; readers need no acquire: they hold a
+	__atomic_store_n(
+		&w->bytes, bytes, __ATOMIC_RELEASE); /* publishes the open maps; readers need no acquire: they hold a
 	                                                          block of an older part, or learnt of theirs later still */
 	return true;
 }
@@ -121,7 +122,9 @@ static cairn_region *region_make(cairn_window *w, uintptr_t start, size_t bytes)
 	cairn_region *r = cairn_meta_alloc(sizeof *r);
 	if (!r)
 		return NULL;
-	*r = (cairn_region){ .window = w, .start = start, .open_end = start, .end = start + bytes, .next = newest_region };
+	*r = (cairn_region){
+		.window = w, .start = start, .open_end = start, .end = start + bytes, .next = newest_region
+	};
 	newest_region = r;
 	reserved_bytes += bytes;
 	return r;
@@ -154,8 +157,9 @@ static cairn_region *reserve_apart(size_t bytes)
 	cairn_window *w = &cairn_window_first;
 	bool ok;
 	if (is_first)
-		ok = window_init(w, (uintptr_t)start, bytes > span_bytes ? cairn_round_up(bytes, CAIRN_WINDOW_STEP) : span_bytes,
-		                 bytes, hint && start == hint);
+		ok = window_init(w, (uintptr_t)start,
+			bytes > span_bytes ? cairn_round_up(bytes, CAIRN_WINDOW_STEP) : span_bytes, bytes,
+			hint && start == hint);
 	else if ((uintptr_t)start - w->base < w->span_bytes && w->span_bytes - ((uintptr_t)start - w->base) >= bytes)
 		ok = window_extend(w, (uintptr_t)start - w->base + bytes);
 	else
@@ -218,11 +222,12 @@ cairn_span *cairn_window_span(uintptr_t p)
 		return NULL;
 	cairn_chunk *c = cairn_window_chunk(w, p);
 	size_t g = cairn_granule_in_chunk(p);
-	if (g < __atomic_load_n(&c->lead_granules, __ATOMIC_RELAXED)) /* over or under g for as long as the caller's block lives */
+	if (g < __atomic_load_n(&c->lead_granules,
+			__ATOMIC_RELAXED)) /* over or under g for as long as the caller's block lives */
 		return &(c - c->lead)->spans[0];
 	if (!c->spans)
 		return NULL;
-	cairn_span *s = &c->spans[c->first[g]];
+	cairn_span *s = &c->spans[g - c->back[g]];
 	return s->kind == CAIRN_SPAN_NONE ? NULL : s;
 }
 
@@ -239,7 +244,8 @@ void cairn_window_set_class(uintptr_t start, size_t granules, uint8_t size_class
 	cairn_window *w = cairn_window_of(start);
 	uint8_t *map = &w->class_map[(start - w->base) >> CAIRN_GRANULE_SHIFT];
 	for (size_t i = 0; i < granules; i++)
-		__atomic_store_n(&map[i], size_class, __ATOMIC_RELAXED); /* readers own a block here, or read 0 or a stale
+		__atomic_store_n(
+			&map[i], size_class, __ATOMIC_RELAXED); /* readers own a block here, or read 0 or a stale
 		                                                              class of an address that is nobody's: misuse */
 }
 

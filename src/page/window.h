@@ -31,7 +31,7 @@ enum { CAIRN_WINDOW_STEP = 64 << 20 }; /* what one OS page of class bytes covers
 
 typedef struct cairn_window {
 	uintptr_t base;            /* const after init */
-	size_t bytes;              /* how far the maps are open; sync: pageheap lock to write; grows only, so that a reader
+	size_t bytes; /* how far the maps are open; sync: pageheap lock to write; grows only, so that a reader
 	                              without the lock at worst takes the slow path */
 	uint8_t *class_map;        /* const after init */
 	cairn_chunk *chunks;       /* const after init */
@@ -80,8 +80,8 @@ bool cairn_window_is_open(uintptr_t p);
 /* The class byte of every granule of [start, start + granules). sync: the caller owns the span. */
 void cairn_window_set_class(uintptr_t start, size_t granules, uint8_t size_class);
 
-/* A region whose reserved part behind open_end has at least bytes: the newest one, extended, or a new one, which then is
- * the newest. Under the pageheap lock. NULL: the OS refused. */
+/* A region whose reserved part behind open_end has at least bytes: the newest one, extended, or a new one, which then
+ * is the newest. Under the pageheap lock. NULL: the OS refused. */
 cairn_region *cairn_window_reserve(size_t bytes);
 cairn_region *cairn_window_newest(void); /* returns borrowed, NULL before the first */
 /* Moves region->open_end by bytes (a multiple of the granule) and opens them. False: refused. */

@@ -1,8 +1,8 @@
 /* wire/control.h - what a process tells `cairn run`: the layout of one control file. No code.
  *
- * The library writes, the command reads, also while the process runs and after it was killed. Every number is stored by
- * a plain or relaxed store of 8 aligned bytes: a reader sees old or new, never half; nothing is consistent across fields
- * while the process runs.
+ * The library writes, the command reads, also while the process runs and after it was killed. Every number is stored
+ * by a plain or relaxed store of 8 aligned bytes: a reader sees old or new, never half; nothing is consistent across
+ * fields while the process runs.
  *
  *   offset 0                     cairn_control, CAIRN_CONTROL_BYTES
  *   CAIRN_CONTROL_BYTES          cairn_thread_counters of thread cache 0, then 1, 2 ..., CAIRN_COUNTERS_BYTES each

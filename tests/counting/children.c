@@ -22,7 +22,8 @@ static void work(own_count *c, uint64_t allocations)
 
 static void child(unsigned index, uint64_t allocations)
 {
-	static const char *const labels[CHILDREN] = { "child-exit-1", "child-quick-2", "child-exit-3", "child-quick-4" };
+	static const char *const labels[CHILDREN] = { "child-exit-1", "child-quick-2", "child-exit-3",
+		"child-quick-4" };
 	own_count c = { .random = index + 100 };
 	for (unsigned i = index; i < INHERITED && allocations; i += 3)
 		own_free(&c, inherited[i]);

@@ -77,8 +77,9 @@ static inline void own_add(own_count *to, const own_count *c)
 static inline void own_print(const own_count *c, const char *label)
 {
 	char line[200];
-	int n = snprintf(line, sizeof line, "counted %s pid=%d allocations=%llu frees=%llu bytes=%llu\n", label, (int)getpid(),
-			 (unsigned long long)c->allocations, (unsigned long long)c->frees, (unsigned long long)c->bytes);
+	int n = snprintf(line, sizeof line, "counted %s pid=%d allocations=%llu frees=%llu bytes=%llu\n", label,
+		(int)getpid(), (unsigned long long)c->allocations, (unsigned long long)c->frees,
+		(unsigned long long)c->bytes);
 	if (write(1, line, (size_t)n) != n)
 		abort();
 }

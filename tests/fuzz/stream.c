@@ -1,5 +1,5 @@
-/* libFuzzer target: the bytes choose operations on malloc, support/oracle.h knows what must be true after each. The first
- * byte chooses the largest size. Ends a run with everything freed and every validator called. */
+/* libFuzzer target: the bytes choose operations on malloc, support/oracle.h knows what must be true after each. The
+ * first byte chooses the largest size. Ends a run with everything freed and every validator called. */
 #include "support/oracle.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);

@@ -1,9 +1,9 @@
-/* The page heap against a list of spans: random allocations, growths, shrinks, frees and purges, each compared with what the
- * list knows, over OS pages of 4, 16 and 64 KiB.
+/* The page heap against a list of spans: random allocations, growths, shrinks, frees and purges, each compared with
+ * what the list knows, over OS pages of 4, 16 and 64 KiB.
  *
- * Checked: spans never overlap each other or a run that is being purged; every granule of a span leads to its header, and
- * visiting finds each span once; what was written stays; what is called zero reads zero; the counts add up. Each case runs
- * in a child of its own. CAIRN_SEED repeats a run, CAIRN_TEST_OPS says how many operations. */
+ * Checked: spans never overlap each other or a run that is being purged; every granule of a span leads to its header,
+ * and visiting finds each span once; what was written stays; what is called zero reads zero; the counts add up. Each
+ * case runs in a child of its own. CAIRN_SEED repeats a run, CAIRN_TEST_OPS says how many operations. */
 #include "support/child.h"
 
 #include "os/sys.h"
@@ -83,8 +83,9 @@ static bool meets_something(const char *base, size_t granules, const span_note *
 static bool leads_to_header(const span_note *n)
 {
 	for (size_t i = 0; i < n->granules; i++)
-		if (cairn_window_span((uintptr_t)n->base + i * CAIRN_GRANULE_BYTES + below(CAIRN_GRANULE_BYTES)) != n->s ||
-		    !cairn_window_is_open((uintptr_t)n->base + i * CAIRN_GRANULE_BYTES))
+		if (cairn_window_span((uintptr_t)n->base + i * CAIRN_GRANULE_BYTES + below(CAIRN_GRANULE_BYTES)) !=
+				n->s ||
+			!cairn_window_is_open((uintptr_t)n->base + i * CAIRN_GRANULE_BYTES))
 			return false;
 	return true;
 }
@@ -274,7 +275,8 @@ static void end_clean(void)
 		give_run(0, true);
 	}
 	cairn_pageheap_numbers now = cairn_pageheap_count();
-	size_t unit = cairn_vm_page_bytes() >> CAIRN_GRANULE_SHIFT, half_open = 0; /* granules of an OS page not all open */
+	size_t unit = cairn_vm_page_bytes() >> CAIRN_GRANULE_SHIFT,
+	       half_open = 0; /* granules of an OS page not all open */
 	for (cairn_region *r = cairn_window_newest(); r && unit; r = r->next)
 		half_open += unit - 1;
 	EXPECT(may_refuse || base_used || now.dirty_granules <= half_open);

@@ -1,5 +1,5 @@
-/* Random streams of operations on malloc, each step compared with the naive table of support/oracle.h: over every size of
- * OS page, under limits, over many windows, and with system calls refused.
+/* Random streams of operations on malloc, each step compared with the naive table of support/oracle.h: over every
+ * size of OS page, under limits, over many windows, and with system calls refused.
  *
  * Each case runs in a child of its own. CAIRN_SEED repeats a run, CAIRN_TEST_OPS says how many operations. */
 #include "support/child.h"

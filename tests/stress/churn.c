@@ -1,5 +1,5 @@
-/* Many short threads: each allocates, frees what others left, leaves something for others, and goes on allocating in the
- * destructors of its thread-local data, before and after malloc's own has run, in several rounds.
+/* Many short threads: each allocates, frees what others left, leaves something for others, and goes on allocating in
+ * the destructors of its thread-local data, before and after malloc's own has run, in several rounds.
  *
  * 100,000 threads, or as many as fit into CAIRN_TEST_SECONDS; CAIRN_SEED repeats. */
 #include "support/crowd.h"
@@ -40,7 +40,8 @@ static void *live_shortly(void *arg)
 	pthread_setspecific(early_key, parcel_make(300, 0));
 	pthread_setspecific(late_key, parcel_make(300, 0));
 	for (unsigned i = 0; i < how_many; i++)
-		parcel_check_and_free(crowd_swap(&random, parcel_make(crowd_size(&random) % 5000, test_random(&random))));
+		parcel_check_and_free(
+			crowd_swap(&random, parcel_make(crowd_size(&random) % 5000, test_random(&random))));
 	return NULL;
 }
 
@@ -83,7 +84,8 @@ static void short_threads_leave_nothing_behind(void)
 	NOTE("%u threads, %u caches", made, cairn_stats_control()->cache_count);
 	EXPECT(crowd_may_refuse() || destructors_run - run == 2 * ROUNDS * made);
 	EXPECT(cairn_stats_control()->cache_count <= AT_ONCE + 4); /* ended threads' caches are used again */
-	EXPECT(live_blocks() <= live_before + 2 * AT_ONCE);         /* libc keeps a few ended threads' stacks, and what hangs on them */
+	EXPECT(live_blocks() <=
+		live_before + 2 * AT_ONCE); /* libc keeps a few ended threads' stacks, and what hangs on them */
 	validate_all(NULL, 0);
 }
 

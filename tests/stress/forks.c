@@ -1,5 +1,5 @@
-/* Forks from many threads while others allocate: every child finds malloc whole, allocates, checks what it inherited, frees,
- * and ends; the parent goes on. First-class heaps are alive across the fork.
+/* Forks from many threads while others allocate: every child finds malloc whole, allocates, checks what it inherited,
+ * frees, and ends; the parent goes on. First-class heaps are alive across the fork.
  *
  * CAIRN_TEST_SECONDS says how long, CAIRN_SEED repeats. */
 #include "support/crowd.h"
@@ -17,7 +17,8 @@ static uint64_t seed;
 static _Atomic unsigned forks_done;
 static cairn_heap *shared_heap;
 
-/* Allocates and frees in every corner; 0 when all was right. Runs in the child, where only async-signal-safe libc is. */
+/* Allocates and frees in every corner; 0 when all was right. Runs in the child, where only async-signal-safe libc is.
+ * */
 static int child_life(parcel **inherited, uint64_t random)
 {
 	parcel *mine[KEPT] = { 0 };

@@ -60,7 +60,8 @@ static void heap_parcel_unmake(heap_parcel *h, uint64_t *random)
 static void exchange(worker *w)
 {
 	for (int i = 0; i < 16; i++)
-		parcel_check_and_free(crowd_swap(&w->random, parcel_make(crowd_size(&w->random), test_random(&w->random))));
+		parcel_check_and_free(
+			crowd_swap(&w->random, parcel_make(crowd_size(&w->random), test_random(&w->random))));
 	if (test_random(&w->random) % 8 == 0)
 		heap_parcel_unmake(atomic_exchange(&heap_shelf, heap_parcel_make(&w->random)), &w->random);
 }

@@ -89,7 +89,8 @@ static void every_block_freed_elsewhere_comes_back(void)
 	cairn_malloc_trim(0);
 	cairn_pageheap_numbers pages = cairn_pageheap_count();
 	EXPECT(crowd_may_refuse() || pages.dirty_granules * CAIRN_GRANULE_BYTES < 2 << 20);
-	EXPECT(pages.used_granules * CAIRN_GRANULE_BYTES < (size_t)16 << 20); /* slabs that thread caches keep from emptying */
+	EXPECT(pages.used_granules * CAIRN_GRANULE_BYTES <
+		(size_t)16 << 20); /* slabs that thread caches keep from emptying */
 	validate_all(NULL, 0);
 }
 

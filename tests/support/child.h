@@ -1,7 +1,8 @@
-/* support/child.h - a case that runs in a process of its own: where the OS page is injected, limits are set, or the end of
- * the process is what is tested.
+/* support/child.h - a case that runs in a process of its own: where the OS page is injected, limits are set, or the
+ * end of the process is what is tested.
  *
- * The child leaves by _exit with whether something failed; its parent fails the case when the child failed or was killed. */
+ * The child leaves by _exit with whether something failed; its parent fails the case when the child failed or was
+ * killed. */
 #ifndef CAIRN_SUPPORT_CHILD_H
 #define CAIRN_SUPPORT_CHILD_H
 
@@ -15,7 +16,7 @@
 #else
 #define CHILD_HAS_FEATURE(f) 0
 #endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || CHILD_HAS_FEATURE(address_sanitizer) ||               \
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || CHILD_HAS_FEATURE(address_sanitizer) ||           \
 	CHILD_HAS_FEATURE(thread_sanitizer)
 #define IS_SANITIZED 1 /* terabytes of shadow: no limit on address space can be set */
 #else

@@ -4,12 +4,12 @@
  *   source      numbers: a random generator, or the bytes of a fuzzer
  *   oracle      a table of live blocks; oracle_step does one operation on malloc and on the table, and compares
  *
- * Checked at each step: a block is aligned as asked and usable as far as asked, overlaps no other, holds the pattern that
- * was written into it until it is freed or moved, and reads zero where calloc said so. Now and then: the validators of
- * every module, and that malloc's own counts equal the table's.
+ * Checked at each step: a block is aligned as asked and usable as far as asked, overlaps no other, holds the pattern
+ * that was written into it until it is freed or moved, and reads zero where calloc said so. Now and then: the
+ * validators of every module, and that malloc's own counts equal the table's.
  *
- * The pattern is a function of the block's mark and the offset, so no two blocks look alike. Blocks up to WHOLE_BYTES are
- * written whole, larger ones in pieces, PIECE bytes at each STRIDE.
+ * The pattern is a function of the block's mark and the offset, so no two blocks look alike. Blocks up to WHOLE_BYTES
+ * are written whole, larger ones in pieces, PIECE bytes at each STRIDE.
  *
  * Threads: an oracle belongs to one thread; several may run at once on the same malloc. Nothing here allocates. */
 #ifndef CAIRN_SUPPORT_ORACLE_H
@@ -21,7 +21,7 @@
 #include "malloc/heap.h"
 #include "malloc/large.h"
 #include "malloc/slabpurge.h"
-#include "malloc/thread.h"
+#include "malloc/threads.h"
 #include "os/meta.h"
 #include "page/pageheap.h"
 #include "page/purge.h"
@@ -31,7 +31,10 @@
 #include <errno.h>
 
 /* Has something failed, in any thread? */
-__attribute__((unused)) static bool has_failed(void) { return __atomic_load_n(&test_case_failures, __ATOMIC_SEQ_CST) != 0; }
+__attribute__((unused)) static bool has_failed(void)
+{
+	return __atomic_load_n(&test_case_failures, __ATOMIC_SEQ_CST) != 0;
+}
 
 /* ---- Where numbers come from ---- */
 
@@ -100,7 +103,8 @@ static uint64_t pattern_at(uint64_t mark, size_t offset)
 /* Calls each for every piece [from, from + n) of a block that is written and checked. */
 #define FOR_PIECES(usable, from, n)                                                                                    \
 	for (size_t from = 0, n = (usable) <= WHOLE_BYTES ? (usable) : PIECE; from < (usable);                         \
-	     from += (usable) <= WHOLE_BYTES ? (usable) : STRIDE, n = (usable)-from < n && from < (usable) ? (usable)-from : n)
+		from += (usable) <= WHOLE_BYTES ? (usable) : STRIDE,                                                   \
+		    n = (usable)-from < n && from < (usable) ? (usable)-from : n)
 
 static void pattern_write(char *p, size_t usable, uint64_t mark)
 {
@@ -203,7 +207,9 @@ static void oracle_validate(oracle *o)
 static unsigned class_of_usable(size_t usable)
 {
 	unsigned c = cairn_class_of(usable);
-	return c && cairn_classes[c].bytes == usable ? c : 0; /* a far-aligned small request is a large block of 4 KiB or so */
+	return c && cairn_classes[c].bytes == usable
+		       ? c
+		       : 0; /* a far-aligned small request is a large block of 4 KiB or so */
 }
 
 /* A large block can have the usable size of a class (4096, 8192 ...): then the page map tells. */
@@ -302,7 +308,10 @@ static size_t choose_size(oracle *o)
 	return o->live_bytes + n > o->live_bytes_max ? n % 1025 : n;
 }
 
-static size_t choose_align(oracle_source *s) { return (size_t)1 << (source_below(s, 8) ? source_below(s, 15) : source_below(s, 23)); }
+static size_t choose_align(oracle_source *s)
+{
+	return (size_t)1 << (source_below(s, 8) ? source_below(s, 15) : source_below(s, 23));
+}
 
 /* ---- Operations ---- */
 
@@ -438,7 +447,8 @@ static void do_heap_alloc(oracle *o)
 	size_t n = choose_size(o), align = source_below(&o->source, 3) ? 16 : choose_align(&o->source);
 	if (o->live_bytes + n + align > o->live_bytes_max)
 		align = 16;
-	add_block(o, align == 16 ? cairn_heap_alloc(o->heaps[h], n) : cairn_heap_alloc_aligned(o->heaps[h], align, n), n, align, h);
+	add_block(o, align == 16 ? cairn_heap_alloc(o->heaps[h], n) : cairn_heap_alloc_aligned(o->heaps[h], align, n),
+		n, align, h);
 }
 
 static void do_heap_destroy(oracle *o)

@@ -49,7 +49,8 @@ static void random_walk(unsigned c, size_t most)
 {
 	uint64_t out_before = cairn_stats_out_of(c);
 	for (int i = 0; i < 6000; i++) {
-		bool grow = mine_count == 0 || (mine_count < most && test_random(&rnd) % 100 < (i % 2000 < 1000 ? 60u : 40u));
+		bool grow = mine_count == 0 ||
+			    (mine_count < most && test_random(&rnd) % 100 < (i % 2000 < 1000 ? 60u : 40u));
 		if (grow) {
 			void *p = pop(c);
 			REQUIRE(p);
@@ -136,7 +137,8 @@ static void emptied_magazines_keep_their_memory_and_drained_ones_do_not(void)
 static void a_refused_refill_says_so_and_changes_nothing(void)
 {
 	enum { CLASS = 71 };
-	if (!cairn_fault_set("mprotect", 1, ENOMEM) || !cairn_fault_set("mmap", 1, ENOMEM) || !cairn_fault_set("mremap", 1, ENOMEM))
+	if (!cairn_fault_set("mprotect", 1, ENOMEM) || !cairn_fault_set("mmap", 1, ENOMEM) ||
+		!cairn_fault_set("mremap", 1, ENOMEM))
 		SKIP("this build cannot refuse system calls");
 	size_t got = 0;
 	while (mine_count < MOST && (mine[mine_count] = pop(CLASS)))

@@ -72,7 +72,8 @@ static void the_fullest_slab_serves_first(void)
 {
 	size_t capacity = cairn_classes[CLASS].capacity;
 	take(3 * capacity);
-	cairn_span *sparse = cairn_window_span((uintptr_t)held[0]), *full = cairn_window_span((uintptr_t)held[3 * capacity - 1]);
+	cairn_span *sparse = cairn_window_span((uintptr_t)held[0]),
+		   *full = cairn_window_span((uintptr_t)held[3 * capacity - 1]);
 	EXPECT(sparse != full);
 	void *of_full = NULL;
 	for (size_t i = held_count; i--;) { /* nearly all of one slab's, one of another's */

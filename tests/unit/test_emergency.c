@@ -1,7 +1,7 @@
 /* The arena of signal handlers that interrupted malloc. The design is in malloc/emergency.h. */
 #include "cairn/malloc.h"
 #include "malloc/emergency.h"
-#include "malloc/thread.h"
+#include "malloc/threads.h"
 #include "support/test.h"
 
 #include <errno.h>
@@ -66,7 +66,8 @@ static void every_function_serves_a_handler_inside_malloc(void)
 	char *outside = cairn_malloc(100), *large = cairn_malloc(1 << 20);
 	memset(outside, 5, 100);
 	cairn_cache *c = cairn_thread_enter();
-	char *p = cairn_malloc(50), *q = cairn_calloc(10, 10), *r = cairn_memalign(256, 10), *big = cairn_malloc(100000);
+	char *p = cairn_malloc(50), *q = cairn_calloc(10, 10), *r = cairn_memalign(256, 10),
+	     *big = cairn_malloc(100000);
 	EXPECT(p && q && r && big && (uintptr_t)r % 256 == 0);
 	EXPECT(q && q[0] == 0 && q[99] == 0);
 	EXPECT(cairn_malloc_usable_size(p) >= 50);

@@ -1,4 +1,5 @@
-/* The C family: sizes, alignments, overflow and errno as glibc documents them, for every function by its cairn_ name. */
+/* The C family: sizes, alignments, overflow and errno as glibc documents them, for every function by its cairn_ name.
+ * */
 #include "cairn/malloc.h"
 #include "os/vm.h"
 #include "support/test.h"
@@ -93,8 +94,8 @@ static void calloc_gives_zeroes_from_dirty_memory(void)
 
 static void realloc_keeps_contents_between_every_two_sizes(void)
 {
-	static const size_t sizes[] = { 0, 1, 16, 17, 100, 256, 1000, 4096, 16384, 32768, 32769, 65536, 262144, 1 << 20, 2 << 20,
-		                        (2 << 20) + 1, 5 << 20 };
+	static const size_t sizes[] = { 0, 1, 16, 17, 100, 256, 1000, 4096, 16384, 32768, 32769, 65536, 262144, 1 << 20,
+		2 << 20, (2 << 20) + 1, 5 << 20 };
 	enum { N = sizeof sizes / sizeof sizes[0] };
 	for (int i = 0; i < N; i++)
 		for (int k = 1; k < N; k++) {
@@ -136,7 +137,8 @@ static void every_power_of_two_aligns(void)
 		for (size_t n = 0; n < 1 << 20; n = n * 4 + 1) {
 			void *p = NULL;
 			EXPECT_EQ(cairn_posix_memalign(&p, align, n), 0);
-			EXPECT(p && (uintptr_t)p % align == 0 && (uintptr_t)p % 16 == 0 && cairn_malloc_usable_size(p) >= n);
+			EXPECT(p && (uintptr_t)p % align == 0 && (uintptr_t)p % 16 == 0 &&
+				cairn_malloc_usable_size(p) >= n);
 			memset(p, 1, n);
 			cairn_free(p);
 			p = cairn_aligned_alloc(align, n);

@@ -2,7 +2,7 @@
 #include "cairn/malloc.h"
 #include "malloc/central.h"
 #include "malloc/fork.h"
-#include "malloc/thread.h"
+#include "malloc/threads.h"
 #include "os/meta.h"
 #include "page/pageheap.h"
 #include "page/window.h"

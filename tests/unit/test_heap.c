@@ -142,7 +142,8 @@ static void threads_share_a_heap_and_another_destroys_it(void)
 
 static void a_refusal_is_a_null_and_changes_nothing(void)
 {
-	if (!cairn_fault_set("mprotect", 1, ENOMEM) || !cairn_fault_set("mmap", 1, ENOMEM) || !cairn_fault_set("mremap", 1, ENOMEM))
+	if (!cairn_fault_set("mprotect", 1, ENOMEM) || !cairn_fault_set("mmap", 1, ENOMEM) ||
+		!cairn_fault_set("mremap", 1, ENOMEM))
 		SKIP("this build cannot refuse system calls");
 	cairn_heap *heaps[200] = { 0 };
 	unsigned refused = 0;

@@ -1,9 +1,10 @@
-/* The fast paths, counted: how many instructions malloc and free execute, from the first of the function through its ret.
+/* The fast paths, counted: how many instructions malloc and free execute, from the first of the function through its
+ * ret.
  *
- * A child loads libcairn.so, makes each size warm (its magazine neither empty nor full), and is then stepped one instruction
- * at a time through one malloc and one free of it; what it is about to execute is read and decoded just far enough to
- * see an atomic read-modify-write. The functions measured are the ones that the library exports, found by dlsym, so no PLT
- * stub is counted. Counts do not depend on the machine's load.
+ * A child loads libcairn.so, makes each size warm (its magazine neither empty nor full), and is then stepped one
+ * instruction at a time through one malloc and one free of it; what it is about to execute is read and decoded just far
+ * enough to see an atomic read-modify-write. The functions measured are the ones that the library exports, found by
+ * dlsym, so no PLT stub is counted. Counts do not depend on the machine's load.
  *
  * The library is $CAIRN_LIB, or libcairn.so two folders above this program, or build/libcairn.so.
  * Limits are those of the release build; other builds, and other processors than x86-64, skip. */
@@ -204,7 +205,8 @@ typedef struct range {
 
 static range widened(range r, count c)
 {
-	return (range){ c.instructions < r.least ? c.instructions : r.least, c.instructions > r.most ? c.instructions : r.most };
+	return (range){ c.instructions < r.least ? c.instructions : r.least,
+		c.instructions > r.most ? c.instructions : r.most };
 }
 
 static void note_range(const measured *m, size_t from, size_t to, const char *words)

@@ -4,7 +4,7 @@
 #include "malloc/cache.h"
 #include "malloc/central.h"
 #include "malloc/stats.h"
-#include "malloc/thread.h"
+#include "malloc/threads.h"
 #include "support/child.h"
 
 #include <fcntl.h>
@@ -186,9 +186,9 @@ static void free_a_heaps_block_twice(void *bytes)
 static void every_wrong_free_is_stopped(void)
 {
 	static const size_t sizes_tried[] = { 32, 64, 500, 4000, 32768, 100000, 3 << 20 };
-	static void (*const crimes[])(void *) = { free_twice_in_a_row,  free_twice_with_one_between, free_twice_far_apart,
-		                                  free_twice_by_trim,   free_twice_in_two_threads,   free_the_inside,
-		                                  realloc_what_is_free, free_by_the_wrong_heap,      free_a_heaps_block_twice };
+	static void (*const crimes[])(void *) = { free_twice_in_a_row, free_twice_with_one_between,
+		free_twice_far_apart, free_twice_by_trim, free_twice_in_two_threads, free_the_inside,
+		realloc_what_is_free, free_by_the_wrong_heap, free_a_heaps_block_twice };
 	for (size_t i = 0; i < sizeof sizes_tried / sizeof sizes_tried[0]; i++)
 		for (size_t k = 0; k < sizeof crimes / sizeof crimes[0]; k++) {
 			size_t bytes = sizes_tried[i];

@@ -113,7 +113,9 @@ static void the_hysteresis_follows_demand_within_its_bounds(void *unused) /* U1 
 	EXPECT_EQ(cairn_purge_hysteresis_bytes(), CAIRN_PURGE_KEEP_MIN_BYTES);
 	size_t highest = 0;
 	for (int i = 0; i < 20; i++) { /* purged, and wanted again at once */
-		take_and_free(SPANS, false);
+		take_and_free(SPANS, true);
+		cairn_purge_learn(now += second / 100);
+		free_survivors();
 		purge_all(0);
 		cairn_purge_learn(now += second / 100);
 		cairn_purge_validate();

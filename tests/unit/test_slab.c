@@ -23,7 +23,10 @@ static bool touches(const cairn_class *k, size_t slot, size_t page)
 	return slot * k->bytes < (page + 1) * page_bytes && (slot + 1) * k->bytes > page * page_bytes;
 }
 
-static size_t page_count(const cairn_class *k) { return (size_t)k->granules * CAIRN_GRANULE_BYTES / cairn_vm_page_bytes(); }
+static size_t page_count(const cairn_class *k)
+{
+	return (size_t)k->granules * CAIRN_GRANULE_BYTES / cairn_vm_page_bytes();
+}
 
 static void take_some(cairn_span *s, size_t n)
 {
@@ -172,7 +175,8 @@ static void class_bytes_stand_while_the_slab_does(void)
 	cairn_window *w = cairn_window_of(at);
 	for (size_t g = 0; g < cairn_classes[60].granules; g++) {
 		EXPECT_EQ(w->class_map[((at - w->base) >> CAIRN_GRANULE_SHIFT) + g], 60);
-		EXPECT_EQ(w->class_map[((other - w->base) >> CAIRN_GRANULE_SHIFT) + g], 0); /* a heap's frees are slow ones */
+		EXPECT_EQ(w->class_map[((other - w->base) >> CAIRN_GRANULE_SHIFT) + g],
+			0); /* a heap's frees are slow ones */
 	}
 	cairn_window_validate(); /* W3 */
 	cairn_slab_destroy(slab);

@@ -1,8 +1,9 @@
-/* Empty pages inside slabs in use are given back, and every survivor stays whole. The design is in malloc/slabpurge.h. */
+/* Empty pages inside slabs in use are given back, and every survivor stays whole. The design is in
+ * malloc/slabpurge.h. */
 #include "cairn/malloc.h"
 #include "malloc/central.h"
 #include "malloc/slabpurge.h"
-#include "malloc/thread.h"
+#include "malloc/threads.h"
 #include "os/sys.h"
 #include "os/vm.h"
 #include "support/child.h"

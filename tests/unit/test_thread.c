@@ -1,6 +1,6 @@
-/* Thread caches from first request to last. Cases cite the invariants of malloc/thread.h. */
+/* Thread caches from first request to last. Cases cite the invariants of malloc/threads.h. */
 #include "cairn/malloc.h"
-#include "malloc/thread.h"
+#include "malloc/threads.h"
 #include "support/test.h"
 
 #include <pthread.h>
@@ -93,7 +93,8 @@ static void an_ended_thread_keeps_no_slot(void)
 	uint64_t out = cairn_stats_out_of(c), made = allocations_of(c);
 	EXPECT_EQ(pthread_create(&thread, NULL, leave_blocks, blocks), 0);
 	pthread_join(thread, NULL);
-	EXPECT(cairn_stats_out_of(c) - out <= 250 + 4); /* its live blocks; and what creating a thread may take itself */
+	EXPECT(cairn_stats_out_of(c) - out <=
+		250 + 4); /* its live blocks; and what creating a thread may take itself */
 	EXPECT(allocations_of(c) - made >= 500);
 	for (int i = 1; i < 500; i += 2)
 		cairn_free(blocks[i]); /* by another thread, after its end */

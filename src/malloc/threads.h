@@ -1,4 +1,4 @@
-/* malloc/thread.h - which thread has which cache, from a thread's first request to its end.
+/* malloc/threads.h - which thread has which cache, from a thread's first request to its end.
  *
  *   NONE ──first slow path──▶ MAKING ──▶ OWN ──thread's key destructor──▶ GONE
  *                                        OWN, in a slow path: BUSY
@@ -9,16 +9,16 @@
  *
  * Caches are never freed: one whose thread ended is handed to the next that starts.
  *
- * Looking (house rule: the fast paths carry no test): a thread's word is set to the empty cache from outside and its slow
- * paths find the real one by `own`. CAIRN_CHECK=1 is the same switch, thrown for good.
+ * Looking (house rule: the fast paths carry no test): a thread's word is set to the empty cache from outside and its
+ * slow paths find the real one by `own`. CAIRN_CHECK=1 is the same switch, thrown for good.
  *
  * Invariants, checked by cairn_threads_validate():
  *   (T1) offset is 0 or leads from the empty cache to own.
  *   (T2) A cache is used by one thread or is in the idle list, never both.
  *
  * Locks: the threads lock (rank THREADS) over making, handing over and walking. */
-#ifndef CAIRN_MALLOC_THREAD_H
-#define CAIRN_MALLOC_THREAD_H
+#ifndef CAIRN_MALLOC_THREADS_H
+#define CAIRN_MALLOC_THREADS_H
 
 #include "malloc/cache.h"
 
@@ -29,7 +29,8 @@ typedef struct cairn_self {
 
 #define CAIRN_SELF_MAKING ((cairn_cache *)1)
 #define CAIRN_SELF_GONE   ((cairn_cache *)2)
-#define CAIRN_SELF_NONE_BUSY ((cairn_cache *)3) /* NONE and GONE in a slow path, for threads that have no cache to say so */
+#define CAIRN_SELF_NONE_BUSY                                                                                           \
+	((cairn_cache *)3) /* NONE and GONE in a slow path, for threads that have no cache to say so */
 #define CAIRN_SELF_GONE_BUSY ((cairn_cache *)4)
 
 extern __thread cairn_self cairn_thread_self __attribute__((tls_model("initial-exec")));
@@ -38,13 +39,14 @@ extern __thread cairn_self cairn_thread_self __attribute__((tls_model("initial-e
 static inline cairn_cache *cairn_thread_cache(void)
 {
 	uintptr_t base = (uintptr_t)&cairn_cache_empty;
-	__asm__("" : "+r"(base)); /* no instruction: the sum is an address in another object, and the compiler must not reason
-	                             that it lies in this one */
+	/* No instruction: the sum is an address in another object, and the compiler must not reason that it lies in
+	 * this one. */
+	__asm__("" : "+r"(base));
 	return (cairn_cache *)(base + (uintptr_t)cairn_thread_self.offset);
 }
 
-/* Begins a slow path: the thread's own cache, made if need be; or NULL: serve without a cache. Either way the thread is busy
- * until it leaves. Not when cairn_thread_is_nested(). */
+/* Begins a slow path: the thread's own cache, made if need be; or NULL: serve without a cache. Either way the thread
+ * is busy until it leaves. Not when cairn_thread_is_nested(). */
 cairn_cache *cairn_thread_enter(void);
 /* Ends it. Takes what enter gave; NULL is allowed. */
 void cairn_thread_leave(cairn_cache *c);

@@ -1,5 +1,5 @@
-/* malloc/thread.c - thread caches from first request to last. The design is in thread.h. */
-#include "malloc/thread.h"
+/* malloc/threads.c - thread caches from first request to last. The design is in thread.h. */
+#include "malloc/threads.h"
 
 #include "base/assert.h"
 #include "malloc/fork.h"
@@ -15,12 +15,12 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-enum { ARENAS_MAX = 8192 }; /* 131,072 caches; a thread beyond is served without one */
+enum { GROUPS_MAX = 8192 }; /* 131,072 caches; a thread beyond is served without one */
 
 __thread cairn_self cairn_thread_self;
 
 static cairn_lock threads_lock = CAIRN_LOCK_INIT;
-static cairn_cache **arenas;       /* sync: threads_lock; ARENAS_MAX places */
+static cairn_cache **groups;       /* sync: threads_lock; GROUPS_MAX places */
 static uint32_t cache_count;       /* sync: threads_lock, also read without; caches ever made; number 0 is nobody's */
 static cairn_node idle_caches;     /* sync: threads_lock */
 static bool is_checking;           /* const after start */
@@ -30,27 +30,29 @@ static pthread_key_t exit_key;     /* const after start */
 static void lock_threads(void) { cairn_lock_take(&threads_lock, CAIRN_RANK_THREADS); }
 static void unlock_threads(void) { cairn_lock_drop(&threads_lock, CAIRN_RANK_THREADS); }
 
-/* For readers without the lock. The release publishes the arenas that hold the caches; the acquire pairs with it. */
+/* For readers without the lock. The release publishes the groups that hold the caches; the acquire pairs with it. */
 static uint32_t caches_made(void) { return __atomic_load_n(&cache_count, __ATOMIC_ACQUIRE); }
 static void set_caches_made(uint32_t n) { __atomic_store_n(&cache_count, n, __ATOMIC_RELEASE); }
 
 static cairn_cache *cache_at(uint32_t i)
 {
-	return (cairn_cache *)((char *)arenas[i / CAIRN_CACHES_TOGETHER] + i % CAIRN_CACHES_TOGETHER * CAIRN_CACHE_BYTES);
+	return (cairn_cache *)((char *)groups[i / CAIRN_CACHES_TOGETHER] +
+			       i % CAIRN_CACHES_TOGETHER * CAIRN_CACHE_BYTES);
 }
 
 /* Makes room for CAIRN_CACHES_TOGETHER more caches. */
-static bool arena_make(uint32_t number)
+static bool group_make(uint32_t number)
 {
-	if (!arenas)
-		arenas = cairn_meta_alloc(ARENAS_MAX * sizeof *arenas);
-	if (!arenas || number >= ARENAS_MAX)
+	if (!groups)
+		groups = cairn_meta_alloc(GROUPS_MAX * sizeof *groups);
+	if (!groups || number >= GROUPS_MAX)
 		return false;
 	char *pages = cairn_vm_map(2 * CAIRN_COUNTERS_DISTANCE);
 	if (!pages)
 		return false;
-	cairn_stats_map_counters(pages + CAIRN_COUNTERS_DISTANCE, number * CAIRN_CACHES_TOGETHER, CAIRN_CACHES_TOGETHER);
-	arenas[number] = (cairn_cache *)pages;
+	cairn_stats_map_counters(
+		pages + CAIRN_COUNTERS_DISTANCE, number * CAIRN_CACHES_TOGETHER, CAIRN_CACHES_TOGETHER);
+	groups[number] = (cairn_cache *)pages;
 	return true;
 }
 
@@ -58,12 +60,12 @@ static bool arena_make(uint32_t number)
 static uint32_t next_cache(void)
 {
 	if (!cache_count) {
-		if (!arena_make(0))
+		if (!group_make(0))
 			return 0;
 		set_caches_made(1);
 		cairn_node_init(&idle_caches);
 	}
-	if (cache_count % CAIRN_CACHES_TOGETHER == 0 && !arena_make(cache_count / CAIRN_CACHES_TOGETHER))
+	if (cache_count % CAIRN_CACHES_TOGETHER == 0 && !group_make(cache_count / CAIRN_CACHES_TOGETHER))
 		return 0;
 	set_caches_made(cache_count + 1);
 	return cache_count - 1;
@@ -178,7 +180,8 @@ void cairn_thread_leave(cairn_cache *c)
 bool cairn_thread_is_nested(void)
 {
 	cairn_cache *c = cairn_thread_self.own;
-	return c == CAIRN_SELF_NONE_BUSY || c == CAIRN_SELF_GONE_BUSY || (!is_state(c) && c->is_busy) || cairn_fork_is_mine();
+	return c == CAIRN_SELF_NONE_BUSY || c == CAIRN_SELF_GONE_BUSY || (!is_state(c) && c->is_busy) ||
+	       cairn_fork_is_mine();
 }
 
 void cairn_threads_visit(void (*visit)(cairn_cache *c, void *arg), void *arg)
@@ -193,7 +196,7 @@ cairn_thread_counters *cairn_threads_shared_counters(void)
 {
 	if (!caches_made()) {
 		lock_threads();
-		bool ok = cache_count || arena_make(0);
+		bool ok = cache_count || group_make(0);
 		if (ok && !cache_count) {
 			cairn_node_init(&idle_caches);
 			set_caches_made(1);
@@ -252,6 +255,7 @@ void cairn_threads_validate(void)
 	cairn_assert(!c || cairn_thread_cache() == c); /* T1 */
 	lock_threads();
 	for (uint32_t i = 1; i < cache_count; i++)
-		cairn_assert(!cache_at(i)->thread_id == !cairn_list_is_empty(&cache_at(i)->node) || cache_at(i) == c); /* T2 */
+		cairn_assert(!cache_at(i)->thread_id == !cairn_list_is_empty(&cache_at(i)->node) ||
+			     cache_at(i) == c); /* T2 */
 	unlock_threads();
 }

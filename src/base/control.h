@@ -1,7 +1,0 @@
-/* base/control.h - the layout of what a process tells about itself, for the floors that fill it in. */
-#ifndef CAIRN_BASE_CONTROL_H
-#define CAIRN_BASE_CONTROL_H
-
-#include "wire/control.h"
-
-#endif
