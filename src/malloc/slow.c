@@ -88,7 +88,7 @@ void *cairn_slow_alloc(size_t bytes, size_t align, bool *is_zero)
 	if (cairn_likely(p))
 		count_alloc(c, size_class, bytes);
 	if (!size_class)
-		cairn_purge_hold_peak();
+		cairn_purge_hold_peak(bytes);
 	cairn_thread_leave(c);
 	if (cairn_unlikely(!p))
 		errno = ENOMEM;

@@ -11,6 +11,7 @@
 enum {
 	RUN_GRANULES = 44, /* 704 KiB in one call: at most 100 us */
 	SELF_BUDGET_US = 100,
+	FAULT_BYTES_PER_US = 4096,
 	LEARN_SHARE = 8, /* more than an eighth of the hysteresis wanted again since the last look: it doubles */
 	REST_NS = 1000 * 1000 * 1000,
 };
@@ -84,14 +85,15 @@ bool cairn_purge_step(size_t keep_bytes, unsigned budget_us)
 	return false;
 }
 
-void cairn_purge_hold_peak(void)
+void cairn_purge_hold_peak(size_t bytes)
 {
 	size_t used = cairn_pageheap_used_bytes(), dirty = cairn_pageheap_dirty_bytes();
 	size_t most = hint(&highest_used_bytes) > used ? hint(&highest_used_bytes) : used;
 	if (dirty <= CAIRN_PURGE_KEEP_MIN_BYTES || used + dirty <= most + CAIRN_PURGE_KEEP_MIN_BYTES)
 		return;
 	set_hint(&highest_used_bytes, most);
-	cairn_purge_step(most + CAIRN_PURGE_KEEP_MIN_BYTES - used, SELF_BUDGET_US);
+	/* As long as touching what was allocated will take: the OS gives pages more slowly than it takes them. */
+	cairn_purge_step(most + CAIRN_PURGE_KEEP_MIN_BYTES - used, SELF_BUDGET_US + (unsigned)(bytes / FAULT_BYTES_PER_US));
 }
 
 void cairn_purge_self(void)
