@@ -421,8 +421,9 @@ static const char *malloc_from(void)
 
 static const struct { const char *name; void (*run)(void); } scenarios[] = {
 	{ "start", start }, { "small-freed", small_freed }, { "large-freed", large_freed },
-	{ "tenth-kept", tenth_kept }, { "fifth-kept", fifth_kept }, { "threads", threads }, { "realloc-untouched", realloc_untouched },
-	{ "realloc-touched", realloc_touched }, { "realloc-instructions", realloc_instructions },
+	{ "tenth-kept", tenth_kept }, { "fifth-kept", fifth_kept }, { "threads", threads },
+	{ "realloc-untouched", realloc_untouched }, { "realloc-touched", realloc_touched },
+	{ "realloc-instructions", realloc_instructions },
 };
 
 int main(int argc, char **argv)

@@ -1,7 +1,7 @@
 /* malloc/fork.c - the handlers of fork. The design is in fork.h.
  *
  * Handlers run: prepare last registered first, parent and child first registered first. Ours are registered in the
- * constructor, before nearly everybody's, so prepare runs nearly last and parent and child nearly first. */
+ * constructor or by the second thread, before nearly everybody's, so prepare runs nearly last and parent and child nearly first. */
 #include "malloc/fork.h"
 
 #include "base/assert.h"
@@ -64,4 +64,10 @@ static void after_in_child(void)
 	cairn_stats_fork_settled();
 }
 
-void cairn_fork_register(void) { pthread_atfork(before, after_in_parent, after_in_child); }
+void cairn_fork_register(void)
+{
+	static bool is_registered; /* sync: atomic: who sets it registers */
+	if (!__atomic_exchange_n(&is_registered, true, __ATOMIC_SEQ_CST))
+		pthread_atfork(before, after_in_parent, after_in_child);
+}
+

@@ -5,31 +5,50 @@
 #include "os/limits.h"
 #include "os/vm.h"
 #include "page/pageheap.h"
+#include "page/purge.h"
 #include "page/window.h"
 
 enum {
 	USABLE_UNIT = 4096,
 	RUNWAY_MIN_GRANULES = (4 << 20) / CAIRN_GRANULE_BYTES,
+	RUNWAY_DIRTY_MAX = UINT16_MAX, /* a span remembers no more */
 	TAILS_KEPT_BYTES = 1 << 20,
 	MOVE_MIN_BYTES = 1 << 20, /* from here on remapping beats copying, and the mapping it may split is worth it */
 	MOVES_MAX = 2000,         /* mappings split by moves, at most: the kernel allows a process 65,530 */
 };
 
+static size_t runway_dirty;     /* sync: atomic, relaxed: granules in runways that may be resident; decides when */
 static size_t tails_kept_bytes; /* sync: atomic, relaxed: a sum that decides when, not what */
 static uint32_t moves; /* sync: atomic, relaxed: a budget that may be overdrawn by a thread or two */
 
 size_t cairn_large_usable_bytes(size_t bytes) { return cairn_round_up(bytes, USABLE_UNIT); }
 
-/* Address space behind a block that is likely to grow: half as much again, as long as it costs nothing but addresses.
- * */
+/* Room behind a block that is likely to grow: half as much again, as long as it costs nothing but addresses. Granules that
+ * are still resident from an earlier use may be part of it, as far as they would be kept anyway (page/purge.h). */
 static void add_runway(cairn_span *s, size_t granules)
 {
 	const cairn_limits *limits = cairn_limits_get();
 	if (granules < RUNWAY_MIN_GRANULES || limits->address_bytes != SIZE_MAX || limits->data_bytes != SIZE_MAX ||
-	    limits->commit_is_strict)
+		limits->commit_is_strict)
 		return;
-	if (cairn_pageheap_grow(s, granules, granules + granules / 2, true))
-		s->large_granules = granules + granules / 2;
+	size_t kept = __atomic_load_n(&runway_dirty, __ATOMIC_RELAXED); /* a hint */
+	size_t most = cairn_purge_hysteresis_bytes() >> CAIRN_GRANULE_SHIFT, dirty = most > kept ? most - kept : 0;
+	dirty = dirty > RUNWAY_DIRTY_MAX ? RUNWAY_DIRTY_MAX : dirty;
+	if (!cairn_pageheap_grow(s, granules, granules + granules / 2, &dirty))
+		return;
+	s->large_granules = granules + granules / 2;
+	s->free_count = (uint16_t)dirty;
+	if (dirty)
+		s->touched_granules = s->large_granules;
+	__atomic_add_fetch(&runway_dirty, dirty, __ATOMIC_RELAXED); /* a sum */
+}
+
+/* s is freed or gets another size: its runway is used, or goes back. */
+static void forget_runway(cairn_span *s)
+{
+	if (s->free_count)
+		__atomic_sub_fetch(&runway_dirty, s->free_count, __ATOMIC_RELAXED); /* a sum */
+	s->free_count = 0;
 }
 
 /* The OS pages of s behind its usable bytes, in the granules that were used before: resident, and of use to nobody. */
@@ -91,8 +110,29 @@ void *cairn_large_alloc(size_t bytes, size_t align, bool *is_zero)
 void cairn_large_free(cairn_span *s)
 {
 	forget_tail(s);
+	forget_runway(s);
 	cairn_stats_large(-1, -(int64_t)s->large_bytes);
 	cairn_pageheap_free(s, s->large_granules, s->touched_granules);
+}
+
+/* Sets the usable size; the span has the granules. */
+static void set_usable(cairn_span *s, size_t granules, size_t usable)
+{
+	forget_tail(s);
+	forget_runway(s);
+	s->touched_granules = granules > s->touched_granules ? granules : s->touched_granules;
+	cairn_stats_large(0, (int64_t)usable - (int64_t)s->large_bytes);
+	s->large_bytes = usable;
+	s->is_zero = 0;
+}
+
+bool cairn_large_resize_within(cairn_span *s, size_t bytes)
+{
+	size_t usable = cairn_large_usable_bytes(bytes);
+	if (bytes > PTRDIFF_MAX || usable < s->large_bytes || usable > s->large_granules << CAIRN_GRANULE_SHIFT)
+		return false;
+	set_usable(s, cairn_granules_for(bytes), usable);
+	return true;
 }
 
 bool cairn_large_resize(cairn_span *s, size_t bytes)
@@ -100,20 +140,16 @@ bool cairn_large_resize(cairn_span *s, size_t bytes)
 	if (bytes > PTRDIFF_MAX)
 		return false;
 	size_t granules = cairn_granules_for(bytes), usable = cairn_large_usable_bytes(bytes);
-	forget_tail(s);
 	if (usable < s->large_bytes && granules < s->large_granules) {
 		cairn_pageheap_shrink(s, s->large_granules, granules, s->touched_granules);
 		s->large_granules = granules;
 		s->touched_granules = granules < s->touched_granules ? granules : s->touched_granules;
 	} else if (granules > s->large_granules) {
-		if (!cairn_pageheap_grow(s, s->large_granules, granules, false))
+		if (!cairn_pageheap_grow(s, s->large_granules, granules, NULL))
 			return false;
 		s->large_granules = granules;
 	}
-	s->touched_granules = granules > s->touched_granules ? granules : s->touched_granules;
-	cairn_stats_large(0, (int64_t)usable - (int64_t)s->large_bytes);
-	s->large_bytes = usable;
-	s->is_zero = 0;
+	set_usable(s, granules, usable);
 	return true;
 }
 

@@ -15,6 +15,8 @@
 void *cairn_large_alloc(size_t bytes, size_t align, bool *is_zero);
 /* Takes the block of span s, which is of kind LARGE or HEAP_LARGE. */
 void cairn_large_free(cairn_span *s);
+/* The same where it takes no lock: does the block have the granules already? Then its usable size follows. */
+bool cairn_large_resize_within(cairn_span *s, size_t bytes);
 /* Gives the block another size where it is. */
 bool cairn_large_resize(cairn_span *s, size_t bytes);
 /* Moves it to a larger span without copying; NULL: copy instead. Takes s when it succeeds. Returns owned. */

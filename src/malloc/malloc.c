@@ -141,7 +141,7 @@ void *cairn_realloc(void *p, size_t size)
 		return cairn_malloc(size);
 	cairn_span *s = cairn_window_span((uintptr_t)p);
 	if (s && s->kind == CAIRN_SPAN_LARGE && s->base == p && size > CAIRN_SMALL_MAX) {
-		void *q = cairn_slow_realloc_large(s, size);
+		void *q = cairn_large_resize_within(s, size) ? p : cairn_slow_realloc_large(s, size);
 		return q ? q : realloc_by_copy(p, s->large_bytes, size);
 	}
 	size_t old_bytes = cairn_slow_usable_bytes(p, "realloc");

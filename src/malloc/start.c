@@ -31,7 +31,6 @@ static void start(void)
 	cairn_limits_get(); /* opens a file: now, not when a filter of the program's may be in place */
 	cairn_tend_start();
 	cairn_stats_init(cairn_env_text("CAIRN_RUN") || cairn_env_text("CAIRN_SUMMARY"));
-	cairn_threads_start();
 }
 
 void cairn_start(void)
@@ -50,7 +49,9 @@ void cairn_start(void)
 __attribute__((constructor)) static void library_begin(void)
 {
 	cairn_start();
-	cairn_fork_register();
+	/* Where the child has an account of its own, or locks are used without a second thread; else that one registers. */
+	if (cairn_stats_is_counting() || is_checking || cairn_env_flag("CAIRN_JANITOR", false))
+		cairn_fork_register();
 }
 
 /* Magazines are checked once more: a double free whose block still sits in one is told now or never. */

@@ -6,8 +6,6 @@
 
 /* Idempotent and cheap when done. Threads: any; the first one starts, others that come meanwhile wait. */
 void cairn_start(void);
-/* thread.c's part of it. */
-void cairn_threads_start(void);
 /* Is every call to be checked: CAIRN_CHECK=1? */
 bool cairn_is_checking(void);
 

@@ -72,7 +72,8 @@ void cairn_stats_init(bool counting)
 		has_file = mapped != NULL;
 		own_control = mapped ? mapped : &private_control;
 	}
-	fill_in(own_control, false);
+	if (counting)
+		fill_in(own_control, false);
 }
 
 bool cairn_stats_map_counters(void *at, uint32_t first, uint32_t n)
@@ -81,6 +82,18 @@ bool cairn_stats_map_counters(void *at, uint32_t first, uint32_t n)
 		return false;
 	size_t offset = CAIRN_CONTROL_BYTES + (size_t)first * CAIRN_COUNTERS_BYTES;
 	return cairn_shared_map(at, offset, (size_t)n * CAIRN_COUNTERS_BYTES) != NULL;
+}
+
+/* What magazines hold now, at most: this thread's exactly, the others' as if they were full. */
+static uint64_t cached_at_most(void)
+{
+	cairn_cache *c = cairn_thread_self.own;
+	int64_t bytes = (int64_t)sum_of(&magazine_bytes);
+	if (!cairn_thread_has_cache())
+		return (uint64_t)bytes;
+	for (unsigned i = 1; i < CAIRN_CLASS_COUNT; i++)
+		bytes -= ((int64_t)c->cold[i].capacity - (int64_t)cairn_cache_fill(c, i)) * (int64_t)cairn_classes[i].bytes;
+	return bytes > 0 ? (uint64_t)bytes : 0;
 }
 
 /* Keeps what is out at the highest point, within 1 %. */
@@ -96,7 +109,7 @@ static void note_peak(uint64_t live)
 	if (live > last + last / 100) {
 		__atomic_store_n(&noted, live, __ATOMIC_RELAXED); /* a hint */
 		own_control->live_peak_ns = cairn_clock_coarse_ns();
-		own_control->cached_max_bytes = sum_of(&magazine_bytes);
+		own_control->cached_max_bytes = cached_at_most();
 		for (unsigned i = 0; i < CAIRN_CLASS_COUNT; i++)
 			own_control->out_at_peak[i] = sum_of(&own_control->out[i]);
 	}

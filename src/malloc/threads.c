@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/syscall.h>
 
 enum { GROUPS_MAX = 8192 }; /* 131,072 caches; a thread beyond is served without one */
 
@@ -24,8 +25,8 @@ static cairn_cache **groups;       /* sync: threads_lock; GROUPS_MAX places */
 static uint32_t cache_count;       /* sync: threads_lock, also read without; caches ever made; number 0 is nobody's */
 static cairn_node idle_caches;     /* sync: threads_lock */
 static bool is_checking;           /* const after start */
-static bool has_key;               /* const after start */
-static pthread_key_t exit_key;     /* const after start */
+static bool has_key;               /* sync: threads_lock to write; true for good */
+static pthread_key_t exit_key;     /* const once has_key */
 
 static void lock_threads(void) { cairn_lock_take(&threads_lock, CAIRN_RANK_THREADS); }
 static void unlock_threads(void) { cairn_lock_drop(&threads_lock, CAIRN_RANK_THREADS); }
@@ -120,6 +121,25 @@ static void thread_exit(void *arg)
 	cairn_thread_leave(NULL);
 }
 
+/* What only a process with threads needs. Before the second thread has a cache. */
+static void second_thread(void)
+{
+	cairn_fork_register();
+	lock_threads();
+	if (!has_key)
+		has_key = !pthread_key_create(&exit_key, thread_exit);
+	unlock_threads();
+}
+
+/* Gives the thread's cache to its destructor. The process's first thread ends with the process and needs none. */
+static bool thread_will_exit(cairn_cache *c)
+{
+	if (c->thread_id == (uint32_t)cairn_sys(SYS_getpid, 0, 0, 0, 0, 0, 0))
+		return true;
+	second_thread();
+	return has_key && !pthread_setspecific(exit_key, c); /* may allocate: then it finds MAKING */
+}
+
 /* The calling thread's first request: makes its cache. NULL: refused, or not wanted; try again next time. */
 static cairn_cache *thread_begin(void)
 {
@@ -128,7 +148,7 @@ static cairn_cache *thread_begin(void)
 		return NULL;
 	self->own = CAIRN_SELF_MAKING;
 	cairn_cache *c = cache_get();
-	if (c && has_key && pthread_setspecific(exit_key, c)) /* may allocate: then it finds MAKING */ {
+	if (c && !thread_will_exit(c)) {
 		cache_put(c);
 		c = NULL;
 	}
@@ -138,11 +158,11 @@ static cairn_cache *thread_begin(void)
 
 static bool is_state(const cairn_cache *own) { return (uintptr_t)own <= (uintptr_t)CAIRN_SELF_GONE_BUSY; }
 
+bool cairn_thread_has_cache(void) { return !is_state(cairn_thread_self.own); }
+
 void cairn_threads_check_every_call(void) { is_checking = true; }
 
 /* Once, from malloc's start. */
-void cairn_threads_start(void) { has_key = !pthread_key_create(&exit_key, thread_exit); }
-
 cairn_cache *cairn_thread_enter(void)
 {
 	cairn_self *self = &cairn_thread_self;
@@ -248,7 +268,7 @@ void cairn_threads_validate(void)
 {
 	cairn_cache *c = cairn_thread_enter();
 	if (c) {
-		cairn_assert(c->thread_id == cairn_thread_id()); /* T1: own is this thread's */
+		cairn_assert(c->thread_id); /* T1: own is in use */
 		cairn_cache_validate(c);
 	}
 	cairn_thread_leave(c);

@@ -50,6 +50,8 @@ static inline cairn_cache *cairn_thread_cache(void)
 cairn_cache *cairn_thread_enter(void);
 /* Ends it. Takes what enter gave; NULL is allowed. */
 void cairn_thread_leave(cairn_cache *c);
+/* Does the calling thread own a cache? */
+bool cairn_thread_has_cache(void);
 /* Is this a request from a signal handler that interrupted a slow path of its own thread, or from a fork handler of
  * somebody else's while this thread holds every lock? Then no lock may be waited for. */
 bool cairn_thread_is_nested(void);

@@ -442,9 +442,10 @@ void cairn_pageheap_free(cairn_span *s, size_t granules, size_t touched)
 	unlock_pageheap();
 }
 
-/* Are the granules of [from, to) all free, and clean if only_clean? */
-static bool is_free_range(cairn_window *w, uintptr_t from, uintptr_t to, bool only_clean)
+/* Are the granules of [from, to) all free? *dirty: how many of them are dirty. */
+static bool is_free_range(cairn_window *w, uintptr_t from, uintptr_t to, size_t *dirty)
 {
+	*dirty = 0;
 	while (from < to) {
 		if (from - w->base >= w->bytes)
 			return false;
@@ -453,8 +454,9 @@ static bool is_free_range(cairn_window *w, uintptr_t from, uintptr_t to, bool on
 		size_t n = (to - from) >> CAIRN_GRANULE_SHIFT;
 		n = n > CAIRN_CHUNK_GRANULES - at ? CAIRN_CHUNK_GRANULES - at : n;
 		cairn_bits128 run = cairn_bits128_run(at, (unsigned)n);
-		if ((c->free & run) != run || (only_clean && (c->dirty & run)))
+		if ((c->free & run) != run)
 			return false;
+		*dirty += cairn_bits128_count(c->dirty & run);
 		from += n << CAIRN_GRANULE_SHIFT;
 	}
 	return true;
@@ -465,7 +467,8 @@ static void open_behind(cairn_window *w, uintptr_t from, uintptr_t to)
 {
 	cairn_region *r = cairn_window_newest();
 	uintptr_t end = r->open_end;
-	if (r->window != w || end < from || end >= to || !is_free_range(w, from, end, false))
+	size_t dirty;
+	if (r->window != w || end < from || end >= to || !is_free_range(w, from, end, &dirty))
 		return;
 	if (cairn_window_reserve(to - end) == r && cairn_window_open(r, to - end))
 		give_clean(w, end, to);
@@ -494,7 +497,7 @@ static void take_behind(cairn_window *w, cairn_span *s, uintptr_t from, uintptr_
 	note_rewanted(clean);
 }
 
-bool cairn_pageheap_grow(cairn_span *s, size_t from_granules, size_t to_granules, bool only_clean)
+bool cairn_pageheap_grow(cairn_span *s, size_t from_granules, size_t to_granules, size_t *dirty)
 {
 	uintptr_t base = (uintptr_t)s->base;
 	size_t at = cairn_granule_in_chunk(base);
@@ -505,8 +508,11 @@ bool cairn_pageheap_grow(cairn_span *s, size_t from_granules, size_t to_granules
 	lock_pageheap();
 	cairn_window *w = cairn_window_of(base);
 	open_behind(w, from, to);
-	bool ok = is_free_range(w, from, to, only_clean);
+	size_t there;
+	bool ok = is_free_range(w, from, to, &there) && (!dirty || there <= *dirty);
 	if (ok) {
+		if (dirty)
+			*dirty = there;
 		take_behind(w, s, from, to);
 		__atomic_store_n(
 			&used_granules, used_granules + to_granules - from_granules, __ATOMIC_RELAXED); /* a hint */

@@ -23,9 +23,9 @@ cairn_span *cairn_pageheap_alloc(size_t granules, size_t align_granules, cairn_s
  * bytes must be 0 already. */
 void cairn_pageheap_free(cairn_span *s, size_t granules, size_t touched);
 
-/* Lengthens a span in place, or returns false; only_clean: only by granules that have no frames. For spans of kind
- * LARGE. */
-bool cairn_pageheap_grow(cairn_span *s, size_t from_granules, size_t to_granules, bool only_clean);
+/* Lengthens a span in place, or returns false. For spans of kind LARGE. dirty: in, how many of the added granules may
+ * have frames behind them; out, how many do. NULL: any. */
+bool cairn_pageheap_grow(cairn_span *s, size_t from_granules, size_t to_granules, size_t *dirty);
 /* Shortens it: [to, from) becomes free, clean from `touched` on. */
 void cairn_pageheap_shrink(cairn_span *s, size_t from_granules, size_t to_granules, size_t touched);
 

@@ -77,6 +77,26 @@ cairn_span *cairn_window_span(uintptr_t p);
 /* Does p lie in the open part of a region: in memory that is or was ours to hand out? */
 bool cairn_window_is_open(uintptr_t p);
 
+/* Brings near what cairn_window_span(p) will read; p lies in a slab, or did. */
+static inline void cairn_window_prefetch(uintptr_t p)
+{
+	if (p - cairn_window_first.base < cairn_window_first.bytes) {
+		const cairn_chunk *c = cairn_window_chunk(&cairn_window_first, p);
+		__builtin_prefetch(&c->spans);
+		__builtin_prefetch(&c->back[cairn_granule_in_chunk(p)]);
+	}
+}
+
+/* Where the header of p's span is, if p lies in a slab: to prefetch, before cairn_window_span reads it. May be NULL. */
+static inline const cairn_span *cairn_window_header(uintptr_t p)
+{
+	if (p - cairn_window_first.base >= cairn_window_first.bytes)
+		return NULL;
+	const cairn_chunk *c = cairn_window_chunk(&cairn_window_first, p);
+	size_t g = cairn_granule_in_chunk(p);
+	return c->spans ? &c->spans[g - c->back[g]] : NULL;
+}
+
 /* The class byte of every granule of [start, start + granules). sync: the caller owns the span. */
 void cairn_window_set_class(uintptr_t start, size_t granules, uint8_t size_class);
 

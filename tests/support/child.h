@@ -23,6 +23,10 @@
 #define IS_SANITIZED 0
 #endif
 
+/* What a build cannot do is no case of it: if (CAN_REFUSE) RUN(...). */
+#define CAN_REFUSE (CAIRN_FAULTS_BUILT)   /* system calls, by cairn_fault_set */
+#define CAN_LIMIT  (!IS_SANITIZED)        /* address space and data */
+
 /* The child's status as wait gives it: 0 when body ran and nothing failed. */
 __attribute__((unused)) static int child_status(void (*body)(void *), void *arg)
 {

@@ -120,7 +120,7 @@ static void trying_a_lock_that_is_held_says_no(void)
 	bool got = true;
 	cairn_central *c = cairn_central_lock(CLASS);
 	pthread_attr_t attr; /* the stack is ours: creating allocates nothing while the lock is held */
-	static char stack[256 << 10] __attribute__((aligned(4096)));
+	static char stack[8 << 20] __attribute__((aligned(4096)));
 	pthread_attr_init(&attr);
 	pthread_attr_setstack(&attr, stack, sizeof stack);
 	EXPECT_EQ(pthread_create(&thread, &attr, wait_for_lock, &got), 0);

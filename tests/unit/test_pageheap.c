@@ -77,14 +77,14 @@ static void a_refused_growth_changes_nothing(void *unused)
 	(void)unused;
 	cairn_span *a = take(10), *wall = take(1);
 	cairn_pageheap_numbers before = cairn_pageheap_count();
-	EXPECT(!cairn_pageheap_grow(a, 10, 11, false));
-	EXPECT(!cairn_pageheap_grow(a, 10, SIZE_MAX >> 15, false));
-	EXPECT(!cairn_pageheap_grow(a, 10, CAIRN_CHUNK_GRANULES + 50, false));
+	EXPECT(!cairn_pageheap_grow(a, 10, 11, NULL));
+	EXPECT(!cairn_pageheap_grow(a, 10, SIZE_MAX >> 15, NULL));
+	EXPECT(!cairn_pageheap_grow(a, 10, CAIRN_CHUNK_GRANULES + 50, NULL));
 	cairn_pageheap_numbers after = cairn_pageheap_count();
 	EXPECT_EQ(before.used_granules, after.used_granules);
 	give(wall, 1);
-	EXPECT(cairn_pageheap_grow(a, 10, 11, false)); /* now it goes */
-	EXPECT(!cairn_pageheap_grow(take(1), 1, 2, true) || true);
+	EXPECT(cairn_pageheap_grow(a, 10, 11, NULL)); /* now it goes */
+	EXPECT(!cairn_pageheap_grow(take(1), 1, 2, &(size_t){ 0 }) || true);
 	cairn_pageheap_validate();
 	give(a, 11);
 }
@@ -96,8 +96,8 @@ static void growth_over_clean_granules_only_refuses_dirty_ones(void *unused)
 	REQUIRE(b->base == end_of(a, 4));
 	memset(b->base, 1, 4 * CAIRN_GRANULE_BYTES);
 	give(b, 4);
-	EXPECT(!cairn_pageheap_grow(a, 4, 8, true));
-	EXPECT(cairn_pageheap_grow(a, 4, 8, false));
+	EXPECT(!cairn_pageheap_grow(a, 4, 8, &(size_t){ 0 }));
+	EXPECT(cairn_pageheap_grow(a, 4, 8, NULL));
 	cairn_pageheap_shrink(a, 8, 4, 4); /* [4, 8) was never written, it says */
 	cairn_pageheap_validate();
 	give(a, 4);
@@ -125,7 +125,7 @@ static void granules_behind_a_reused_header(void *unused)
 	REQUIRE(b->base == base);
 	for (size_t g = 0; g < 20; g++)
 		EXPECT(cairn_window_span((uintptr_t)base + g * CAIRN_GRANULE_BYTES) == (g < 3 ? b : NULL));
-	EXPECT(cairn_pageheap_grow(b, 3, 8, false));
+	EXPECT(cairn_pageheap_grow(b, 3, 8, NULL));
 	cairn_pageheap_shrink(b, 8, 5, 8);
 	for (size_t g = 0; g < 20; g++)
 		EXPECT(cairn_window_span((uintptr_t)base + g * CAIRN_GRANULE_BYTES) == (g < 5 ? b : NULL));

@@ -108,8 +108,14 @@ static void what_caches_hold_is_not_live(void)
 	EXPECT_EQ(cairn_stats_out_of(c), held[c]);
 }
 
-int main(void)
+/* Who and what is written down where somebody will read it: this program runs itself again with a summary asked for. */
+int main(int argc, char **argv)
 {
+	(void)argc;
+	if (!getenv("CAIRN_SUMMARY")) {
+		setenv("CAIRN_SUMMARY", "/dev/null", 1);
+		execv("/proc/self/exe", argv);
+	}
 	RUN(the_control_block_says_who_and_what);
 	RUN(large_blocks_are_summed_in_bytes);
 	RUN(what_caches_hold_is_not_live);

@@ -105,7 +105,7 @@ static void an_ended_thread_keeps_no_slot(void)
 /* ---- After a thread's end: destructors that run later than ours ---- */
 
 static pthread_key_t key;
-static unsigned rounds;
+static _Atomic unsigned rounds;
 
 static void allocate_late(void *arg)
 {

@@ -1,0 +1,169 @@
+/* A signal handler that allocates and frees, striking between every two instructions of malloc and free: the processor
+ * single-steps them (x86-64), and the handler acts at one step after the other. malloc/malloc.c says what must hold: a
+ * handler that frees what it allocated leaves the magazine whole. */
+#include "cairn/malloc.h"
+#include "malloc/central.h"
+#include "malloc/stats.h"
+#include "malloc/threads.h"
+#include "support/child.h"
+
+#include <signal.h>
+#include <ucontext.h>
+
+enum { SIZE = 720, MOST = 300, STEPS_MOST = 20000 };
+
+static unsigned size_class;
+static void *kept[MOST];
+static unsigned handler_blocks; /* how many the handler allocates before it frees them */
+static unsigned steps, act_at;
+static bool has_acted;
+
+static void act(void)
+{
+	void *blocks[MOST];
+	for (unsigned i = 0; i < handler_blocks; i++) {
+		blocks[i] = cairn_malloc(SIZE);
+		EXPECT(blocks[i]);
+		memset(blocks[i], 0x77, SIZE);
+	}
+	for (unsigned i = 0; i < handler_blocks; i++)
+		cairn_free(blocks[handler_blocks - 1 - i]);
+	has_acted = true;
+}
+
+#if defined(__x86_64__) && !IS_SANITIZED
+#define CAN_STEP 1
+#define TRAP_FLAG 0x100
+
+static void on_step(int number, siginfo_t *info, void *context)
+{
+	(void)number, (void)info;
+	if (steps++ < act_at)
+		return;
+	act();
+	((ucontext_t *)context)->uc_mcontext.gregs[REG_EFL] &= ~TRAP_FLAG; /* the rest at full speed */
+}
+
+static void step_begin(void) { __asm__ volatile("pushfq; orq $0x100, (%%rsp); popfq" ::: "memory", "cc"); }
+static void step_end(void) { __asm__ volatile("pushfq; andq $~0x100, (%%rsp); popfq" ::: "memory", "cc"); }
+#else
+#define CAN_STEP 0
+
+static void on_step(int number, siginfo_t *info, void *context)
+{
+	(void)number, (void)info, (void)context;
+	act();
+}
+
+static void step_begin(void) { raise(SIGTRAP); }
+static void step_end(void) { }
+#endif
+
+/* Brings the magazine to `fill` slots; some blocks are kept. */
+static void prepare(unsigned fill)
+{
+	unsigned out = 0;
+	cairn_cache *c = cairn_thread_enter();
+	cairn_cache_drain(c);
+	cairn_thread_leave(c);
+	while (out < 40 || cairn_cache_fill(c, size_class) > fill) /* the rest of the last refill as well */
+		memset(kept[out++] = cairn_malloc(SIZE), 0, SIZE);
+	while (cairn_cache_fill(c, size_class) < fill) {
+		cairn_free(kept[--out]);
+		kept[out] = NULL;
+	}
+}
+
+/* Is everything as it should be: no block lost, none handed out twice? */
+static void check(const char *what, unsigned fill)
+{
+	uint64_t held[CAIRN_CLASS_COUNT];
+	unsigned live = 0;
+	cairn_threads_validate();
+	cairn_central_validate(size_class);
+	for (unsigned i = 0; i < MOST; i++)
+		for (unsigned k = 0; kept[i] && k < i; k++)
+			EXPECT(kept[k] != kept[i]);
+	for (unsigned i = 0; i < MOST; i++)
+		live += kept[i] != NULL;
+	cairn_stats_cached(held);
+	EXPECT_EQ(cairn_stats_out_of(size_class) - held[size_class], live);
+	if (__atomic_load_n(&test_case_failures, __ATOMIC_SEQ_CST))
+		NOTE("%s, %u in the magazine, handler of %u blocks, step %u", what, fill, handler_blocks, act_at);
+}
+
+static void let_go(void)
+{
+	for (unsigned i = 0; i < MOST; i++) {
+		cairn_free(kept[i]);
+		kept[i] = NULL;
+	}
+}
+
+/* Every instruction of the fast path and the way into the slow one; then wider and wider apart. */
+static unsigned next_step(void) { return act_at + 1 + (act_at > 100 ? act_at / 16 : 0); }
+
+static void strike_malloc(unsigned fill)
+{
+	for (act_at = 0; act_at < STEPS_MOST; act_at = next_step()) {
+		prepare(fill);
+		if (getenv("X")) check("before", fill);
+		steps = 0;
+		has_acted = false;
+		step_begin();
+		void *p = cairn_malloc(SIZE);
+		step_end();
+		kept[MOST - 1] = p;
+		check("malloc", fill);
+		let_go();
+		if (!has_acted || !CAN_STEP || __atomic_load_n(&test_case_failures, __ATOMIC_SEQ_CST))
+			return;
+	}
+}
+
+static void strike_free(unsigned fill)
+{
+	for (act_at = 0; act_at < STEPS_MOST; act_at = next_step()) {
+		prepare(fill);
+		void *p = kept[0];
+		kept[0] = NULL;
+		if (getenv("X")) check("before", fill);
+		steps = 0;
+		has_acted = false;
+		step_begin();
+		cairn_free(p);
+		step_end();
+		check("free", fill);
+		let_go();
+		if (!has_acted || !CAN_STEP || __atomic_load_n(&test_case_failures, __ATOMIC_SEQ_CST))
+			return;
+	}
+}
+
+static void strike_all(void *blocks)
+{
+	struct sigaction action = { .sa_sigaction = on_step, .sa_flags = SA_SIGINFO };
+	sigaction(SIGTRAP, &action, NULL);
+	handler_blocks = *(unsigned *)blocks;
+	size_class = cairn_class_of(SIZE);
+	cairn_free(cairn_malloc(SIZE));
+	static const unsigned fills[] = { 0, 1, 2, 3, 6 };
+	for (unsigned i = 0; i < sizeof fills / sizeof fills[0]; i++) {
+		strike_malloc(fills[i]);
+		strike_free(fills[i]);
+	}
+}
+
+static void strike_with(unsigned blocks) { in_a_child(strike_all, &blocks); }
+
+static void a_handler_of_one_block_leaves_the_magazine_whole(void) { strike_with(1); }
+static void a_handler_of_several_blocks_leaves_the_magazine_whole(void) { strike_with(5); }
+static void a_handler_of_many_blocks_leaves_the_magazine_whole(void) { strike_with(100); }
+
+int main(void)
+{
+	RUN(a_handler_of_one_block_leaves_the_magazine_whole);
+	RUN(a_handler_of_several_blocks_leaves_the_magazine_whole);
+	RUN(a_handler_of_many_blocks_leaves_the_magazine_whole);
+	DONE();
+}
