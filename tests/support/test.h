@@ -98,7 +98,8 @@ __attribute__((unused)) static int test_done(void)
 			return;                                                                                       \
 		}                                                                                                     \
 	} while (0)
-/* This case cannot run on this machine: says why and returns from the case. For void functions. */
+/* This case cannot run on this machine: says why and returns from the case. For void functions. A reason that begins
+ * with "not in this build" is for what another build tests; it is not counted as skipped. */
 #define SKIP(reason)                                                                                                  \
 	do {                                                                                                          \
 		test_skip_reason = (reason);                                                                          \
