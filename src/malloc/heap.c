@@ -188,10 +188,11 @@ void cairn_heap_free(cairn_heap *h, void *p)
 		cairn_emergency_defer_free(p);
 		return;
 	}
+	size_t dirty_before = cairn_pageheap_dirty_bytes();
 	cairn_cache *c = cairn_thread_enter();
 	cairn_heap_free_block(s, p, "cairn_heap_free");
 	cairn_thread_leave(c);
-	cairn_tend();
+	cairn_tend(dirty_before);
 }
 
 size_t cairn_heap_live_bytes(cairn_heap *h)
@@ -216,6 +217,7 @@ void cairn_heap_destroy(cairn_heap *h)
 {
 	if (!h)
 		return;
+	size_t dirty_before = cairn_pageheap_dirty_bytes();
 	cairn_cache *c = cairn_thread_enter();
 	cairn_lock_take(&heaps_lock, CAIRN_RANK_HEAPS);
 	cairn_list_remove(&h->node);
@@ -230,7 +232,7 @@ void cairn_heap_destroy(cairn_heap *h)
 	}
 	cairn_meta_free(h, sizeof *h);
 	cairn_thread_leave(c);
-	cairn_tend();
+	cairn_tend(dirty_before);
 }
 
 void cairn_heaps_lock(void)

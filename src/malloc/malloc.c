@@ -127,7 +127,7 @@ static void *realloc_by_copy(void *p, size_t old_bytes, size_t size)
 static bool is_just_freed(const void *p)
 {
 	uintptr_t offset = (uintptr_t)p - cairn_window_first.base;
-	if (offset >= cairn_window_first.bytes)
+	if (offset >= __atomic_load_n(&cairn_window_first.bytes, __ATOMIC_RELAXED)) /* only grows */
 		return false;
 	unsigned size_class = cairn_window_first.class_map[offset >> CAIRN_GRANULE_SHIFT];
 	cairn_cache *cache = cairn_thread_cache();

@@ -11,6 +11,7 @@
 #include "malloc/stranger.h"
 #include "malloc/tend.h"
 #include "malloc/threads.h"
+#include "page/pageheap.h"
 #include "page/purge.h"
 #include "page/window.h"
 
@@ -185,9 +186,10 @@ void cairn_slow_free(void *p, const char *who)
 			cairn_emergency_defer_free(p);
 		return;
 	}
+	size_t dirty_before = cairn_pageheap_dirty_bytes();
 	free_any(p, who);
 	free_deferred();
-	cairn_tend();
+	cairn_tend(dirty_before);
 }
 
 size_t cairn_slow_usable_bytes(void *p, const char *who)
@@ -215,12 +217,13 @@ void *cairn_slow_realloc_large(cairn_span *s, size_t bytes)
 	if (cairn_thread_is_nested())
 		return NULL;
 	bool is_larger = bytes > s->large_bytes;
+	size_t dirty_before = cairn_pageheap_dirty_bytes();
 	cairn_cache *c = cairn_thread_enter();
 	void *to = cairn_large_resize(s, bytes) ? s->base : NULL;
 	if (!to && is_larger && (to = cairn_large_move(s, bytes)))
 		count_alloc(c, 0, bytes);
 	cairn_thread_leave(c);
 	if (!is_larger)
-		cairn_tend();
+		cairn_tend(dirty_before);
 	return to;
 }

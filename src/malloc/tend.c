@@ -2,6 +2,7 @@
 #include "malloc/tend.h"
 
 #include "malloc/cache.h"
+#include "malloc/fork.h"
 #include "malloc/slabpurge.h"
 #include "malloc/threads.h"
 #include "os/clock.h"
@@ -87,6 +88,7 @@ static bool have_janitor(void)
 		return false;
 	if (atomic_load(&is_janitor_there))
 		return true;
+	cairn_fork_register(); /* the janitor takes locks: a child must find them free, and know that it is not there */
 	uint64_t now = cairn_clock_coarse_ns();
 	if (now < atomic_load_explicit(&ask_again_ns, memory_order_relaxed) ||
 		atomic_exchange(&is_janitor_there, true))                                /* a hint */
@@ -99,7 +101,7 @@ static bool have_janitor(void)
 	return ok;
 }
 
-void cairn_tend(void)
+void cairn_tend(size_t dirty_before)
 {
 	static __thread unsigned calls __attribute__((tls_model("initial-exec")));
 	if (calls++ % LEARN_CALLS == 0)
@@ -111,7 +113,7 @@ void cairn_tend(void)
 		return;
 	cairn_cache *c = cairn_thread_enter();
 	if (pages)
-		cairn_purge_self();
+		cairn_purge_self(cairn_pageheap_dirty_bytes() > dirty_before ? cairn_pageheap_dirty_bytes() - dirty_before : 0);
 	if (slabs)
 		cairn_slabpurge_step(SELF_STEP_US);
 	cairn_thread_leave(c);

@@ -1,6 +1,7 @@
 /* malloc/tend.h - who gives memory back, and when.
  *
- *   a process that never made a thread   free does it, in steps of at most 100 us, past what page/purge.c keeps
+ *   a process that never made a thread   free does it past what page/purge.c keeps: in steps of at most 100 us, or
+ *                                        as much as it freed itself
  *   one with threads                     the janitor: a helper thread that lives while there is something to give back,
  *                                        and is gone within 2 s of the last purge
  *
@@ -17,8 +18,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* After a slow free: two loads when nothing is due. */
-void cairn_tend(void);
+/* After a slow free, or anything else that may have made memory dirty: two loads when nothing is due. dirty_before: what
+ * cairn_pageheap_dirty_bytes said before it, so that a large block's free pays for the whole block at once. */
+void cairn_tend(size_t dirty_before);
 /* Gives back all that is free now, but `keep` bytes; how many were given. For malloc_trim. */
 size_t cairn_tend_now(size_t keep);
 void cairn_tend_start(void);      /* reads CAIRN_JANITOR */

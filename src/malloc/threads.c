@@ -1,4 +1,4 @@
-/* malloc/threads.c - thread caches from first request to last. The design is in thread.h. */
+/* malloc/threads.c - thread caches from first request to last. The design is in threads.h. */
 #include "malloc/threads.h"
 
 #include "base/assert.h"
@@ -13,7 +13,6 @@
 
 #include <pthread.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/syscall.h>
 
 enum { GROUPS_MAX = 8192 }; /* 131,072 caches; a thread beyond is served without one */
@@ -121,7 +120,8 @@ static void thread_exit(void *arg)
 	cairn_thread_leave(NULL);
 }
 
-/* What only a process with threads needs. Before the second thread has a cache. */
+/* What only a process with threads needs. Before the second thread takes its first lock: whoever forks from then on must
+ * find the locks free. */
 static void second_thread(void)
 {
 	cairn_fork_register();
@@ -132,12 +132,9 @@ static void second_thread(void)
 }
 
 /* Gives the thread's cache to its destructor. The process's first thread ends with the process and needs none. */
-static bool thread_will_exit(cairn_cache *c)
+static bool thread_will_exit(cairn_cache *c, bool is_first)
 {
-	if (c->thread_id == (uint32_t)cairn_sys(SYS_getpid, 0, 0, 0, 0, 0, 0))
-		return true;
-	second_thread();
-	return has_key && !pthread_setspecific(exit_key, c); /* may allocate: then it finds MAKING */
+	return is_first || (has_key && !pthread_setspecific(exit_key, c)); /* may allocate: then it finds MAKING */
 }
 
 /* The calling thread's first request: makes its cache. NULL: refused, or not wanted; try again next time. */
@@ -147,8 +144,11 @@ static cairn_cache *thread_begin(void)
 	if (is_checking)
 		return NULL;
 	self->own = CAIRN_SELF_MAKING;
+	bool is_first = cairn_thread_id() == (uint32_t)cairn_sys(SYS_getpid, 0, 0, 0, 0, 0, 0);
+	if (!is_first)
+		second_thread();
 	cairn_cache *c = cache_get();
-	if (c && !thread_will_exit(c)) {
+	if (c && !thread_will_exit(c, is_first)) {
 		cache_put(c);
 		c = NULL;
 	}

@@ -151,12 +151,24 @@ bool cairn_vm_reserve_at(void *at, size_t bytes) { return vm_map_exactly(at, byt
 
 void *cairn_vm_map(size_t bytes) { return vm_map_aligned(bytes, cairn_vm_page_bytes(), VM_OPEN); }
 
-/* Where a filter refuses mprotect, the same is had by mapping anew over what is reserved. */
+/* Does mprotect refuse even what changes nothing? Then it is a filter that speaks, not a limit. */
+static bool vm_mprotect_is_filtered(void)
+{
+	size_t page = cairn_vm_page_bytes();
+	char *trial = vm_map_aligned(page, page, VM_OPEN);
+	if (!trial)
+		return false;
+	long r = cairn_sys(SYS_mprotect, (long)trial, (long)page, VM_OPEN, 0, 0, 0);
+	cairn_vm_release(trial, page);
+	return r != 0;
+}
+
+/* Where a filter refuses mprotect, the same is had by mapping anew over what is reserved. Not where a limit does: the
+ * kernel would not count it, and the process would get over its limit. */
 bool cairn_vm_open(void *p, size_t bytes)
 {
 	long r = cairn_sys(SYS_mprotect, (long)p, (long)bytes, VM_OPEN, 0, 0, 0);
-	if (r == 0 ||
-		r == -ENOMEM) /* a limit: mmap over what is mapped would not count against it */
+	if (r == 0 || (r == -ENOMEM && !vm_mprotect_is_filtered()))
 		return r == 0;
 	long at = cairn_sys(SYS_mmap, (long)p, (long)bytes, VM_OPEN,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);

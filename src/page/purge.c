@@ -12,6 +12,7 @@ enum {
 	RUN_GRANULES = 44, /* 704 KiB in one call: at most 100 us */
 	SELF_BUDGET_US = 100,
 	FAULT_BYTES_PER_US = 4096,
+	PURGE_BYTES_PER_US = 2048, /* a pessimist's: so that all of it is reached */
 	LEARN_SHARE = 8, /* more than an eighth of the hysteresis wanted again since the last look: it doubles */
 	REST_NS = 1000 * 1000 * 1000,
 };
@@ -96,12 +97,12 @@ void cairn_purge_hold_peak(size_t bytes)
 	cairn_purge_step(most + CAIRN_PURGE_KEEP_MIN_BYTES - used, SELF_BUDGET_US + (unsigned)(bytes / FAULT_BYTES_PER_US));
 }
 
-void cairn_purge_self(void)
+void cairn_purge_self(size_t freed_bytes)
 {
 	cairn_purge_learn(cairn_clock_coarse_ns());
 	size_t keep = cairn_purge_hysteresis_bytes();
 	if (cairn_pageheap_dirty_bytes() > keep)
-		cairn_purge_step(keep / 2, SELF_BUDGET_US);
+		cairn_purge_step(keep / 2, SELF_BUDGET_US + (unsigned)(freed_bytes / PURGE_BYTES_PER_US));
 }
 
 void cairn_purge_validate(void)

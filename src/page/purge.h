@@ -27,8 +27,8 @@ bool cairn_purge_is_due(void);
 /* Purges until keep_bytes are dirty or about budget_us microseconds are used; false when nothing more can be done
  * now. */
 bool cairn_purge_step(size_t keep_bytes, unsigned budget_us);
-/* One step of self-purging: down to half of the hysteresis, at most 100 us. */
-void cairn_purge_self(void);
+/* One step of self-purging: down to half of the hysteresis, at most 100 us and what it takes to purge freed_bytes. */
+void cairn_purge_self(size_t freed_bytes);
 /* After an allocation of so many bytes: when what is used and what is dirty come to more than was ever used at once, the dirty
  * memory did not serve, and is given back instead of adding to the highest residency: about as much as was allocated. */
 void cairn_purge_hold_peak(size_t bytes);

@@ -2,6 +2,7 @@
  * frees, and ends; the parent goes on. First-class heaps are alive across the fork.
  *
  * CAIRN_TEST_SECONDS says how long, CAIRN_SEED repeats. */
+#include "support/child.h"
 #include "support/crowd.h"
 #include "support/oracle.h"
 
@@ -31,8 +32,10 @@ static int child_life(parcel **inherited, uint64_t random)
 		parcel_check_and_free(mine[i]);
 		parcel_check_and_free(inherited[i]);
 	}
-	void *p = cairn_heap_alloc(shared_heap, 100);
-	cairn_heap_free(shared_heap, p);
+	if (shared_heap) {
+		void *p = cairn_heap_alloc(shared_heap, 100);
+		cairn_heap_free(shared_heap, p);
+	}
 	cairn_malloc_trim(0);
 	validate_all(&shared_heap, 1);
 	return has_failed();
@@ -84,7 +87,7 @@ static void a_child_of_many_threads_finds_malloc_whole(void)
 	seed = test_seed();
 	shared_heap = cairn_heap_create();
 	REQUIRE(shared_heap || crowd_may_refuse());
-	crowd_start(test_seconds_to_run(5));
+	crowd_start(test_seconds_to_run(5) / 2);
 	for (size_t i = 0; shared_heap && i < FORKERS + WORKERS; i++)
 		EXPECT_EQ(pthread_create(&threads[i], NULL, live, (void *)i), 0);
 	for (size_t i = 0; shared_heap && i < FORKERS + WORKERS; i++)
@@ -94,8 +97,51 @@ static void a_child_of_many_threads_finds_malloc_whole(void)
 	validate_all(NULL, 0);
 }
 
+/* ---- The moment when a process gets its second thread ---- */
+
+static void *begin(void *arg)
+{
+	(void)arg;
+	cairn_free(cairn_malloc(100));
+	return NULL;
+}
+
+/* In a process that had one thread until now: forks while the second makes its first request. */
+static void fork_beside_a_first_request(void *pause)
+{
+	pthread_t thread;
+	parcel *none[KEPT] = { 0 };
+	EXPECT_EQ(pthread_create(&thread, NULL, begin, NULL), 0);
+	for (volatile unsigned i = 0; i < *(unsigned *)pause; i++)
+		;
+	alarm(20); /* a child that waits for ever is ended by it, and its parent sees it */
+	pid_t child = fork();
+	if (!child) {
+		alarm(20);
+		_exit(child_life(none, seed));
+	}
+	int status = -1;
+	while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
+		;
+	EXPECT(child < 0 || status == 0);
+	pthread_join(thread, NULL);
+}
+
+static void a_child_forked_beside_a_threads_first_request_is_whole(void)
+{
+	unsigned made = 0;
+	seed = test_seed();
+	crowd_start(test_seconds_to_run(5) / 2);
+	for (uint64_t random = seed; !crowd_is_over() && !has_failed(); made++) {
+		unsigned pause = (unsigned)(test_random(&random) % 30000);
+		in_a_child(fork_beside_a_first_request, &pause);
+	}
+	NOTE("%u processes", made);
+}
+
 int main(void)
 {
+	RUN(a_child_forked_beside_a_threads_first_request_is_whole); /* first: this process has no thread yet */
 	RUN(a_child_of_many_threads_finds_malloc_whole);
 	DONE();
 }

@@ -1,6 +1,7 @@
 /* Who gives memory back, and when: malloc/tend.h. Resident sizes are read from the kernel. */
 #include "cairn/malloc.h"
 #include "malloc/tend.h"
+#include "os/sys.h"
 #include "page/pageheap.h"
 #include "page/purge.h"
 #include "support/child.h"
@@ -79,14 +80,71 @@ static void run_trim(void *unused)
 	EXPECT_EQ(cairn_tend_now(0), 0);
 }
 
+static void *wait_long(void *p)
+{
+	cairn_free(cairn_malloc(100));
+	usleep(1000000);
+	return p;
+}
+
+static void run_without_janitor(void *unused)
+{
+	pthread_t thread;
+	(void)unused;
+	EXPECT(cairn_fault_set("clone", 1, EAGAIN));
+	EXPECT_EQ(pthread_create(&thread, NULL, wait_long, NULL), 0);
+	use_and_free();
+	EXPECT(cairn_pageheap_dirty_bytes() <= cairn_purge_hysteresis_bytes() + (1 << 20)); /* free did it */
+	pthread_join(thread, NULL);
+}
+
+static void where_no_janitor_can_be_had_free_gives_back(void) { in_a_child(run_without_janitor, NULL); }
+
+/* This program again, with CAIRN_JANITOR set before malloc starts. */
+static int again_with(const char *janitor)
+{
+	pid_t child = fork();
+	if (!child) {
+		char *arguments[] = { "test_tend", "alone", NULL }, *environment[] = { NULL, NULL }, setting[64];
+		snprintf(setting, sizeof setting, "CAIRN_JANITOR=%s", janitor);
+		environment[0] = setting;
+		execve("/proc/self/exe", arguments, environment);
+		_exit(99);
+	}
+	int status = -1;
+	while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
+		;
+	return WEXITSTATUS(status);
+}
+
+/* What the second process tells: how many threads more it has after freeing much. */
+static int count_threads_after_freeing(void)
+{
+	unsigned before = threads_now();
+	use_and_free();
+	return (int)(threads_now() - before);
+}
+
+static void the_environment_says_whether_there_is_a_janitor(void)
+{
+	EXPECT_EQ(again_with("1"), 1);
+	EXPECT_EQ(again_with("0"), 0);
+}
+
 static void a_process_without_threads_gives_back_as_it_frees(void) { in_a_child(run_alone, NULL); }
 static void a_janitor_comes_with_threads_and_goes_when_all_is_done(void) { in_a_child(run_with_threads, NULL); }
 static void a_trim_gives_everything_back(void) { in_a_child(run_trim, NULL); }
 
-int main(void)
+int main(int count, char **arguments)
 {
+	(void)arguments;
+	if (count > 1)
+		return count_threads_after_freeing();
 	RUN(a_process_without_threads_gives_back_as_it_frees);
 	RUN(a_janitor_comes_with_threads_and_goes_when_all_is_done);
 	RUN(a_trim_gives_everything_back);
+	RUN(the_environment_says_whether_there_is_a_janitor);
+	if (CAN_REFUSE)
+		RUN(where_no_janitor_can_be_had_free_gives_back);
 	DONE();
 }
