@@ -584,9 +584,9 @@ static void injected_faults_are_refusals(void)
 	EXPECT(cairn_vm_move(p, to, 4 * page) != CAIRN_VM_MOVED);
 	cairn_fault_set("mremap", 0, 0);
 	cairn_fault_set("mprotect", 1, ENOMEM);
+	cairn_fault_set("mmap", 1, ENOMEM); /* or it would take mprotect's refusal for a filter's, and mmap instead */
 	EXPECT(!cairn_vm_open(p, 4 * page));
 	cairn_fault_set("mprotect", 0, 0);
-	cairn_fault_set("mmap", 1, ENOMEM);
 	EXPECT(!cairn_vm_reserve(NULL, 4 * page, page));
 	EXPECT(!cairn_vm_reserve(p, 4 * page, page));
 	EXPECT(!cairn_vm_map(4 * page));
