@@ -1,7 +1,8 @@
 /* malloc/fork.c - the handlers of fork. The design is in fork.h.
  *
  * Handlers run: prepare last registered first, parent and child first registered first. Ours are registered in the
- * constructor or by the second thread, before nearly everybody's, so prepare runs nearly last and parent and child nearly first. */
+ * constructor or by the second thread, before nearly everybody's, so prepare runs nearly last and parent and child
+ * nearly first. */
 #include "malloc/fork.h"
 
 #include "base/assert.h"

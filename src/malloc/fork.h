@@ -12,8 +12,8 @@
 
 #include <stdbool.h>
 
-/* Idempotent. Called when a second thread makes its first request, or a janitor starts: a process with one thread needs no
- * handlers, and the part of libc that registers them would add 64 KiB to every small program. May allocate. */
+/* Idempotent. Called when a second thread makes its first request, or a janitor starts: a process with one thread needs
+ * no handlers, and the part of libc that registers them would add 64 KiB to every small program. May allocate. */
 void cairn_fork_register(void);
 /* Is the calling thread between our handlers, holding every lock? */
 bool cairn_fork_is_mine(void);

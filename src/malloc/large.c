@@ -23,8 +23,8 @@ static uint32_t moves; /* sync: atomic, relaxed: a budget that may be overdrawn 
 
 size_t cairn_large_usable_bytes(size_t bytes) { return cairn_round_up(bytes, USABLE_UNIT); }
 
-/* Room behind a block that is likely to grow: half as much again, as long as it costs nothing but addresses. Granules that
- * are still resident from an earlier use may be part of it, as far as they would be kept anyway (page/purge.h). */
+/* Room behind a block that is likely to grow: half as much again, as long as it costs nothing but addresses. Granules
+ * that are still resident from an earlier use may be part of it, as far as they would be kept anyway (page/purge.h). */
 static void add_runway(cairn_span *s, size_t granules)
 {
 	const cairn_limits *limits = cairn_limits_get();

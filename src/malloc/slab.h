@@ -32,7 +32,8 @@ size_t cairn_slab_take(cairn_span *s, void **end, size_t n);
 /* The word of s's bits that giving p will read: to prefetch. */
 static inline const uint64_t *cairn_slab_bits_of(const cairn_span *s, const void *p)
 {
-	return &s->free_bits[cairn_class_index(&cairn_classes[s->size_class], (size_t)((const char *)p - s->base)) / 64];
+	return &s->free_bits[cairn_class_index(&cairn_classes[s->size_class], (size_t)((const char *)p - s->base)) /
+			     64];
 }
 cairn_give cairn_slab_give(cairn_span *s, void *p);
 /* What giving would say, changing nothing. */

@@ -49,7 +49,8 @@ void cairn_start(void)
 __attribute__((constructor)) static void library_begin(void)
 {
 	cairn_start();
-	/* Where the child has an account of its own, or locks are used without a second thread; else that one registers. */
+	/* Where the child has an account of its own, or locks are used without a second thread; else that one
+	 * registers. */
 	if (cairn_stats_is_counting() || is_checking || cairn_env_flag("CAIRN_JANITOR", false))
 		cairn_fork_register();
 }

@@ -92,7 +92,8 @@ static uint64_t cached_at_most(void)
 	if (!cairn_thread_has_cache())
 		return (uint64_t)bytes;
 	for (unsigned i = 1; i < CAIRN_CLASS_COUNT; i++)
-		bytes -= ((int64_t)c->cold[i].capacity - (int64_t)cairn_cache_fill(c, i)) * (int64_t)cairn_classes[i].bytes;
+		bytes -= ((int64_t)c->cold[i].capacity - (int64_t)cairn_cache_fill(c, i)) *
+			 (int64_t)cairn_classes[i].bytes;
 	return bytes > 0 ? (uint64_t)bytes : 0;
 }
 

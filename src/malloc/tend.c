@@ -29,8 +29,8 @@ typedef enum janitor_wish { JANITOR_WITH_THREADS, JANITOR_ALWAYS, JANITOR_NEVER 
 static janitor_wish wish;                 /* const after start */
 static _Atomic bool is_janitor_there;     /* sync: atomic: whoever sets it starts the janitor */
 static _Atomic uint64_t ask_again_ns;     /* sync: atomic, relaxed: a hint */
-static _Atomic bool
-	is_alone_since_fork; /* sync: atomic, relaxed: a hint; a fork's child that has made no thread of its own */
+/* sync: atomic, relaxed: a hint; a second thread has allocated in this process */
+static _Atomic bool has_threads;
 
 void cairn_tend_start(void)
 {
@@ -82,8 +82,7 @@ static void janitor(void *arg)
 /* Is there a janitor now, made if need be? */
 static bool have_janitor(void)
 {
-	bool is_alone = !cairn_thread_ever_made() ||
-			atomic_load_explicit(&is_alone_since_fork, memory_order_relaxed); /* a hint */
+	bool is_alone = !atomic_load_explicit(&has_threads, memory_order_relaxed); /* a hint */
 	if (wish == JANITOR_NEVER || (wish == JANITOR_WITH_THREADS && is_alone))
 		return false;
 	if (atomic_load(&is_janitor_there))
@@ -113,7 +112,8 @@ void cairn_tend(size_t dirty_before)
 		return;
 	cairn_cache *c = cairn_thread_enter();
 	if (pages)
-		cairn_purge_self(cairn_pageheap_dirty_bytes() > dirty_before ? cairn_pageheap_dirty_bytes() - dirty_before : 0);
+		cairn_purge_self(
+			cairn_pageheap_dirty_bytes() > dirty_before ? cairn_pageheap_dirty_bytes() - dirty_before : 0);
 	if (slabs)
 		cairn_slabpurge_step(SELF_STEP_US);
 	cairn_thread_leave(c);
@@ -139,11 +139,10 @@ void cairn_tend_fork_child(void)
 {
 	cairn_thread_helper_fork_child();
 	atomic_store(&is_janitor_there, false);
-	/* Where the parent had no thread either, libc goes on telling when the first is made. */
-	atomic_store_explicit(&is_alone_since_fork, cairn_thread_ever_made(), memory_order_relaxed); /* a hint */
+	atomic_store_explicit(&has_threads, false, memory_order_relaxed); /* a hint */
 }
 
 void cairn_tend_thread_began(void)
 {
-	atomic_store_explicit(&is_alone_since_fork, false, memory_order_relaxed); /* a hint */
+	atomic_store_explicit(&has_threads, true, memory_order_relaxed); /* a hint */
 }

@@ -120,8 +120,8 @@ static void thread_exit(void *arg)
 	cairn_thread_leave(NULL);
 }
 
-/* What only a process with threads needs. Before the second thread takes its first lock: whoever forks from then on must
- * find the locks free. */
+/* What only a process with threads needs. Before the second thread takes its first lock: whoever forks from then on
+ * must find the locks free. */
 static void second_thread(void)
 {
 	cairn_fork_register();

@@ -79,12 +79,14 @@ typedef struct cairn_chunk {
 	cairn_node dirty_node;  /* in the list of chunks with dirty granules; sync: pageheap lock */
 	cairn_span *spans;      /* CAIRN_CHUNK_GRANULES headers, NULL until the first is needed; const once set */
 	uint32_t lead;          /* chunks back to where the span over granule 0 begins; sync: pageheap lock */
-	uint8_t lead_granules; /* granules of this chunk that it covers; sync: pageheap lock to write; see window_span */
+	/* granules of this chunk that it covers; sync: pageheap lock to write; see window_span */
+	uint8_t lead_granules;
 	uint8_t longest;        /* longest run in free; sync: pageheap lock */
 	uint8_t is_huge;        /* asked to be a huge page; sync: pageheap lock */
 	uint8_t dense_ticks;    /* for how many ticks it has been full; sync: pageheap lock */
 	uint8_t pad[48];
-	uint8_t back[CAIRN_CHUNK_GRANULES]; /* granules back to its span's first, 0 in free ones; sync: as cairn_span.kind */
+	/* granules back to its span's first, 0 in free ones; sync: as cairn_span.kind */
+	uint8_t back[CAIRN_CHUNK_GRANULES];
 } cairn_chunk;
 
 _Static_assert(sizeof(cairn_chunk) == 256, "16 chunk records fill an OS page: 32 MiB of heap");

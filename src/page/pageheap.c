@@ -7,8 +7,9 @@
  * A chunk's state is two sets of 128 bits: free, and dirty within free. Free neighbours are one run of bits, so
  * coalescing is not an action here. Chunks with something free hang in a list for the length of their longest free
  * run. An allocation first looks at a few chunks that have dirty granules, which cost no fault; otherwise it takes the
- * shortest run that suffices and, among the first few chunks of that list, the one with the fewest free granules, so that sparse chunks empty out (Hunter et al., "Beyond malloc efficiency to fleet
- * efficiency", OSDI 2021, section 4). Inside a chunk dirty granules go before clean ones: they cost no fault.
+ * shortest run that suffices and, among the first few chunks of that list, the one with the fewest free granules, so
+ * that sparse chunks empty out (Hunter et al., "Beyond malloc efficiency to fleet efficiency", OSDI 2021, section 4).
+ * Inside a chunk dirty granules go before clean ones: they cost no fault.
  *
  * Invariants, checked by cairn_pageheap_validate():
  *   (P1) dirty is a subset of free.

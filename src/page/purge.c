@@ -94,7 +94,8 @@ void cairn_purge_hold_peak(size_t bytes)
 		return;
 	set_hint(&highest_used_bytes, most);
 	/* As long as touching what was allocated will take: the OS gives pages more slowly than it takes them. */
-	cairn_purge_step(most + CAIRN_PURGE_KEEP_MIN_BYTES - used, SELF_BUDGET_US + (unsigned)(bytes / FAULT_BYTES_PER_US));
+	cairn_purge_step(
+		most + CAIRN_PURGE_KEEP_MIN_BYTES - used, SELF_BUDGET_US + (unsigned)(bytes / FAULT_BYTES_PER_US));
 }
 
 void cairn_purge_self(size_t freed_bytes)

@@ -29,8 +29,9 @@ bool cairn_purge_is_due(void);
 bool cairn_purge_step(size_t keep_bytes, unsigned budget_us);
 /* One step of self-purging: down to half of the hysteresis, at most 100 us and what it takes to purge freed_bytes. */
 void cairn_purge_self(size_t freed_bytes);
-/* After an allocation of so many bytes: when what is used and what is dirty come to more than was ever used at once, the dirty
- * memory did not serve, and is given back instead of adding to the highest residency: about as much as was allocated. */
+/* After an allocation of so many bytes: when what is used and what is dirty come to more than was ever used at once,
+ * the dirty memory did not serve, and is given back instead of adding to the highest residency: about as much as was
+ * allocated. */
 void cairn_purge_hold_peak(size_t bytes);
 /* Pages purged by others than this file (inside slabs) are wanted again. */
 void cairn_purge_note_rewanted(size_t bytes);

@@ -80,7 +80,8 @@ bool cairn_window_is_open(uintptr_t p);
 /* Brings near what cairn_window_span(p) will read; p lies in a slab, or did. */
 static inline void cairn_window_prefetch(uintptr_t p)
 {
-	if (p - cairn_window_first.base < __atomic_load_n(&cairn_window_first.bytes, __ATOMIC_RELAXED)) { /* only grows */
+	if (p - cairn_window_first.base <
+		__atomic_load_n(&cairn_window_first.bytes, __ATOMIC_RELAXED)) { /* relaxed: it only grows */
 		const cairn_chunk *c = cairn_window_chunk(&cairn_window_first, p);
 		__builtin_prefetch(&c->spans);
 		__builtin_prefetch(&c->back[cairn_granule_in_chunk(p)]);
@@ -90,7 +91,8 @@ static inline void cairn_window_prefetch(uintptr_t p)
 /* Where the header of p's span is, if p lies in a slab: to prefetch, before cairn_window_span reads it. May be NULL. */
 static inline const cairn_span *cairn_window_header(uintptr_t p)
 {
-	if (p - cairn_window_first.base >= __atomic_load_n(&cairn_window_first.bytes, __ATOMIC_RELAXED)) /* only grows */
+	if (p - cairn_window_first.base >=
+		__atomic_load_n(&cairn_window_first.bytes, __ATOMIC_RELAXED)) /* relaxed: it only grows */
 		return NULL;
 	const cairn_chunk *c = cairn_window_chunk(&cairn_window_first, p);
 	size_t g = cairn_granule_in_chunk(p);

@@ -1,5 +1,5 @@
-/* operator new and delete in every form, called by their symbols from C: with a C++ runtime that comes late, and without
- * one. What C++ itself makes of them is tested in tests/death and tests/reliability. */
+/* operator new and delete in every form, called by their symbols from C: with a C++ runtime that comes late, and
+ * without one. What C++ itself makes of them is tested in tests/death and tests/reliability. */
 #include "cairn/malloc.h"
 #include "support/child.h"
 

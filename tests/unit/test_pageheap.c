@@ -147,7 +147,8 @@ static void the_impossible_is_refused(void *unused)
 static void only_a_chunk_that_stays_full_is_made_huge(void *unused)
 {
 	(void)unused;
-	cairn_span *dense = take(CAIRN_CHUNK_GRANULES), *sparse = take(CAIRN_CHUNK_GRANULES), *untouched = take(CAIRN_CHUNK_GRANULES);
+	cairn_span *dense = take(CAIRN_CHUNK_GRANULES), *sparse = take(CAIRN_CHUNK_GRANULES);
+	cairn_span *untouched = take(CAIRN_CHUNK_GRANULES);
 	memset(dense->base, 1, CAIRN_CHUNK_BYTES);
 	memset(sparse->base, 1, CAIRN_CHUNK_BYTES);
 	cairn_pageheap_shrink(sparse, CAIRN_CHUNK_GRANULES, 100, CAIRN_CHUNK_GRANULES);

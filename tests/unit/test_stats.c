@@ -61,13 +61,15 @@ static void the_control_block_says_who_and_what(void)
 
 static void large_blocks_are_summed_in_bytes(void)
 {
-	uint64_t count = cairn_stats_out_of(0), bytes = cairn_stats_control()->large_bytes;
+	uint64_t count = cairn_stats_out_of(0), bytes = cairn_stats_control()->large_bytes, usable;
 	char *p = cairn_malloc(100000), *q = cairn_malloc(3 << 20);
 	EXPECT_EQ(cairn_stats_out_of(0) - count, 2);
-	EXPECT_EQ(cairn_stats_control()->large_bytes - bytes, cairn_malloc_usable_size(p) + cairn_malloc_usable_size(q));
+	usable = cairn_malloc_usable_size(p) + cairn_malloc_usable_size(q);
+	EXPECT_EQ(cairn_stats_control()->large_bytes - bytes, usable);
 	q = cairn_realloc(q, 10 << 20);
 	p = cairn_realloc(p, 60000);
-	EXPECT_EQ(cairn_stats_control()->large_bytes - bytes, cairn_malloc_usable_size(p) + cairn_malloc_usable_size(q));
+	usable = cairn_malloc_usable_size(p) + cairn_malloc_usable_size(q);
+	EXPECT_EQ(cairn_stats_control()->large_bytes - bytes, usable);
 	cairn_free(p);
 	cairn_free(q);
 	EXPECT_EQ(cairn_stats_out_of(0), count);
