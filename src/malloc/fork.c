@@ -71,4 +71,3 @@ void cairn_fork_register(void)
 	if (!__atomic_exchange_n(&is_registered, true, __ATOMIC_SEQ_CST))
 		pthread_atfork(before, after_in_parent, after_in_child);
 }
-

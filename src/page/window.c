@@ -69,9 +69,8 @@ static bool window_extend(cairn_window *w, size_t bytes)
 			cairn_vm_release(w->class_map + class_from, class_to - class_from);
 		return false;
 	}
-	__atomic_store_n(
-		&w->bytes, bytes, __ATOMIC_RELEASE); /* publishes the open maps; readers need no acquire: they hold a
-	                                                          block of an older part, or learnt of theirs later still */
+	/* Publishes the open maps; readers need no acquire: they hold a block of an older part, or learn of theirs later. */
+	__atomic_store_n(&w->bytes, bytes, __ATOMIC_RELEASE);
 	return true;
 }
 
@@ -244,9 +243,7 @@ void cairn_window_set_class(uintptr_t start, size_t granules, uint8_t size_class
 	cairn_window *w = cairn_window_of(start);
 	uint8_t *map = &w->class_map[(start - w->base) >> CAIRN_GRANULE_SHIFT];
 	for (size_t i = 0; i < granules; i++)
-		__atomic_store_n(
-			&map[i], size_class, __ATOMIC_RELAXED); /* readers own a block here, or read 0 or a stale
-		                                                              class of an address that is nobody's: misuse */
+		__atomic_store_n(&map[i], size_class, __ATOMIC_RELAXED); /* readers own a block here, or misuse one */
 }
 
 void cairn_window_validate(void)
