@@ -111,7 +111,7 @@ static void *alloc_large(cairn_heap *h, size_t bytes, size_t align)
 		return NULL;
 	cairn_span *s = cairn_window_span((uintptr_t)p);
 	s->heap = h;
-	s->kind = CAIRN_SPAN_HEAP_LARGE;
+	__atomic_store_n(&s->kind, CAIRN_SPAN_HEAP_LARGE, __ATOMIC_RELAXED); /* nobody else knows the block yet */
 	cairn_list_push(&h->large, &s->node);
 	h->live_bytes += s->large_bytes;
 	return p;

@@ -68,7 +68,8 @@ static void tend_tail(cairn_span *s, size_t granules)
 	s->bucket = 0;
 	if (!tail)
 		return;
-	if (__atomic_load_n(&tails_kept_bytes, __ATOMIC_RELAXED) + tail > most) { /* a hint */
+	if (tail / USABLE_UNIT > UINT8_MAX ||
+		__atomic_load_n(&tails_kept_bytes, __ATOMIC_RELAXED) + tail > most) { /* a hint */
 		cairn_vm_purge(s->base + (granules << CAIRN_GRANULE_SHIFT) - tail, tail);
 	} else {
 		__atomic_add_fetch(&tails_kept_bytes, tail, __ATOMIC_RELAXED); /* a sum */

@@ -69,7 +69,7 @@ static bool window_extend(cairn_window *w, size_t bytes)
 			cairn_vm_release(w->class_map + class_from, class_to - class_from);
 		return false;
 	}
-	/* Publishes the open maps; readers need no acquire: they hold a block of an older part, or learn of theirs later. */
+	/* Publishes the open maps; readers need no acquire: they hold an older block, or learn of theirs later. */
 	__atomic_store_n(&w->bytes, bytes, __ATOMIC_RELEASE);
 	return true;
 }
@@ -227,7 +227,8 @@ cairn_span *cairn_window_span(uintptr_t p)
 	if (!c->spans)
 		return NULL;
 	cairn_span *s = &c->spans[g - c->back[g]];
-	return s->kind == CAIRN_SPAN_NONE ? NULL : s;
+	/* Relaxed: the caller holds a block of the span, so its kind stands, or asks about nobody's address. */
+	return __atomic_load_n(&s->kind, __ATOMIC_RELAXED) == CAIRN_SPAN_NONE ? NULL : s;
 }
 
 bool cairn_window_is_open(uintptr_t p)
