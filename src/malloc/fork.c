@@ -1,7 +1,7 @@
 /* malloc/fork.c - the handlers of fork. The design is in fork.h.
  *
- * Handlers run: prepare last registered first, parent and child first registered first. Ours are registered late, by the
- * second thread, so those of others that came before run while we hold the locks; they are served all the same. */
+ * Handlers run: prepare last registered first, parent and child first registered first. Ours are registered late, by
+ * the second thread, so those of others that came before run while we hold the locks; they are served all the same. */
 #include "malloc/fork.h"
 
 #include "base/assert.h"
