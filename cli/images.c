@@ -13,6 +13,7 @@
  *
  * Failure: no memory for one more image: it is not watched now and is tried again at the next look. */
 #include "images.h"
+#include "program.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -305,9 +306,39 @@ static void images_replace_program(cairn_images *m)
 	children_keep(m, &m->program);
 }
 
+/* What the file of an executable says of serving it, remembered for the next process that runs it: NULL, it can be. */
+static const char *images_why_not(cairn_images *m, const char *executable)
+{
+	for (size_t i = 0; i < m->judged_count; i++)
+		if (!strcmp(m->judged[i].executable, executable))
+			return m->judged[i].why_not[0] ? m->judged[i].why_not : NULL;
+	if (m->judged_count == IMAGES_JUDGED_MAX)
+		return NULL;
+	static cairn_program program; /* large */
+	program = (cairn_program){ .state = CAIRN_PROGRAM_SERVED };
+	snprintf(program.path, sizeof program.path, "%s", executable);
+	cairn_program_inspect(&program);
+	cairn_image_verdict *verdict = &m->judged[m->judged_count++];
+	snprintf(verdict->executable, sizeof verdict->executable, "%s", executable);
+	if (program.state != CAIRN_PROGRAM_SERVED)
+		snprintf(verdict->why_not, sizeof verdict->why_not, "%s", program.why_not);
+	return verdict->why_not[0] ? verdict->why_not : NULL;
+}
+
+/* An image that never asked cairn for a block was on cairn in name only when its file brings a malloc of its own. */
+static void image_judge(cairn_images *m, cairn_account *a)
+{
+	const char *why_not = a->allocations || !a->executable[0] ? NULL : images_why_not(m, a->executable);
+	if (!why_not)
+		return;
+	a->is_served = false;
+	a->why_not = why_not;
+}
+
 /* The program is the last image of the process that was started; those before it are children in the list. */
 static void images_fold(cairn_images *m, cairn_account *a)
 {
+	image_judge(m, a);
 	bool is_earlier = a->pid == m->main_pid && m->has_program && m->program.start_ns > a->start_ns;
 	cairn_account_add(&m->sum, a);
 	a->is_replaced |= is_earlier;

@@ -40,6 +40,14 @@ typedef struct cairn_image_process {
 	uint64_t rss_bytes, peak_rss_bytes; /* 0 unknown */
 } cairn_image_process;
 
+enum { IMAGES_JUDGED_MAX = 32 };
+
+/* What the file of an executable that never asked for a block says of serving it. */
+typedef struct cairn_image_verdict {
+	char executable[CAIRN_ACCOUNT_TEXT];
+	char why_not[192]; /* "" it can be served */
+} cairn_image_verdict;
+
 typedef struct cairn_images {
 	int folder;        /* borrowed */
 	uint32_t main_pid;
@@ -59,6 +67,9 @@ typedef struct cairn_images {
 	bool has_program;
 	bool is_main_counted;    /* main_pid's memory is in rss_bytes by its image */
 	bool is_program_gone;    /* that image ended while its process went on: it executed a program not on cairn */
+
+	cairn_image_verdict judged[IMAGES_JUDGED_MAX];
+	size_t judged_count;
 
 	uint64_t rss_bytes, live_bytes, allocations; /* all together at the last look */
 	cairn_image_process main;                   /* main_pid's, on cairn or not, at the last look */
