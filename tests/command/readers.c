@@ -2,6 +2,7 @@
  * Built with AddressSanitizer and UndefinedBehaviorSanitizer by the script `readers`. */
 #include "../../cli/elfread.c"
 #include "../../cli/images.c"
+#include "../../cli/program.c"
 #include "../../cli/timeline.c"
 #include "../../src/lens/account.c"
 #include "../../src/lens/account_json.c"
