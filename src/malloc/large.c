@@ -70,7 +70,10 @@ static void tend_tail(cairn_span *s, size_t granules)
 		return;
 	if (tail / USABLE_UNIT > UINT8_MAX ||
 		__atomic_load_n(&tails_kept_bytes, __ATOMIC_RELAXED) + tail > most) { /* a hint */
+		if (!cairn_purge_enter())
+			return; /* a tail that nobody counts: a few, and rarely */
 		cairn_vm_purge(s->base + (granules << CAIRN_GRANULE_SHIFT) - tail, tail);
+		cairn_purge_leave();
 	} else {
 		__atomic_add_fetch(&tails_kept_bytes, tail, __ATOMIC_RELAXED); /* a sum */
 		s->bucket = (uint8_t)(tail / USABLE_UNIT);

@@ -106,7 +106,7 @@ static bool purge_class(unsigned size_class)
 	return more;
 }
 
-bool cairn_slabpurge_step(unsigned budget_us)
+static bool purge_classes(unsigned budget_us)
 {
 	uint64_t start = cairn_clock_fine_ns();
 	unsigned class = __atomic_load_n(&next_class, __ATOMIC_RELAXED); /* a hint */
@@ -122,4 +122,13 @@ bool cairn_slabpurge_step(unsigned budget_us)
 later:
 	__atomic_store_n(&next_class, class, __ATOMIC_RELAXED); /* a hint */
 	return true;
+}
+
+bool cairn_slabpurge_step(unsigned budget_us)
+{
+	if (!cairn_purge_enter())
+		return false;
+	bool more = purge_classes(budget_us);
+	cairn_purge_leave();
+	return more;
 }

@@ -22,6 +22,7 @@ enum {
 	LEARN_CALLS = 128,            /* slow frees between two looks at the clock */
 	JANITOR_KEEP_BYTES = 256 << 10,
 	ASK_AGAIN_NS = 1000 * 1000 * 1000,
+	OTHER_WAITS = 100,            /* of a millisecond each */
 };
 
 typedef enum janitor_wish { JANITOR_WITH_THREADS, JANITOR_ALWAYS, JANITOR_NEVER } janitor_wish;
@@ -119,6 +120,15 @@ void cairn_tend(size_t dirty_before)
 	cairn_thread_leave(c);
 }
 
+/* Another thread is purging: true after a moment's sleep, a hundred times. It may sleep for good (see page/purge.h). */
+static bool wait_for_other(unsigned *waits)
+{
+	if (!cairn_purge_is_busy() || ++*waits > OTHER_WAITS)
+		return false;
+	cairn_thread_sleep_ms(1);
+	return true;
+}
+
 size_t cairn_tend_now(size_t keep)
 {
 	cairn_cache *c = cairn_thread_enter();
@@ -126,9 +136,8 @@ size_t cairn_tend_now(size_t keep)
 		cairn_cache_empty_magazines(c);
 	size_t before = cairn_slabpurge_bytes();
 	size_t purged = cairn_pageheap_count().purged_granules;
-	while (cairn_slabpurge_step(STEP_US))
-		;
-	while (cairn_purge_step(keep, STEP_US))
+	unsigned waits = 0;
+	while (cairn_slabpurge_step(STEP_US) || cairn_purge_step(keep, STEP_US) || wait_for_other(&waits))
 		;
 	purged = cairn_pageheap_count().purged_granules - purged;
 	cairn_thread_leave(c);
@@ -138,6 +147,7 @@ size_t cairn_tend_now(size_t keep)
 void cairn_tend_fork_child(void)
 {
 	cairn_thread_helper_fork_child();
+	cairn_purge_fork_child();
 	atomic_store(&is_janitor_there, false);
 	atomic_store_explicit(&has_threads, false, memory_order_relaxed); /* a hint */
 }

@@ -187,7 +187,8 @@ static long vm_advise(void *p, size_t bytes, int advice)
 	return cairn_sys(SYS_madvise, (long)p, (long)bytes, advice, 0, 0, 0);
 }
 
-static int vm_try_purge(int advice)
+/* TSan does not see our mmap and munmap: to it a trial page is what lay there before. */
+__attribute__((no_sanitize("thread"))) static int vm_try_purge(int advice)
 {
 	size_t bytes = vm_kernel_page_bytes();
 	volatile char *page = (volatile char *)vm_mmap(NULL, bytes, VM_OPEN, 0);

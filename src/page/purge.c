@@ -24,6 +24,7 @@ static _Atomic size_t seen_rewanted_bytes; /* sync: atomic, relaxed */
 static _Atomic size_t noted_rewanted_bytes; /* sync: atomic, relaxed */
 static _Atomic uint64_t last_change_ns; /* sync: atomic, relaxed */
 static _Atomic uint64_t refused_until_ns; /* sync: atomic, relaxed */
+static _Atomic bool is_purging;           /* sync: atomic: whoever sets it may purge, and clears it */
 
 /* One name for the only order used here: every value is a hint of its own, nothing is published by it. */
 static size_t hint(const _Atomic size_t *a) { return atomic_load_explicit(a, memory_order_relaxed); }
@@ -62,7 +63,18 @@ void cairn_purge_learn(uint64_t now_ns)
 	set_hint(&hysteresis_bytes, h < CAIRN_PURGE_KEEP_MIN_BYTES ? CAIRN_PURGE_KEEP_MIN_BYTES : h);
 }
 
-bool cairn_purge_step(size_t keep_bytes, unsigned budget_us)
+/* The relaxed look first: a thread that finds another at it leaves that one's line alone. */
+bool cairn_purge_enter(void)
+{
+	bool is_busy = atomic_load_explicit(&is_purging, memory_order_relaxed); /* a hint */
+	return !is_busy && !atomic_exchange(&is_purging, true);
+}
+
+void cairn_purge_leave(void) { atomic_store(&is_purging, false); }
+bool cairn_purge_is_busy(void) { return atomic_load(&is_purging); }
+void cairn_purge_fork_child(void) { atomic_store(&is_purging, false); }
+
+static bool purge_runs(size_t keep_bytes, unsigned budget_us)
 {
 	uint64_t start = cairn_clock_fine_ns();
 	if (start < atomic_load_explicit(&refused_until_ns, memory_order_relaxed)) /* a hint */
@@ -84,6 +96,15 @@ bool cairn_purge_step(size_t keep_bytes, unsigned budget_us)
 			return true;
 	}
 	return false;
+}
+
+bool cairn_purge_step(size_t keep_bytes, unsigned budget_us)
+{
+	if (cairn_pageheap_dirty_bytes() <= keep_bytes || !cairn_purge_enter())
+		return false;
+	bool more = purge_runs(keep_bytes, budget_us);
+	cairn_purge_leave();
+	return more;
 }
 
 void cairn_purge_hold_peak(size_t bytes)

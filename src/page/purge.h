@@ -8,6 +8,10 @@
  *                wanted, or doubles it when that is much, up to the most that was ever used; rest halves it
  *                every second.
  *
+ * One thread purges at a time; another that would like to goes on without. The purging system call may sleep for as
+ * long as it takes a userfaultfd monitor to answer, and the monitor may be a thread of this process that allocates and
+ * frees before it answers: it must not come to wait for itself.
+ *
  * Invariants, checked by cairn_purge_validate():
  *   (U1) KEEP_MIN <= hysteresis <= max(KEEP_MIN, the highest use).
  *
@@ -24,8 +28,14 @@ enum { CAIRN_PURGE_KEEP_MIN_BYTES = 1 << 20 };
 
 /* More dirty than the hysteresis allows? For the thread that frees, in a process without threads. */
 bool cairn_purge_is_due(void);
+/* Around every purging system call: false when another thread is at it (nothing is waited for); leave undoes a true
+ * enter. is_busy: is some thread at it? fork_child: in a child none is. */
+bool cairn_purge_enter(void);
+void cairn_purge_leave(void);
+bool cairn_purge_is_busy(void);
+void cairn_purge_fork_child(void);
 /* Purges until keep_bytes are dirty or about budget_us microseconds are used; false when nothing more can be done
- * now. */
+ * now, or another thread is purging. */
 bool cairn_purge_step(size_t keep_bytes, unsigned budget_us);
 /* One step of self-purging: down to half of the hysteresis, at most 100 us and what it takes to purge freed_bytes. */
 void cairn_purge_self(size_t freed_bytes);

@@ -64,6 +64,18 @@ static void churn(parcel **kept, uint64_t *random, int times)
 	}
 }
 
+/* Lets the magazine of one size class grow and shrink: a fork must never see one in between. */
+static void resize_magazines(uint64_t *random)
+{
+	enum { MANY = 700 };
+	static __thread void *blocks[MANY];
+	size_t bytes = test_random(random) % 200;
+	for (int i = 0; i < MANY; i++)
+		blocks[i] = cairn_malloc(bytes);
+	for (int i = 0; i < MANY; i++)
+		cairn_free(blocks[i]);
+}
+
 static void *live(void *arg)
 {
 	size_t number = (size_t)arg;
@@ -74,6 +86,8 @@ static void *live(void *arg)
 		void *p = cairn_heap_alloc(shared_heap, test_random(&random) % 3000);
 		if (number < FORKERS)
 			fork_once(kept, random);
+		for (int i = 0; number >= FORKERS && i < 200; i++)
+			resize_magazines(&random);
 		cairn_heap_free(shared_heap, p);
 	}
 	for (int i = 0; i < KEPT; i++)

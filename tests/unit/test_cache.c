@@ -7,6 +7,7 @@
 #include "support/child.h"
 
 #include <errno.h>
+#include <pthread.h>
 
 enum { MOST = 3000 };
 
@@ -111,6 +112,36 @@ static void a_thread_that_only_frees_gets_a_magazine(void)
 	EXPECT(cache->cold[CLASS].capacity > 0);
 }
 
+enum { WATCHED = 33 };
+
+static void *grow_watched(void *barrier)
+{
+	pthread_barrier_wait(barrier); /* the lock is held now */
+	EXPECT(cairn_cache_refill(cache, WATCHED));
+	return NULL;
+}
+
+/* A fork, which holds every central lock, must find each magazine as it was or as it will be. */
+static void a_magazine_changes_only_under_its_classs_lock(void)
+{
+	pthread_t thread;
+	pthread_barrier_t barrier;
+	pthread_barrier_init(&barrier, NULL, 2);
+	EXPECT_EQ(pthread_create(&thread, NULL, grow_watched, &barrier), 0);
+	cairn_central *central = cairn_central_lock(WATCHED);
+	cairn_magazine before = cache->magazine[WATCHED];
+	void **base = cache->cold[WATCHED].base;
+	unsigned capacity = cache->cold[WATCHED].capacity;
+	pthread_barrier_wait(&barrier);
+	usleep(100000);
+	EXPECT(cache->magazine[WATCHED].top == before.top && cache->magazine[WATCHED].limit == before.limit);
+	EXPECT(cache->cold[WATCHED].base == base && cache->cold[WATCHED].capacity == capacity);
+	cairn_central_unlock(central);
+	pthread_join(thread, NULL);
+	EXPECT(cache->cold[WATCHED].capacity > capacity && cairn_cache_fill(cache, WATCHED) > 0);
+	cairn_cache_validate(cache);
+}
+
 static void emptied_magazines_keep_their_memory_and_drained_ones_do_not(void)
 {
 	void *p = pop(3);
@@ -170,6 +201,7 @@ int main(void)
 	RUN(no_slot_is_handed_out_twice_or_lost);
 	RUN(a_magazine_starts_small_and_grows_with_use);
 	RUN(a_thread_that_only_frees_gets_a_magazine);
+	RUN(a_magazine_changes_only_under_its_classs_lock);
 	RUN(emptied_magazines_keep_their_memory_and_drained_ones_do_not);
 	if (CAN_REFUSE)
 		RUN(a_refused_refill_says_so_and_changes_nothing);

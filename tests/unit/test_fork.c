@@ -68,8 +68,23 @@ static void a_child_has_a_whole_malloc(void)
 	validate_everything();
 }
 
+static void *use_malloc(void *unused)
+{
+	cairn_free(cairn_malloc(100));
+	return unused;
+}
+
+/* A second thread brings cairn's own handlers: after the early ones of this program, before the late ones. */
+static void become_threaded(void)
+{
+	pthread_t thread;
+	EXPECT_EQ(pthread_create(&thread, NULL, use_malloc, NULL), 0);
+	pthread_join(thread, NULL);
+}
+
 static void handlers_of_others_may_allocate(void)
 {
+	become_threaded();
 	static bool is_registered;
 	if (!is_registered)
 		pthread_atfork(allocate_in_handler, allocate_in_handler, allocate_in_handler);

@@ -140,6 +140,25 @@ static void a_refused_madvise_stops_purging_and_loses_nothing(void)
 	in_a_child(a_refusal_stops_purging_and_loses_nothing, NULL);
 }
 
+/* A purge may sleep until this very process lets it go on (userfaultfd): whoever comes meanwhile goes on without. */
+static void one_thread_purges_at_a_time(void *unused)
+{
+	(void)unused;
+	take_and_free(SPANS, false);
+	size_t dirty = cairn_pageheap_dirty_bytes();
+	EXPECT(cairn_purge_enter());
+	EXPECT(cairn_purge_is_busy() && !cairn_purge_enter());
+	EXPECT(!cairn_purge_step(0, 500));
+	cairn_purge_self(1 << 20);
+	cairn_purge_hold_peak(1 << 20);
+	EXPECT_EQ(cairn_pageheap_dirty_bytes(), dirty);
+	cairn_purge_leave();
+	purge_all(0);
+	EXPECT_EQ(cairn_pageheap_dirty_bytes(), 0);
+}
+
+static void a_purge_that_waits_keeps_no_other_thread(void) { in_a_child(one_thread_purges_at_a_time, NULL); }
+
 int main(void)
 {
 	RUN(purging_goes_down_to_what_is_to_be_kept);
@@ -148,5 +167,6 @@ int main(void)
 	if (CAN_REFUSE)
 		RUN(a_refused_madvise_stops_purging_and_loses_nothing);
 	RUN(what_is_kept_is_learnt);
+	RUN(a_purge_that_waits_keeps_no_other_thread);
 	DONE();
 }
