@@ -1,4 +1,4 @@
-/* os/thread.c - who am I, am I alone, and the helper thread.
+/* os/thread.c - who am I, and the helper thread.
  *
  * Invariants:
  *   (T1) A helper takes no signal: all are blocked before it exists.
@@ -24,9 +24,6 @@
 #define CAIRN_INTERPOSE 0
 #endif
 
-/* glibc >= 2.32: 1 while the process has one thread. Weak: elsewhere it is absent. */
-extern char __libc_single_threaded __attribute__((weak));
-
 enum {
 	HELPER_STACK_BYTES = 64 * 1024,
 	HELPER_GUARD_BYTES = 64 * 1024,      /* a multiple of every OS page */
@@ -37,19 +34,6 @@ enum {
 #define HELPER_SIGNALS_OF_LIBC (~(3ull << 31))
 
 uint32_t cairn_thread_id(void) { return (uint32_t)cairn_sys(SYS_gettid, 0, 0, 0, 0, 0, 0); }
-
-/* Latched: libc's byte may become 1 again when the other threads have ended. Where libc has no such byte the answer
- * stays false, which only means that no helper is ever started. */
-bool cairn_thread_ever_made(void)
-{
-	static _Atomic bool thread_was_made; /* sync: atomic. Relaxed: it guards no data; a late true is harmless. */
-	if (atomic_load_explicit(&thread_was_made, memory_order_relaxed))
-		return true;
-	if (!&__libc_single_threaded || __atomic_load_n(&__libc_single_threaded, __ATOMIC_RELAXED))
-		return false;
-	atomic_store_explicit(&thread_was_made, true, memory_order_relaxed);
-	return true;
-}
 
 /* One helper at a time: its stack and its thread-local area are kept for the next. */
 static struct {

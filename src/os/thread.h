@@ -1,4 +1,4 @@
-/* os/thread.h - threads: who am I, am I alone, and a helper thread that lives only while there is work.
+/* os/thread.h - threads: who am I, and a helper thread that lives only while there is work.
  * Threads: any. */
 #ifndef CAIRN_OS_THREAD_H
 #define CAIRN_OS_THREAD_H
@@ -7,8 +7,6 @@
 #include <stdint.h>
 
 uint32_t cairn_thread_id(void);        /* gettid; a system call */
-/* False until the process first makes a second thread through libc (then true for ever). */
-bool cairn_thread_ever_made(void);
 /* Starts a thread named "cairn" with all signals blocked and a small stack, that runs body(arg) and ends. False: the
  * system refused, or the last one has not quite ended; nothing changed.
  *

@@ -230,7 +230,7 @@ static void give_clean(cairn_window *w, uintptr_t start, uintptr_t end)
 }
 
 /* Opens `bytes` at least at the end of r, a whole step when the OS allows it; how many bytes, 0 when refused. */
-static size_t open_step(cairn_region *r, size_t bytes)
+static size_t open_step(cairn_page_region *r, size_t bytes)
 {
 	size_t room = r->end - r->open_end;
 	size_t step = cairn_round_down(cairn_window_open_bytes() / 8, STEP_MIN_BYTES);
@@ -244,7 +244,7 @@ static size_t open_step(cairn_region *r, size_t bytes)
 /* Makes at least n <= 128 granules, aligned, free in one chunk: that chunk, and where in it. */
 static cairn_chunk *open_small(unsigned n, unsigned align, int *at)
 {
-	cairn_region *r = cairn_window_newest();
+	cairn_page_region *r = cairn_window_newest();
 	size_t bytes = (size_t)n << CAIRN_GRANULE_SHIFT;
 	uintptr_t end = r ? r->open_end : 0;
 	uintptr_t base = cairn_round_up(end, (size_t)align << CAIRN_GRANULE_SHIFT);
@@ -276,7 +276,7 @@ static uintptr_t find_chunks(size_t chunks, cairn_window **window)
 {
 	if (free_granules / CAIRN_CHUNK_GRANULES < chunks)
 		return 0;
-	for (cairn_region *r = cairn_window_newest(); r; r = r->next) {
+	for (cairn_page_region *r = cairn_window_newest(); r; r = r->next) {
 		cairn_chunk *c = cairn_window_chunk(r->window, r->start);
 		size_t all = (r->open_end - r->start) >> CAIRN_CHUNK_SHIFT, run = 0;
 		for (size_t i = 0; i < all; i++) {
@@ -293,7 +293,7 @@ static uintptr_t find_chunks(size_t chunks, cairn_window **window)
 /* The same out of memory not opened yet. What lies open before it, up to the chunk's start, stays free. */
 static uintptr_t open_chunks(size_t bytes, cairn_window **window)
 {
-	cairn_region *r = cairn_window_newest();
+	cairn_page_region *r = cairn_window_newest();
 	uintptr_t end = r ? r->open_end : 0;
 	size_t gap = cairn_round_up(end, CAIRN_CHUNK_BYTES) - end;
 	r = cairn_window_reserve(gap + bytes);
@@ -466,7 +466,7 @@ static bool is_free_range(cairn_window *w, uintptr_t from, uintptr_t to, size_t 
 /* Opens what lies between the newest region's open end and `to`, when that is where `from` has come to. */
 static void open_behind(cairn_window *w, uintptr_t from, uintptr_t to)
 {
-	cairn_region *r = cairn_window_newest();
+	cairn_page_region *r = cairn_window_newest();
 	uintptr_t end = r->open_end;
 	size_t dirty;
 	if (r->window != w || end < from || end >= to || !is_free_range(w, from, end, &dirty))
@@ -595,6 +595,37 @@ void cairn_pageheap_give_run(const cairn_dirty_run *run, bool purged)
 	unlock_pageheap();
 }
 
+bool cairn_pageheap_take_bare(uintptr_t p, cairn_dirty_run *bare, void **headers)
+{
+	unsigned per_page = (unsigned)(cairn_vm_page_bytes() / sizeof(cairn_span));
+	if (per_page > CAIRN_CHUNK_GRANULES)
+		return false;
+	lock_pageheap();
+	cairn_window *w = cairn_window_of(p);
+	cairn_chunk *c = cairn_window_chunk(w, p);
+	unsigned from = (unsigned)cairn_round_down(cairn_granule_in_chunk(p), per_page);
+	cairn_bits128 all = cairn_bits128_run(from, per_page);
+	bool is_bare = c->spans && (c->free & ~c->dirty & all) == all;
+	if (is_bare) {
+		chunk_take(c, from, per_page);
+		purging_granules += per_page;
+		uintptr_t start = cairn_window_chunk_start(w, c) + ((uintptr_t)from << CAIRN_GRANULE_SHIFT);
+		*bare = (cairn_dirty_run){ .start = start, .granules = per_page };
+		*headers = &c->spans[from];
+	}
+	unlock_pageheap();
+	return is_bare;
+}
+
+void cairn_pageheap_give_bare(const cairn_dirty_run *bare)
+{
+	lock_pageheap();
+	purging_granules -= bare->granules;
+	chunk_give(cairn_window_chunk(cairn_window_of(bare->start), bare->start),
+		(unsigned)cairn_granule_in_chunk(bare->start), (unsigned)bare->granules, false);
+	unlock_pageheap();
+}
+
 cairn_pageheap_numbers cairn_pageheap_count(void)
 {
 	lock_pageheap();
@@ -636,7 +667,7 @@ static void visit_chunk(cairn_chunk *c, void (*visit)(cairn_span *, void *), voi
 void cairn_pageheap_visit(void (*visit)(cairn_span *s, void *arg), void *arg)
 {
 	lock_pageheap();
-	for (cairn_region *r = cairn_window_newest(); r; r = r->next)
+	for (cairn_page_region *r = cairn_window_newest(); r; r = r->next)
 		for (uintptr_t p = r->start; p < r->open_end; p += CAIRN_CHUNK_BYTES)
 			visit_chunk(cairn_window_chunk(r->window, p), visit, arg);
 	unlock_pageheap();
@@ -660,7 +691,7 @@ void cairn_pageheap_tick_huge(void)
 	uintptr_t dense[MOST];
 	size_t n = 0;
 	lock_pageheap();
-	for (cairn_region *r = cairn_window_newest(); r; r = r->next)
+	for (cairn_page_region *r = cairn_window_newest(); r; r = r->next)
 		for (uintptr_t p = r->start; p + CAIRN_CHUNK_BYTES <= r->open_end && n < MOST; p += CAIRN_CHUNK_BYTES) {
 			cairn_chunk *c = cairn_window_chunk(r->window, p);
 			if (chunk_is_dense(c, p)) {
@@ -715,7 +746,7 @@ void cairn_pageheap_validate(void)
 {
 	lock_pageheap();
 	size_t sums[3] = { 0 };
-	for (cairn_region *r = cairn_window_newest(); r; r = r->next)
+	for (cairn_page_region *r = cairn_window_newest(); r; r = r->next)
 		for (uintptr_t p = r->start; p < r->open_end; p += CAIRN_CHUNK_BYTES)
 			validate_chunk(r->window, cairn_window_chunk(r->window, p), r->open_end, sums);
 	cairn_assert(sums[0] == free_granules && sums[1] == dirty_granules);   /* P4 */

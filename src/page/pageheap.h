@@ -39,6 +39,11 @@ typedef struct cairn_dirty_run {
 bool cairn_pageheap_take_dirty(cairn_dirty_run *run, size_t most_granules);
 /* Gives it back, clean when purged. */
 void cairn_pageheap_give_run(const cairn_dirty_run *run, bool purged);
+/* As many granules around p as one OS page of span headers describes, when all are free and clean.
+ * They are out of the free set until give_bare; meanwhile the page at *headers, of cairn_vm_page_bytes(), describes
+ * nothing and may be purged: zeroed headers are those of no span. */
+bool cairn_pageheap_take_bare(uintptr_t p, cairn_dirty_run *bare, void **headers);
+void cairn_pageheap_give_bare(const cairn_dirty_run *bare);
 
 cairn_pageheap_numbers cairn_pageheap_count(void); /* consistent: taken under the lock */
 size_t cairn_pageheap_dirty_bytes(void);           /* a recent value, without the lock */

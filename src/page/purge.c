@@ -74,6 +74,17 @@ void cairn_purge_leave(void) { atomic_store(&is_purging, false); }
 bool cairn_purge_is_busy(void) { return atomic_load(&is_purging); }
 void cairn_purge_fork_child(void) { atomic_store(&is_purging, false); }
 
+/* Span headers are a 256th of the memory they describe; where nothing is left to describe they go with it. */
+static void purge_headers(uintptr_t of)
+{
+	cairn_dirty_run bare;
+	void *headers;
+	if (!cairn_pageheap_take_bare(of, &bare, &headers))
+		return;
+	cairn_vm_purge(headers, cairn_vm_page_bytes());
+	cairn_pageheap_give_bare(&bare);
+}
+
 static bool purge_runs(size_t keep_bytes, unsigned budget_us)
 {
 	uint64_t start = cairn_clock_fine_ns();
@@ -92,6 +103,8 @@ static bool purge_runs(size_t keep_bytes, unsigned budget_us)
 			atomic_store_explicit(&refused_until_ns, start + REST_NS, memory_order_relaxed); /* a hint */
 			return false;
 		}
+		purge_headers(run.start);
+		purge_headers(run.start + bytes - 1);
 		if (cairn_clock_fine_ns() - start > (uint64_t)budget_us * 1000 / 2)
 			return true;
 	}

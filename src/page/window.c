@@ -14,11 +14,11 @@ enum {
 };
 
 cairn_window cairn_window_first;
-static cairn_region *newest_region; /* sync: pageheap lock */
+static cairn_page_region *newest_region; /* sync: pageheap lock */
 static size_t reserved_bytes;       /* sync: pageheap lock */
 static size_t open_bytes;           /* sync: pageheap lock */
 
-cairn_region *cairn_window_newest(void) { return newest_region; }
+cairn_page_region *cairn_window_newest(void) { return newest_region; }
 size_t cairn_window_open_bytes(void) { return open_bytes; }
 
 /* Addresses for which the maps are reserved: enough for what this process can ever hold, at 1/8192 of it. */
@@ -116,12 +116,12 @@ static cairn_window *window_make(uintptr_t base, size_t bytes)
 	return w;
 }
 
-static cairn_region *region_make(cairn_window *w, uintptr_t start, size_t bytes)
+static cairn_page_region *region_make(cairn_window *w, uintptr_t start, size_t bytes)
 {
-	cairn_region *r = cairn_meta_alloc(sizeof *r);
+	cairn_page_region *r = cairn_meta_alloc(sizeof *r);
 	if (!r)
 		return NULL;
-	*r = (cairn_region){
+	*r = (cairn_page_region){
 		.window = w, .start = start, .open_end = start, .end = start + bytes, .next = newest_region
 	};
 	newest_region = r;
@@ -144,7 +144,7 @@ static void *first_hint(size_t span_bytes)
 }
 
 /* A region apart from the others: in the first window when it lies there, in a window of its own otherwise. */
-static cairn_region *reserve_apart(size_t bytes)
+static cairn_page_region *reserve_apart(size_t bytes)
 {
 	bool is_first = !cairn_window_first.span_bytes;
 	size_t span_bytes = is_first ? window_span_bytes() : 0;
@@ -163,14 +163,14 @@ static cairn_region *reserve_apart(size_t bytes)
 		ok = window_extend(w, (uintptr_t)start - w->base + bytes);
 	else
 		ok = (w = window_make((uintptr_t)start, bytes)) != NULL;
-	cairn_region *r = ok ? region_make(w, (uintptr_t)start, bytes) : NULL;
+	cairn_page_region *r = ok ? region_make(w, (uintptr_t)start, bytes) : NULL;
 	if (!r)
 		cairn_vm_release(start, bytes);
 	return r;
 }
 
 /* Lets the newest region grow by bytes in place. */
-static bool region_extend(cairn_region *r, size_t bytes)
+static bool region_extend(cairn_page_region *r, size_t bytes)
 {
 	if (!window_extend(r->window, r->end - r->window->base + bytes))
 		return false;
@@ -185,9 +185,9 @@ static bool region_extend(cairn_region *r, size_t bytes)
 	return true;
 }
 
-cairn_region *cairn_window_reserve(size_t bytes)
+cairn_page_region *cairn_window_reserve(size_t bytes)
 {
-	cairn_region *r = newest_region;
+	cairn_page_region *r = newest_region;
 	size_t room = r ? r->end - r->open_end : 0;
 	if (room >= bytes + TAIL_BYTES) /* a reserved tail always stays: see region_extend */
 		return r;
@@ -201,7 +201,7 @@ cairn_region *cairn_window_reserve(size_t bytes)
 	return r ? r : reserve_apart(cairn_round_up(bytes, TAIL_BYTES));
 }
 
-bool cairn_window_open(cairn_region *r, size_t bytes)
+bool cairn_window_open(cairn_page_region *r, size_t bytes)
 {
 	cairn_assert(bytes <= r->end - r->open_end && bytes % CAIRN_GRANULE_BYTES == 0);
 	/* With a larger OS page the last open page may be open already. */
@@ -233,7 +233,7 @@ cairn_span *cairn_window_span(uintptr_t p)
 
 bool cairn_window_is_open(uintptr_t p)
 {
-	for (cairn_region *r = newest_region; r; r = r->next)
+	for (cairn_page_region *r = newest_region; r; r = r->next)
 		if (p - r->start < r->open_end - r->start)
 			return true;
 	return false;
@@ -251,11 +251,11 @@ void cairn_window_validate(void)
 {
 	for (cairn_window *w = &cairn_window_first; w; w = w->next)
 		cairn_assert(w->bytes % CAIRN_WINDOW_STEP == 0 && w->bytes <= w->span_bytes); /* W1 */
-	for (cairn_region *r = newest_region; r; r = r->next) {
+	for (cairn_page_region *r = newest_region; r; r = r->next) {
 		cairn_assert(r->start % CAIRN_CHUNK_BYTES == 0 && r->end % TAIL_BYTES == 0); /* W2 */
 		cairn_assert(r->start <= r->open_end && r->open_end <= r->end);
 		cairn_assert(r->start >= r->window->base && r->end - r->window->base <= r->window->bytes);
-		for (cairn_region *o = r->next; o; o = o->next)
+		for (cairn_page_region *o = r->next; o; o = o->next)
 			cairn_assert(r->end <= o->start || o->end <= r->start);
 		for (uintptr_t p = r->start; p < r->open_end; p += CAIRN_GRANULE_BYTES) { /* W3 */
 			uint8_t class = r->window->class_map[(p - r->window->base) >> CAIRN_GRANULE_SHIFT];

@@ -41,13 +41,13 @@ typedef struct cairn_window {
 } cairn_window;
 
 /* A contiguous range that we reserved, from a chunk's start on. [start, open_end) is open. */
-typedef struct cairn_region {
+typedef struct cairn_page_region {
 	cairn_window *window;      /* const */
 	uintptr_t start;           /* const */
 	uintptr_t open_end;        /* sync: pageheap lock; a multiple of the granule */
 	uintptr_t end;             /* sync: pageheap lock; grows when the next piece comes to lie right behind */
-	struct cairn_region *next; /* the older one; const */
-} cairn_region;
+	struct cairn_page_region *next; /* the older one; const */
+} cairn_page_region;
 
 extern cairn_window cairn_window_first; /* base 0 and bytes 0 until the first region: every address is outside */
 
@@ -104,10 +104,10 @@ void cairn_window_set_class(uintptr_t start, size_t granules, uint8_t size_class
 
 /* A region whose reserved part behind open_end has at least bytes: the newest one, extended, or a new one, which then
  * is the newest. Under the pageheap lock. NULL: the OS refused. */
-cairn_region *cairn_window_reserve(size_t bytes);
-cairn_region *cairn_window_newest(void); /* returns borrowed, NULL before the first */
+cairn_page_region *cairn_window_reserve(size_t bytes);
+cairn_page_region *cairn_window_newest(void); /* returns borrowed, NULL before the first */
 /* Moves region->open_end by bytes (a multiple of the granule) and opens them. False: refused. */
-bool cairn_window_open(cairn_region *r, size_t bytes);
+bool cairn_window_open(cairn_page_region *r, size_t bytes);
 size_t cairn_window_open_bytes(void); /* sum over all regions */
 
 void cairn_window_validate(void);

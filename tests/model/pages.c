@@ -26,7 +26,7 @@ static uint64_t seed, rnd, marks;
 static span_note notes[SPANS];
 static size_t note_count, live_granules;
 static cairn_dirty_run runs[RUNS];
-static size_t run_count;
+static size_t run_count, bare_count;
 static size_t base_used;
 static bool may_refuse;
 
@@ -225,8 +225,17 @@ static void do_take_dirty(void)
 static void give_run(size_t i, bool purge)
 {
 	bool purged = purge && cairn_vm_purge((void *)runs[i].start, runs[i].granules << CAIRN_GRANULE_SHIFT);
-	cairn_pageheap_give_run(&runs[i], purged);
+	cairn_dirty_run run = runs[i], bare;
+	void *headers;
+	cairn_pageheap_give_run(&run, purged);
 	runs[i] = runs[--run_count];
+	if (cairn_pageheap_take_bare(run.start, &bare, &headers)) {
+		EXPECT(!meets_something((char *)bare.start, bare.granules, NULL));
+		EXPECT_EQ((uintptr_t)headers % cairn_vm_page_bytes(), 0);
+		cairn_vm_purge(headers, cairn_vm_page_bytes());
+		cairn_pageheap_give_bare(&bare);
+		bare_count++;
+	}
 }
 
 static void step(void)
@@ -277,10 +286,11 @@ static void end_clean(void)
 	cairn_pageheap_numbers now = cairn_pageheap_count();
 	size_t unit = cairn_vm_page_bytes() >> CAIRN_GRANULE_SHIFT,
 	       half_open = 0; /* granules of an OS page not all open */
-	for (cairn_region *r = cairn_window_newest(); r && unit; r = r->next)
+	for (cairn_page_region *r = cairn_window_newest(); r && unit; r = r->next)
 		half_open += unit - 1;
 	EXPECT(may_refuse || base_used || now.dirty_granules <= half_open);
 	EXPECT(base_used || now.free_granules == now.open_granules);
+	EXPECT(may_refuse || bare_count || cairn_vm_page_bytes() > 4096); /* headers that described nothing */
 }
 
 static void run_model(void *page_bytes)

@@ -90,7 +90,7 @@ static void run_walled_in(void *unused)
 	table_begin(16 << 20);
 	for (int i = 0; i < 40 && !has_failed(); i++) {
 		run_steps(ops() / 40);
-		cairn_region *r = cairn_window_newest();
+		cairn_page_region *r = cairn_window_newest();
 		if (r)
 			mmap((void *)r->end, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 	}

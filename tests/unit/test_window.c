@@ -26,7 +26,7 @@ static void an_address_of_nobody_has_no_window(void)
 	EXPECT(!cairn_window_span(UINTPTR_MAX) && !cairn_window_is_open(UINTPTR_MAX));
 	EXPECT(!cairn_window_of(cairn_window_first.base - 1));
 	EXPECT(!cairn_window_span(cairn_window_first.base + cairn_window_first.bytes));
-	cairn_region *r = cairn_window_newest();
+	cairn_page_region *r = cairn_window_newest();
 	EXPECT(cairn_window_is_open(r->start) && cairn_window_is_open(r->open_end - 1));
 	EXPECT(!cairn_window_is_open(r->open_end));
 	EXPECT(!cairn_window_span(r->open_end));
@@ -43,11 +43,11 @@ static void the_first_window_has_room_for_what_the_machine_has(void)
 static void regions_follow_each_other_while_nobody_is_in_the_way(void *unused) /* W1, W2 */
 {
 	(void)unused;
-	cairn_region *first = cairn_window_newest();
+	cairn_page_region *first = cairn_window_newest();
 	uintptr_t start = first ? first->start : 0;
 	for (int i = 0; i < 20; i++)
 		EXPECT(cairn_pageheap_alloc(640, 1, CAIRN_SPAN_LARGE, NULL));
-	cairn_region *r = cairn_window_newest();
+	cairn_page_region *r = cairn_window_newest();
 	EXPECT(r && !r->next && (!start || r->start == start) && r->end - r->start >= 200u << 20);
 	EXPECT_EQ(window_count(), 1);
 	cairn_window_validate();
@@ -61,7 +61,7 @@ static void one_region_grows_while_nobody_is_in_the_way(void)
 /* Somebody maps the page behind our newest region. */
 static void build_wall(void)
 {
-	cairn_region *r = cairn_window_newest();
+	cairn_page_region *r = cairn_window_newest();
 	void *wall = mmap((void *)r->end, 4096, PROT_NONE, MAP_FLAGS, -1, 0);
 	EXPECT(wall == (void *)r->end);
 }
