@@ -49,8 +49,11 @@ DEFS_release := -Wl,-z,defs
 DEFS_debug   := -Wl,-z,defs
 CLI_FLAGS := $(COMMON) -fvisibility=hidden
 
-LIB_SRC := $(if $(filter 1,$(UNITY)),src/all.c,$(wildcard src/*/*.c src/*/*/*.c))
+# operator new is a member of its own in libcairn.a, which only C++ programs pull and which is made for that.
+LIB_SRC := $(if $(filter 1,$(UNITY)),src/all.c,$(filter-out %/cxx.c,$(wildcard src/*/*.c src/*/*/*.c)))
 LIB_OBJ := $(LIB_SRC:src/%.c=$(O)/obj/%.o)
+SO_OBJ  := $(LIB_OBJ) $(O)/obj/malloc/cxx.o
+A_OBJ   := $(LIB_OBJ) $(O)/obj/malloc/cxx-linked.o
 CLI_OBJ := $(patsubst cli/%.c,$(O)/obj/cli/%.o,$(wildcard cli/*.c))
 LIBS    := $(O)/libcairn.so $(O)/libcairn.a
 
@@ -84,17 +87,22 @@ FORCE:
 $(O)/obj/%.o: src/%.c $(O)/flags
 	@mkdir -p $(@D)
 	$(call SAY,CC)
-	$(QUIET)$(CC) $(LIB_FLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(QUIET)$(CC) $(LIB_FLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+$(O)/obj/all.o: private CPPFLAGS := -DCAIRN_CXX_APART=1
+$(O)/obj/malloc/cxx-linked.o: src/malloc/cxx.c $(O)/flags
+	@mkdir -p $(@D)
+	$(call SAY,CC)
+	$(QUIET)$(CC) $(LIB_FLAGS) $(CFLAGS) -DCAIRN_CXX_LINKED=1 -MMD -MP -c $< -o $@
 $(O)/obj/cli/%.o: cli/%.c $(O)/flags
 	@mkdir -p $(@D)
 	$(call SAY,CC)
 	$(QUIET)$(CC) $(CLI_FLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
-$(O)/libcairn.a: $(LIB_OBJ)
+$(O)/libcairn.a: $(A_OBJ)
 	@rm -f $@
 	$(call SAY,AR)
 	$(QUIET)$(AR) crs $@ $^
-$(O)/libcairn.so: $(LIB_OBJ)
+$(O)/libcairn.so: $(SO_OBJ)
 	$(call SAY,LINK)
 	$(QUIET)$(CC) $(LIB_FLAGS) $(CFLAGS) $(SO_FLAGS) $(LDFLAGS) $^ -o $@
 	@ln -sf libcairn.so $@.$(SOVERSION)
@@ -122,10 +130,13 @@ fuzz-programs: $(FUZZ)
 death: $(DEATH) $(DEATH_CXX)
 
 $(FUZZ): LINKED_WITH := -fsanitize=fuzzer
+# A C program that calls operator new as the preloaded library has it.
+$(O)/tests/unit/test_cxx: FIRST := $(O)/obj/malloc/cxx.o
+$(O)/tests/unit/test_cxx: $(O)/obj/malloc/cxx.o
 $(UNIT) $(MODEL) $(STRESS) $(FUZZ): $(O)/tests/%: tests/%.c $(O)/libcairn.a
 	@mkdir -p $(@D)
 	$(call SAY,TEST)
-	$(QUIET)$(CC) $(TEST_FLAGS) $(CFLAGS) -MMD -MP $< $(O)/libcairn.a $(LDFLAGS) $(LINKED_WITH) -lm -o $@
+	$(QUIET)$(CC) $(TEST_FLAGS) $(CFLAGS) -MMD -MP $< $(FIRST) $(O)/libcairn.a $(LDFLAGS) $(LINKED_WITH) -lm -o $@
 # What they do is wrong on purpose: no warnings (-w), and nothing may be optimised away. They may call what libc has not
 # yet (free_sized). A line /* BUILD -rdynamic -ldl */ among the first eight adds options.
 PLAIN_RULE = -D_GNU_SOURCE -O1 -g -Iinclude -Itests -pthread -fno-builtin -w -MMD -MP $< \

@@ -29,7 +29,9 @@
 
 #include "malloc/cache.c"
 #include "malloc/central.c"
+#if !CAIRN_CXX_APART /* a member of its own in libcairn.a */
 #include "malloc/cxx.c"
+#endif
 #include "malloc/emergency.c"
 #include "malloc/family.c"
 #include "malloc/fork.c"

@@ -17,16 +17,14 @@
 
 static _Atomic bool is_started; /* sync: atomic */
 static cairn_lock start_lock = CAIRN_LOCK_INIT;
-static bool is_checking;        /* const after start */
-
-bool cairn_is_checking(void) { return is_checking; }
+bool cairn_is_checking; /* const after start */
 
 static void start(void)
 {
 	cairn_env_init();
 	cairn_report_init();
-	is_checking = cairn_env_flag("CAIRN_CHECK", false);
-	if (is_checking)
+	cairn_is_checking = cairn_env_flag("CAIRN_CHECK", false);
+	if (cairn_is_checking)
 		cairn_threads_check_every_call();
 	cairn_limits_get(); /* opens a file: now, not when a filter of the program's may be in place */
 	cairn_tend_start();
@@ -51,7 +49,7 @@ __attribute__((constructor)) static void library_begin(void)
 	cairn_start();
 	/* Where the child has an account of its own, or locks are used without a second thread; else that one
 	 * registers. */
-	if (cairn_stats_is_counting() || is_checking || cairn_env_flag("CAIRN_JANITOR", false))
+	if (cairn_stats_is_counting() || cairn_is_checking || cairn_env_flag("CAIRN_JANITOR", false))
 		cairn_fork_register();
 }
 

@@ -6,7 +6,7 @@
 
 /* Idempotent and cheap when done. Threads: any; the first one starts, others that come meanwhile wait. */
 void cairn_start(void);
-/* Is every call to be checked: CAIRN_CHECK=1? */
-bool cairn_is_checking(void);
+/* Is every call to be checked: CAIRN_CHECK=1? Const after start. A variable: operator delete asks each time. */
+extern bool cairn_is_checking __attribute__((visibility("hidden")));
 
 #endif
