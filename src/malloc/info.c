@@ -78,10 +78,8 @@ PUBLIC struct mallinfo mallinfo(void)
 
 PUBLIC int malloc_info(int options, FILE *out)
 {
-	if (options) {
-		errno = EINVAL;
-		return -1;
-	}
+	if (options)
+		return EINVAL; /* as glibc does, and its manual does not */
 	heap_numbers n = numbers_now();
 	fprintf(out, "<malloc version=\"1\">\n<heap nr=\"0\">\n<sizes>\n");
 	for (unsigned i = 1; i < CAIRN_CLASS_COUNT; i++)
@@ -122,11 +120,10 @@ PUBLIC void malloc_stats(void)
 	report_bytes("cairn's own records     ", cairn_meta_bytes());
 }
 
-/* Accepted as glibc accepts them; how memory is kept and given back is learnt, not set (page/purge.h). */
+/* Accepted and refused as by glibc; how memory is kept and given back is learnt, not set (page/purge.h). */
 PUBLIC int mallopt(int option, int value)
 {
-	(void)option;
-	(void)value;
-	return 1;
+	enum { MXFAST = 1, MXFAST_MOST = 80 * sizeof(size_t) / 4 };
+	return option != MXFAST || (value >= 0 && value <= (int)MXFAST_MOST);
 }
 #endif

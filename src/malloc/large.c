@@ -11,15 +11,18 @@
 enum {
 	USABLE_UNIT = 4096,
 	RUNWAY_MIN_GRANULES = (4 << 20) / CAIRN_GRANULE_BYTES,
-	RUNWAY_DIRTY_MAX = UINT16_MAX, /* a span remembers no more */
+	RUNWAY_DIRTY_MAX = UINT16_MAX,                           /* a span remembers no more */
+	RUNWAYS_MAX_GRANULES = (32 << 20) / CAIRN_GRANULE_BYTES, /* all of them: a core dump has them too, as holes */
 	TAILS_KEPT_BYTES = 1 << 20,
+	ASK_FROM_BYTES = 1 << 30,
 	MOVE_MIN_BYTES = 1 << 20, /* from here on remapping beats copying, and the mapping it may split is worth it */
 	MOVES_MAX = 2000,         /* mappings split by moves, at most: the kernel allows a process 65,530 */
 };
 
+static size_t runway_granules;  /* sync: atomic, relaxed: held behind the blocks' own; decides when */
 static size_t runway_dirty;     /* sync: atomic, relaxed: granules in runways that may be resident; decides when */
 static size_t tails_kept_bytes; /* sync: atomic, relaxed: a sum that decides when, not what */
-static uint32_t moves; /* sync: atomic, relaxed: a budget that may be overdrawn by a thread or two */
+static uint32_t moves;          /* sync: atomic, relaxed: a budget that may be overdrawn by a thread or two */
 
 size_t cairn_large_usable_bytes(size_t bytes) { return cairn_round_up(bytes, USABLE_UNIT); }
 
@@ -31,21 +34,35 @@ static void add_runway(cairn_span *s, size_t granules)
 	if (granules < RUNWAY_MIN_GRANULES || limits->address_bytes != SIZE_MAX || limits->data_bytes != SIZE_MAX ||
 		limits->commit_is_strict)
 		return;
+	size_t all = __atomic_load_n(&runway_granules, __ATOMIC_RELAXED), more = granules / 2; /* a hint */
+	if (more > RUNWAYS_MAX_GRANULES)
+		more = RUNWAYS_MAX_GRANULES;
+	if (all + more > RUNWAYS_MAX_GRANULES)
+		return;
 	size_t kept = __atomic_load_n(&runway_dirty, __ATOMIC_RELAXED); /* a hint */
 	size_t most = cairn_purge_hysteresis_bytes() >> CAIRN_GRANULE_SHIFT, dirty = most > kept ? most - kept : 0;
 	dirty = dirty > RUNWAY_DIRTY_MAX ? RUNWAY_DIRTY_MAX : dirty;
-	if (!cairn_pageheap_grow(s, granules, granules + granules / 2, &dirty))
+	if (!cairn_pageheap_grow(s, granules, granules + more, &dirty))
 		return;
-	s->large_granules = granules + granules / 2;
+	s->large_granules = granules + more;
 	s->free_count = (uint16_t)dirty;
 	if (dirty)
 		s->touched_granules = s->large_granules;
 	__atomic_add_fetch(&runway_dirty, dirty, __ATOMIC_RELAXED); /* a sum */
 }
 
+static size_t runway_of(const cairn_span *s) { return s->large_granules - cairn_granules_for(s->large_bytes); }
+
+/* When the size of s is set; forget_runway undoes it before that changes. */
+static void count_runway(const cairn_span *s)
+{
+	__atomic_add_fetch(&runway_granules, runway_of(s), __ATOMIC_RELAXED); /* a sum */
+}
+
 /* s is freed or gets another size: its runway is used, or goes back. */
 static void forget_runway(cairn_span *s)
 {
+	__atomic_sub_fetch(&runway_granules, runway_of(s), __ATOMIC_RELAXED); /* a sum */
 	if (s->free_count)
 		__atomic_sub_fetch(&runway_dirty, s->free_count, __ATOMIC_RELAXED); /* a sum */
 	s->free_count = 0;
@@ -88,9 +105,17 @@ static void forget_tail(cairn_span *s)
 	s->bucket = 0;
 }
 
+/* A program may ask for more than the machine has to see whether it can be had, and touch it if so. What malloc may
+ * promise is the kernel's to say (vm.overcommit_memory), as it is where each such block is a mapping of its own. Under
+ * a limit on address space the reservation itself is the question. */
+static bool is_granted(size_t bytes)
+{
+	return bytes < ASK_FROM_BYTES || cairn_limits_get()->address_bytes != SIZE_MAX || cairn_vm_would_grant(bytes);
+}
+
 void *cairn_large_alloc(size_t bytes, size_t align, bool *is_zero)
 {
-	if (bytes > PTRDIFF_MAX || align > PTRDIFF_MAX)
+	if (bytes > PTRDIFF_MAX || align > PTRDIFF_MAX || !is_granted(bytes))
 		return NULL;
 	size_t granules = cairn_granules_for(bytes ? bytes : 1);
 	size_t align_granules = align <= CAIRN_GRANULE_BYTES ? 1 : align >> CAIRN_GRANULE_SHIFT;
@@ -107,6 +132,7 @@ void *cairn_large_alloc(size_t bytes, size_t align, bool *is_zero)
 	if (!zero)
 		tend_tail(s, granules);
 	add_runway(s, granules);
+	count_runway(s);
 	cairn_stats_large(1, (int64_t)s->large_bytes);
 	return s->base;
 }
@@ -123,11 +149,11 @@ void cairn_large_free(cairn_span *s)
 static void set_usable(cairn_span *s, size_t granules, size_t usable)
 {
 	forget_tail(s);
-	forget_runway(s);
 	s->touched_granules = granules > s->touched_granules ? granules : s->touched_granules;
 	cairn_stats_large(0, (int64_t)usable - (int64_t)s->large_bytes);
 	s->large_bytes = usable;
 	s->is_zero = 0;
+	count_runway(s);
 }
 
 bool cairn_large_resize_within(cairn_span *s, size_t bytes)
@@ -135,6 +161,7 @@ bool cairn_large_resize_within(cairn_span *s, size_t bytes)
 	size_t usable = cairn_large_usable_bytes(bytes);
 	if (bytes > PTRDIFF_MAX || usable < s->large_bytes || usable > s->large_granules << CAIRN_GRANULE_SHIFT)
 		return false;
+	forget_runway(s);
 	set_usable(s, cairn_granules_for(bytes), usable);
 	return true;
 }
@@ -143,16 +170,17 @@ bool cairn_large_resize(cairn_span *s, size_t bytes)
 {
 	if (bytes > PTRDIFF_MAX)
 		return false;
-	size_t granules = cairn_granules_for(bytes), usable = cairn_large_usable_bytes(bytes);
-	if (usable < s->large_bytes && granules < s->large_granules) {
-		cairn_pageheap_shrink(s, s->large_granules, granules, s->touched_granules);
+	size_t granules = cairn_granules_for(bytes), usable = cairn_large_usable_bytes(bytes), held = s->large_granules;
+	bool grows = granules > held, shrinks = usable < s->large_bytes && granules < held;
+	if (grows && (!is_granted(bytes) || !cairn_pageheap_grow(s, held, granules, NULL)))
+		return false;
+	forget_runway(s);
+	if (shrinks)
+		cairn_pageheap_shrink(s, held, granules, s->touched_granules);
+	if (shrinks && granules < s->touched_granules)
+		s->touched_granules = granules;
+	if (grows || shrinks)
 		s->large_granules = granules;
-		s->touched_granules = granules < s->touched_granules ? granules : s->touched_granules;
-	} else if (granules > s->large_granules) {
-		if (!cairn_pageheap_grow(s, s->large_granules, granules, NULL))
-			return false;
-		s->large_granules = granules;
-	}
 	set_usable(s, granules, usable);
 	return true;
 }
@@ -165,7 +193,7 @@ void *cairn_large_move(cairn_span *s, size_t bytes)
 	/* With OS pages over a granule a span may share its first or last page with others: those are copied. */
 	size_t page = cairn_vm_page_bytes(), moved = cairn_round_up(old_bytes, page);
 	if ((uintptr_t)s->base % page || moved > s->large_granules << CAIRN_GRANULE_SHIFT ||
-	    moved > cairn_granules_for(bytes) << CAIRN_GRANULE_SHIFT)
+		moved > cairn_granules_for(bytes) << CAIRN_GRANULE_SHIFT)
 		return NULL;
 	char *to = cairn_large_alloc(bytes, page, NULL);
 	if (!to)

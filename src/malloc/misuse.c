@@ -17,12 +17,30 @@ static void line_begin(cairn_line *l, const char *who, const char *what, const v
 	cairn_line_text(l, " (");
 }
 
+/* The header of the span that p was a block of before its granules became free: nothing wipes a header before the next
+ * span begins there. Only what says of p that a block began there is believed. NULL: not known. */
+static const cairn_span *former_span(cairn_window *w, uintptr_t p)
+{
+	const cairn_chunk *c = cairn_window_chunk(w, p);
+	for (size_t g = cairn_granule_in_chunk(p) + 1; c->spans && g-- > 0;) {
+		const cairn_span *s = &c->spans[g];
+		if (!s->base)
+			continue;
+		size_t at = p - (uintptr_t)s->base, slot = s->size_class ? cairn_classes[s->size_class].bytes : 0;
+		bool was_slot = slot && at % slot == 0 && at / slot < cairn_classes[s->size_class].capacity;
+		return was_slot || (!slot && at == 0) ? s : NULL;
+	}
+	return NULL;
+}
+
 /* "size class 64 B, " or "large block, ", as far as the books still tell. */
 static void line_kind(cairn_line *l, const void *p)
 {
 	cairn_window *w = cairn_window_of((uintptr_t)p);
-	cairn_span *s = cairn_window_span((uintptr_t)p);
-	if (s && (s->kind == CAIRN_SPAN_SLAB || s->kind == CAIRN_SPAN_HEAP)) {
+	const cairn_span *s = cairn_window_span((uintptr_t)p);
+	if (!s && w)
+		s = former_span(w, (uintptr_t)p);
+	if (s && s->size_class) {
 		cairn_line_text(l, "size class ");
 		cairn_line_bytes(l, cairn_classes[s->size_class].bytes);
 		cairn_line_text(l, ", ");

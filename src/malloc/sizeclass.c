@@ -6,13 +6,13 @@
 
 #define K(slot, slab_granules, magazine)                                                                               \
 	{                                                                                                              \
-		.bytes = slot, .reciprocal = (1ull << 32) / ((slot) / 16) + 1,                                   \
+		.bytes = slot, .reciprocal = (1ull << 32) / ((slot) / 16) + 1,                                         \
 		.capacity = (slab_granules)*CAIRN_GRANULE_BYTES / (slot), .magazine_max = magazine,                    \
 		.granules = slab_granules                                                                              \
 	}
 
 /* clang-format off */
-const cairn_class cairn_classes[CAIRN_CLASS_COUNT] = {
+cairn_class cairn_classes[CAIRN_CLASS_COUNT] = {
 	[0] = { 0 }, /* blocks over the largest class: no slab */
 	K(16, 1, 1022), K(32, 1, 1022), K(48, 1, 1022), K(64, 1, 1022),
 	K(80, 1, 510), K(96, 1, 510), K(112, 1, 510), K(128, 1, 510),
@@ -34,6 +34,19 @@ const cairn_class cairn_classes[CAIRN_CLASS_COUNT] = {
 	K(26624, 13, 2), K(28672, 14, 2), K(30720, 15, 2), K(32768, 16, 2),
 };
 /* clang-format on */
+
+void cairn_class_use_small_slabs(void)
+{
+	for (unsigned i = 1; i < CAIRN_CLASS_COUNT; i++) {
+		cairn_class *k = &cairn_classes[i];
+		size_t granules = cairn_granules_for(k->bytes), slots;
+		while (slots = (granules << CAIRN_GRANULE_SHIFT) / k->bytes,
+			(granules << CAIRN_GRANULE_SHIFT) - slots * k->bytes > granules << (CAIRN_GRANULE_SHIFT - 2))
+			granules++;
+		k->granules = (uint16_t)granules;
+		k->capacity = (uint16_t)slots;
+	}
+}
 
 unsigned cairn_class_of(size_t bytes)
 {

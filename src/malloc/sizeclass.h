@@ -13,7 +13,7 @@
  *        invariant integers using multiplication", PLDI 1994, theorem 4.2).
  *   (S6) A class's slots are aligned to the largest power of two that divides its size, up to a granule.
  *
- * Pure: no state, no locks. */
+ * No locks: the table is const after start. */
 #ifndef CAIRN_MALLOC_SIZECLASS_H
 #define CAIRN_MALLOC_SIZECLASS_H
 
@@ -34,7 +34,7 @@ typedef struct cairn_class {
 	uint16_t granules;     /* of a slab */
 } cairn_class;
 
-extern const cairn_class cairn_classes[CAIRN_CLASS_COUNT];
+extern cairn_class cairn_classes[CAIRN_CLASS_COUNT]; /* const after start */
 
 /* offset / k->bytes. In units of 16 B the product stays exact: offset / 16 < 2^14, so the error of the reciprocal,
  * under bytes / 16 <= 2^11, adds up to less than 2^32. */
@@ -43,6 +43,9 @@ static inline size_t cairn_class_index(const cairn_class *k, size_t offset)
 	return (offset >> 4) * k->reciprocal >> 32;
 }
 
+/* At start, under a limit on data, which counts slots that were never used: slabs as small as they may be without losing
+ * more than a quarter at the end. Before the first slab. */
+void cairn_class_use_small_slabs(void);
 /* The class that serves bytes (0 counts as 1), or 0 above CAIRN_SMALL_MAX. */
 unsigned cairn_class_of(size_t bytes);
 /* The smallest class that serves bytes at addresses that are multiples of align (a power of two, at most a granule),

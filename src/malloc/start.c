@@ -7,6 +7,7 @@
 #include "malloc/start.h"
 
 #include "malloc/fork.h"
+#include "malloc/sizeclass.h"
 #include "malloc/stats.h"
 #include "malloc/tend.h"
 #include "malloc/threads.h"
@@ -26,7 +27,9 @@ static void start(void)
 	cairn_is_checking = cairn_env_flag("CAIRN_CHECK", false);
 	if (cairn_is_checking)
 		cairn_threads_check_every_call();
-	cairn_limits_get(); /* opens a file: now, not when a filter of the program's may be in place */
+	/* The limits open a file: now, not when a filter of the program's may be in place. */
+	if (cairn_limits_get()->data_bytes != SIZE_MAX)
+		cairn_class_use_small_slabs();
 	cairn_tend_start();
 	cairn_stats_init(cairn_env_text("CAIRN_RUN") || cairn_env_text("CAIRN_SUMMARY"));
 }

@@ -4,6 +4,7 @@
 #include "cairn/malloc.h"
 #include "malloc/misuse.h"
 #include "os/sys.h"
+#include "os/thread.h"
 #include "os/vm.h"
 
 #include <errno.h>
@@ -103,6 +104,8 @@ cairn_stranger cairn_stranger_of(const void *p)
 			return CAIRN_STRANGER_LIBC;
 		if ((uintptr_t)&search >= mapping.start && (uintptr_t)&search < mapping.end)
 			return CAIRN_STRANGER_MISUSE; /* this thread's stack */
+		if (cairn_thread_stack_has(address, mapping.end))
+			return CAIRN_STRANGER_MISUSE;
 	} else if (!cairn_vm_is_mapped(p)) {
 		return CAIRN_STRANGER_MISUSE;
 	}
@@ -117,11 +120,8 @@ void cairn_stranger_free(void *p, const char *who)
 		if (__libc_free)
 			__libc_free(p);
 		return;
-	case CAIRN_STRANGER_MAPPED:
-		cairn_misuse_left_alone(who, p);
-		return;
-	case CAIRN_STRANGER_MISUSE:
-		cairn_misuse_not_ours(who, p);
+	case CAIRN_STRANGER_MAPPED: cairn_misuse_left_alone(who, p); return;
+	case CAIRN_STRANGER_MISUSE: cairn_misuse_not_ours(who, p);
 	}
 }
 

@@ -11,6 +11,7 @@
 #include "os/vm.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -35,12 +36,50 @@ enum {
 
 uint32_t cairn_thread_id(void) { return (uint32_t)cairn_sys(SYS_gettid, 0, 0, 0, 0, 0, 0); }
 
+/* libc keeps a thread's own record at the upper end of its stack, and has told the kernel where its list of robust
+ * mutexes begins, which is part of that record. Mappings that the kernel has joined to the stack's lie above it; below
+ * is the guard page. */
+static bool stack_of_has(uint32_t tid, uintptr_t p, uintptr_t mapping_end)
+{
+	uintptr_t head = 0;
+	size_t bytes;
+	long r = cairn_sys(SYS_get_robust_list, (long)tid, (long)&head, (long)&bytes, 0, 0, 0);
+	return r == 0 && head > p && head < mapping_end;
+}
+
+typedef struct kernel_entry { /* what getdents64 writes */
+	uint64_t inode;
+	int64_t next;
+	uint16_t bytes;
+	uint8_t type;
+	char name[];
+} kernel_entry;
+
+bool cairn_thread_stack_has(uintptr_t p, uintptr_t mapping_end)
+{
+	_Alignas(8) char entries[1024];
+	uint32_t pid = (uint32_t)cairn_sys(SYS_getpid, 0, 0, 0, 0, 0, 0);
+	int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+	long fd = cairn_sys(SYS_openat, AT_FDCWD, (long)"/proc/self/task", flags, 0, 0, 0), n;
+	bool found = false;
+	while (fd >= 0 && !found && (n = cairn_sys(SYS_getdents64, fd, (long)entries, sizeof entries, 0, 0, 0)) > 0)
+		for (long at = 0; at < n && !found; at += ((kernel_entry *)(entries + at))->bytes) {
+			uint32_t tid = 0;
+			for (const char *c = ((kernel_entry *)(entries + at))->name; *c >= '0' && *c <= '9'; c++)
+				tid = tid * 10 + (uint32_t)(*c - '0');
+			found = tid && tid != pid && stack_of_has(tid, p, mapping_end);
+		}
+	if (fd >= 0)
+		cairn_sys(SYS_close, fd, 0, 0, 0, 0, 0);
+	return found;
+}
+
 /* One helper at a time: its stack and its thread-local area are kept for the next. */
 static struct {
 	uint32_t tid; /* sync: atomic; the kernel zeroes it when the thread has ended: then the stack is free again */
-	char *memory;          /* sync: whoever has made tid BUSY */
-	void (*body)(void *);  /* sync: likewise */
-	void *arg;             /* sync: likewise */
+	char *memory; /* sync: whoever has made tid BUSY */
+	void (*body)(void *); /* sync: likewise */
+	void *arg;            /* sync: likewise */
 } helper;
 
 static void helper_main(void *p)
@@ -101,8 +140,8 @@ static long helper_spawn(void)
 bool cairn_thread_start_helper(void (*body)(void *), void *arg)
 {
 	uint32_t none = 0;
-	if (cairn_fault_next(SYS_clone) ||
-	    !__atomic_compare_exchange_n(&helper.tid, &none, HELPER_BUSY, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+	if (cairn_fault_next(SYS_clone) || !__atomic_compare_exchange_n(&helper.tid, &none, HELPER_BUSY, false,
+						   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 		return false;
 	helper.body = body;
 	helper.arg = arg;

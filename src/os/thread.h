@@ -7,6 +7,9 @@
 #include <stdint.h>
 
 uint32_t cairn_thread_id(void);        /* gettid; a system call */
+/* Does p, which lies in the mapping that ends there, lie on the stack of another thread of libc's? Slow: it asks the
+ * kernel for each thread. False also when that cannot be known. */
+bool cairn_thread_stack_has(uintptr_t p, uintptr_t mapping_end);
 /* Starts a thread named "cairn" with all signals blocked and a small stack, that runs body(arg) and ends. False: the
  * system refused, or the last one has not quite ended; nothing changed.
  *

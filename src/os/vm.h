@@ -32,6 +32,9 @@ bool cairn_vm_extend(void *p, size_t bytes, size_t more);
 /* Reserved and open in one, not placed: for metadata. Zeroed. Returns owned. */
 void *cairn_vm_map(size_t bytes);
 void cairn_vm_release(void *p, size_t bytes);
+/* Would the kernel hand out that much memory at once? Its overcommit rules are asked by a trial mapping; ours escape
+ * them, because they are reserved before anybody knows what for. */
+bool cairn_vm_would_grant(size_t bytes);
 
 /* Gives the frames back (MADV_DONTNEED, and MADV_DONTNEED_LOCKED where the range is locked): afterwards the range
  * reads zero and is not resident. False: the kernel kept them (a filter, an old kernel with locked pages, or an

@@ -151,6 +151,15 @@ bool cairn_vm_reserve_at(void *at, size_t bytes) { return vm_map_exactly(at, byt
 
 void *cairn_vm_map(size_t bytes) { return vm_map_aligned(bytes, cairn_vm_page_bytes(), VM_OPEN); }
 
+bool cairn_vm_would_grant(size_t bytes)
+{
+	long at = cairn_sys(SYS_mmap, 0, (long)bytes, VM_OPEN, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (at < 0 && at > -4096)
+		return false;
+	cairn_vm_release((void *)at, bytes);
+	return true;
+}
+
 /* Does mprotect refuse even what changes nothing? Then it is a filter that speaks, not a limit. */
 static bool vm_mprotect_is_filtered(void)
 {

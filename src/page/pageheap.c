@@ -27,6 +27,7 @@
 #include "page/pageheap.h"
 
 #include "base/assert.h"
+#include "os/limits.h"
 #include "os/lock.h"
 #include "os/meta.h"
 #include "os/vm.h"
@@ -236,6 +237,8 @@ static size_t open_step(cairn_page_region *r, size_t bytes)
 	size_t step = cairn_round_down(cairn_window_open_bytes() / 8, STEP_MIN_BYTES);
 	step = step < STEP_MIN_BYTES ? STEP_MIN_BYTES : step > STEP_MAX_BYTES ? STEP_MAX_BYTES : step;
 	step = step < bytes ? bytes : step > room ? room : step;
+	if (cairn_limits_get()->data_bytes != SIZE_MAX) /* which counts what is open and not used */
+		step = bytes;
 	if (cairn_window_open(r, step))
 		return step;
 	return step > bytes && cairn_window_open(r, bytes) ? bytes : 0;

@@ -1,4 +1,4 @@
-/* EXPECT abort "cairn: free: already free: 0x.. (its memory was given back, PROGRAM)" */
+/* EXPECT abort "cairn: free: already free: 0x.. (large block of 100.0 KiB, PROGRAM)" */
 /* ENV CAIRN_CHECK=1 */
 /* A large block freed twice: at the call. */
 #include <stdlib.h>

@@ -1,6 +1,6 @@
-/* EXPECT abort "cairn: free: already free: 0x.. (its memory was given back, PROGRAM)" */
+/* EXPECT abort "cairn: free: already free: 0x.. (size class 64 B, PROGRAM)" */
 /* ENV CAIRN_CHECK=1 */
-/* No block of its slab is live any more, so that the books no longer tell its size: at the call. */
+/* No block of its slab is live any more, but the books still tell its size: at the call. */
 #include <stdlib.h>
 
 int main(void)

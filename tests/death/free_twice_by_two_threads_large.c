@@ -1,4 +1,4 @@
-/* EXPECT abort "cairn: free: already free: 0x.. (its memory was given back, PROGRAM)" */
+/* EXPECT abort "cairn: free: already free: 0x.. (large block of 100.0 KiB, PROGRAM)" */
 /* A large block, freed by another thread first: at the call. */
 #include <pthread.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* EXPECT abort "cairn: realloc: already free: 0x.. (its memory was given back, PROGRAM)" */
+/* EXPECT abort "cairn: realloc: already free: 0x.. (large block of 100.0 KiB, PROGRAM)" */
 /* A large block is grown after its free: at the call. */
 #include <stdlib.h>
 

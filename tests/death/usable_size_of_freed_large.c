@@ -1,4 +1,4 @@
-/* EXPECT abort "cairn: malloc_usable_size: already free: 0x.. (its memory was given back, PROGRAM)" */
+/* EXPECT abort "cairn: malloc_usable_size: already free: 0x.. (large block of 100.0 KiB, PROGRAM)" */
 /* A freed large block is asked for its size: at the call. */
 #include <malloc.h>
 #include <stdlib.h>

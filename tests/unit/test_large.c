@@ -166,6 +166,27 @@ static void absurd_sizes_are_refused(void)
 	cairn_pageheap_validate();
 }
 
+static void runways_together_stay_within_their_bound(void)
+{
+	enum { BLOCKS = 20, BYTES = 20 << 20, BOUND = 32 << 20 };
+	static char *blocks[BLOCKS];
+	for (int round = 0; round < 3; round++) {
+		size_t before = cairn_pageheap_used_bytes();
+		for (int i = 0; i < BLOCKS; i++)
+			blocks[i] = cairn_malloc(BYTES);
+		EXPECT(cairn_pageheap_used_bytes() - before <= (size_t)BLOCKS * BYTES + BOUND);
+		for (int i = 0; i < BLOCKS; i++) /* up and down, so that sizes change with and without a runway */
+			blocks[i] = cairn_realloc(blocks[i], i % 3 ? BYTES / 2 : BYTES + BYTES / 4);
+		for (int i = 0; i < BLOCKS; i++)
+			cairn_free(blocks[i]);
+		EXPECT_EQ(cairn_pageheap_used_bytes(),
+			before); /* and so the first block of the next round has one again */
+		char *first = cairn_malloc(BYTES);
+		EXPECT(cairn_pageheap_used_bytes() - before > (size_t)BYTES);
+		cairn_free(first);
+	}
+}
+
 int main(void)
 {
 	RUN(a_move_touches_its_block_alone_whatever_the_page); /* first: its children inject a page size */
@@ -173,6 +194,7 @@ int main(void)
 	RUN(what_is_said_to_be_zero_is_zero);
 	RUN(calloc_zeroes_what_a_move_left_behind);
 	RUN(a_block_grows_in_place_when_nothing_lies_behind);
+	RUN(runways_together_stay_within_their_bound);
 	RUN(a_block_shrinks_in_place_and_what_it_loses_serves_others);
 	RUN(spans_over_many_chunks_lead_back_to_their_header);
 	RUN(far_alignments_are_kept);
