@@ -202,6 +202,7 @@ bench-rss:
 # ---- Install
 PREFIX  ?= /usr/local
 DESTDIR ?=
+BIN     := $(DESTDIR)$(PREFIX)/bin
 LIBDIR  := $(DESTDIR)$(PREFIX)/lib
 INCLUDE := $(DESTDIR)$(PREFIX)/include/cairn
 MAN     := $(DESTDIR)$(PREFIX)/share/man/man1
@@ -210,20 +211,20 @@ HEADERS := $(wildcard include/cairn/*.h include/cairn/*.hpp)
 .PHONY: install uninstall
 #: make install        PREFIX=/usr/local DESTDIR=; make uninstall takes the same two
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(LIBDIR)/pkgconfig $(INCLUDE) $(MAN)
-	install -m 755 $(O)/cairn $(DESTDIR)$(PREFIX)/bin/cairn
-	install -m 755 $(O)/libcairn.so $(LIBDIR)/libcairn.so.$(VERSION)
-	ln -sf libcairn.so.$(VERSION) $(LIBDIR)/libcairn.so.$(SOVERSION)
-	ln -sf libcairn.so.$(SOVERSION) $(LIBDIR)/libcairn.so
-	install -m 644 $(O)/libcairn.a $(LIBDIR)/libcairn.a
-	install -m 644 $(HEADERS) $(INCLUDE)
-	install -m 644 docs/cairn.1 $(MAN)/cairn.1
-	sed 's,@PREFIX@,$(PREFIX),; s,@VERSION@,$(VERSION),' cairn.pc.in > $(LIBDIR)/pkgconfig/cairn.pc
+	install -d "$(BIN)" "$(LIBDIR)/pkgconfig" "$(INCLUDE)" "$(MAN)"
+	install -m 755 $(O)/cairn "$(BIN)/cairn"
+	install -m 755 $(O)/libcairn.so "$(LIBDIR)/libcairn.so.$(VERSION)"
+	ln -sf libcairn.so.$(VERSION) "$(LIBDIR)/libcairn.so.$(SOVERSION)"
+	ln -sf libcairn.so.$(SOVERSION) "$(LIBDIR)/libcairn.so"
+	install -m 644 $(O)/libcairn.a "$(LIBDIR)/libcairn.a"
+	install -m 644 $(HEADERS) "$(INCLUDE)"
+	install -m 644 docs/cairn.1 "$(MAN)/cairn.1"
+	sed 's,@PREFIX@,$(PREFIX),; s,@VERSION@,$(VERSION),' cairn.pc.in > "$(LIBDIR)/pkgconfig/cairn.pc"
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/cairn $(LIBDIR)/libcairn.a $(LIBDIR)/pkgconfig/cairn.pc $(MAN)/cairn.1
-	rm -f $(LIBDIR)/libcairn.so $(LIBDIR)/libcairn.so.$(SOVERSION) $(LIBDIR)/libcairn.so.$(VERSION)
-	rm -f $(HEADERS:include/cairn/%=$(INCLUDE)/%)
-	-rmdir $(INCLUDE) 2>/dev/null || true
+	rm -f "$(BIN)/cairn" "$(LIBDIR)/libcairn.a" "$(LIBDIR)/pkgconfig/cairn.pc" "$(MAN)/cairn.1"
+	rm -f "$(LIBDIR)/libcairn.so" "$(LIBDIR)/libcairn.so.$(SOVERSION)" "$(LIBDIR)/libcairn.so.$(VERSION)"
+	for header in $(notdir $(HEADERS)); do rm -f "$(INCLUDE)/$$header"; done
+	-rmdir "$(INCLUDE)" 2>/dev/null || true
 
 #: make clean          removes build/
 clean:

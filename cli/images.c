@@ -456,14 +456,17 @@ static void images_drop(cairn_images *m, size_t i)
 void cairn_images_look(cairn_images *m, uint64_t now_ns)
 {
 	m->rss_bytes = m->live_bytes = m->allocations = 0;
+	m->folded = 0;
 	images_find(m);
 	images_know_new(m);
 	images_see_main(m, now_ns);
 	for (size_t i = 0; i < m->watched_count;) {
-		if (image_look(m, &m->watched[i], now_ns))
-			images_drop(m, i);
-		else
+		if (!image_look(m, &m->watched[i], now_ns)) {
 			i++;
+			continue;
+		}
+		images_drop(m, i);
+		m->folded++;
 	}
 	if (!m->is_main_counted)
 		m->rss_bytes += m->main.rss_bytes;

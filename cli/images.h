@@ -72,6 +72,7 @@ typedef struct cairn_images {
 	size_t judged_count;
 
 	uint64_t rss_bytes, live_bytes, allocations; /* all together at the last look */
+	size_t folded;                              /* images that were over at the last look */
 	cairn_image_process main;                   /* main_pid's, on cairn or not, at the last look */
 	uint64_t main_rss_bytes, main_peak_rss_bytes, main_peak_rss_ns; /* when last seen; 0 never */
 } cairn_images;

@@ -43,6 +43,8 @@ typedef struct run_state {
 	cairn_timeline timeline;
 	const char *library; /* to preload, as ld.so is to see it; NULL: nothing is preloaded */
 	const char *why_not; /* the run has no account for a reason of ours; NULL none */
+	uint64_t lost;       /* processes that could keep no figures at all */
+	int lost_error;      /* errno of the last; 0 unknown */
 	int output;          /* descriptor */
 } run_state;
 
@@ -72,8 +74,7 @@ static int run_open_output(run_state *r, const cairn_options *o)
 	return r->output < 0 ? run_say(CAIRN_STATUS_FAILED, o->output, strerror(errno)) : 0;
 }
 
-/* libcairn.so beside the command, or where it is installed to. False: nowhere. */
-static bool run_find_library(char *path, size_t bytes)
+bool cairn_run_library(char *path, size_t bytes)
 {
 	static const char *const places[] = { "libcairn.so", "libcairn.so.0", "../lib/libcairn.so.0",
 					      "../lib/libcairn.so", "../lib64/libcairn.so.0" };
@@ -89,11 +90,27 @@ static bool run_find_library(char *path, size_t bytes)
 	return false;
 }
 
+static const char *run_refusal(int error)
+{
+	if (error == EFBIG)
+		return "ulimit -f allows no file that long";
+	return error ? strerror(error) : "the reason is not known";
+}
+
+static const char *run_why_no_folder(int error)
+{
+	static char why[160];
+	snprintf(why, sizeof why,
+		 "no folder for its figures could be made under /dev/shm, $TMPDIR, /tmp or /var/tmp (%s)",
+		 run_refusal(error));
+	return why;
+}
+
 static void run_choose_library(run_state *r, const char *library, char *link, unsigned link_bytes)
 {
 	cairn_program_inspect(&r->program);
 	if (!cairn_runfolder_make(&r->folder))
-		r->why_not = "no folder for its figures could be made under /dev/shm, $TMPDIR or /tmp";
+		r->why_not = run_why_no_folder(r->folder.error);
 	if (r->program.state == CAIRN_PROGRAM_ASIDE)
 		return;
 	r->library = cairn_runfolder_library(&r->folder, library, link, link_bytes);
@@ -123,6 +140,8 @@ static void run_let_go(void)
 	close(none);
 }
 
+/* What is over is folded once, however often is looked, and must not pile up in the folder; so only the share of what
+ * will be looked at again makes the next look wait. */
 static uint64_t run_look(void *arg)
 {
 	run_state *r = arg;
@@ -132,6 +151,7 @@ static uint64_t run_look(void *arg)
 			   r->images.allocations);
 	uint64_t wait_ns = r->timeline.step_ns < RUN_LOOK_MAX_NS ? r->timeline.step_ns : RUN_LOOK_MAX_NS;
 	uint64_t rest_ns = (cairn_launch_cpu_ns() - cpu_ns) * RUN_LOOK_REST;
+	rest_ns = rest_ns * (r->images.watched_count + 1) / (r->images.watched_count + 1 + r->images.folded);
 	if (rest_ns > RUN_LOOK_LAZY_NS)
 		rest_ns = RUN_LOOK_LAZY_NS;
 	return rest_ns > wait_ns ? rest_ns : wait_ns;
@@ -213,16 +233,39 @@ static const char *run_note_last_name(const run_state *r, const cairn_account *a
 	return note;
 }
 
+/* A sentence where processes could not keep their figures; NULL: all could. */
+static const char *run_note_lost(const run_state *r)
+{
+	static char note[CAIRN_RUNFOLDER_PATH + 192];
+	uint64_t n = r->lost + r->images.sum.uncounted_processes;
+	int error = r->lost_error ? r->lost_error : r->images.sum.uncounted_error;
+	if (!n)
+		return NULL;
+	snprintf(note, sizeof note, "The figures of %llu process%s could not be kept, whole or in part, in %.*s: %s.",
+		 (unsigned long long)n, n == 1 ? "" : "es", (int)(strrchr(r->folder.path, '/') - r->folder.path),
+		 r->folder.path, run_refusal(error));
+	return note;
+}
+
+static const char *run_note(const run_state *r, const cairn_account *a)
+{
+	const char *lost = run_note_lost(r);
+	return lost ? lost : r->program.note[0] ? r->program.note : run_note_last_name(r, a);
+}
+
 static void run_fill_why(const run_state *r, cairn_account *a)
 {
+	a->note = a->is_served ? run_note(r, a) : run_note_lost(r);
 	if (a->is_served)
-		a->note = r->program.note[0] ? r->program.note : run_note_last_name(r, a);
-	else if (r->program.why_not[0])
+		return;
+	if (r->program.why_not[0])
 		a->why_not = r->program.why_not;
 	else if (r->why_not)
 		a->why_not = r->why_not;
 	else if (r->images.is_program_gone)
 		a->why_not = "it executed a program that is not on cairn";
+	else if (r->lost)
+		a->why_not = "its figures could not be kept";
 	else
 		a->why_not = "it left no account (it ended before its first malloc, or its libraries were not loaded)";
 }
@@ -242,6 +285,7 @@ static void run_fill_program(const run_state *r, const cairn_options *o, cairn_a
 	a->duration_ns = run_after_start(r, r->launch.end_ns);
 	run_fill_status(r, o, a);
 	run_fill_memory(r, a);
+	a->uncounted_processes += r->lost;
 	run_fill_why(r, a);
 }
 
@@ -254,6 +298,7 @@ static void run_fill_total(const run_state *r, const cairn_account *program, cai
 	if (!r->images.has_program)
 		cairn_account_add(total, program);
 	total->processes -= (uint32_t)r->images.replaced;
+	total->uncounted_processes = r->images.sum.uncounted_processes + r->lost;
 	total->duration_ns = program->duration_ns;
 	if (total->peak_rss_bytes == CAIRN_ACCOUNT_UNKNOWN || total->peak_rss_bytes < program->peak_rss_bytes)
 		total->peak_rss_bytes = program->peak_rss_bytes;
@@ -313,6 +358,7 @@ static void run_tell(run_state *r, const cairn_options *o)
 	static cairn_account program, total; /* static: they are large */
 	cairn_account_timeline timeline;
 	size_t running = cairn_images_end(&r->images, r->launch.end_ns);
+	r->lost = cairn_runfolder_lost(&r->folder, &r->lost_error);
 	run_fill_program(r, o, &program);
 	cairn_timeline_add(&r->timeline, program.duration_ns, 0, 0, r->images.allocations);
 	timeline = (cairn_account_timeline){ r->timeline.step_ns, r->timeline.count, r->timeline.rss_bytes,
@@ -353,7 +399,7 @@ int cairn_run(const cairn_options *o)
 	static run_state r; /* static: it is large */
 	static char library[PATH_MAX], link[CAIRN_RUNFOLDER_PATH + 8];
 	int status = run_find(&r, o);
-	if (!status && !run_find_library(library, sizeof library))
+	if (!status && !cairn_run_library(library, sizeof library))
 		status = run_say(CAIRN_STATUS_FAILED, "libcairn.so",
 				 "neither beside the command nor in ../lib; install cairn again");
 	if (!status)

@@ -17,11 +17,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "wire/control.h"
+
 static const char runfolder_prefix[] = "cairn-run.";
-enum { RUNFOLDER_TRIES = 8 };
+enum {
+	RUNFOLDER_TRIES = 8,
+	RUNFOLDER_ROOM_BYTES = 32 << 20, /* a process needs 12 KiB and 4 KiB a thread: 2,700 of them at a time */
+	RUNFOLDER_ROOM_FILES = 4096,
+};
 
 static bool name_is_path(const char *name) { return !strcmp(name, ".") || !strcmp(name, ".."); }
 
@@ -87,28 +95,89 @@ static bool runfolder_lock(cairn_runfolder *f)
 	return false;
 }
 
-static bool runfolder_make_in(cairn_runfolder *f, const char *base)
+/* Past RLIMIT_FSIZE a write is SIGXFSZ. */
+static bool file_may_have(rlim_t bytes)
 {
-	if (!base || base[0] != '/' || strlen(base) > sizeof f->path / 2)
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_FSIZE, &limit) < 0 || bytes <= limit.rlim_cur)
+		return true;
+	errno = EFBIG;
+	return false;
+}
+
+/* Written whole, so that it has its block when there are no more to be had. */
+static bool runfolder_make_lost(cairn_runfolder *f)
+{
+	static const char zeros[CAIRN_LOST_BYTES];
+	if (!file_may_have(sizeof zeros))
 		return false;
-	runfolder_clean(base);
+	f->lost = openat(f->fd, CAIRN_LOST_NAME, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+	if (f->lost < 0)
+		return false;
+	if (fchmod(f->lost, 0666) == 0 && pwrite(f->lost, zeros, sizeof zeros, 0) == (ssize_t)sizeof zeros)
+		return true;
+	f->error = errno;
+	close(f->lost);
+	errno = f->error;
+	return false;
+}
+
+static bool runfolder_make_one(cairn_runfolder *f, const char *base)
+{
 	for (int i = 0; i < RUNFOLDER_TRIES; i++) {
 		snprintf(f->path, sizeof f->path, "%s/%s%d.XXXXXX", base, runfolder_prefix, (int)getpid());
 		if (!mkdtemp(f->path))
 			return false;
-		if (runfolder_lock(f))
+		if (!runfolder_lock(f)) {
+			rmdir(f->path);
+			continue;
+		}
+		if (runfolder_make_lost(f))
 			return true;
-		rmdir(f->path);
+		int error = errno;
+		cairn_runfolder_remove(f, false);
+		errno = error;
+		return false;
 	}
 	return false;
 }
 
+/* A file system without a limit says 0 of 0. */
+static bool base_has_room(const char *base)
+{
+	struct statvfs s;
+	return statvfs(base, &s) == 0 &&
+	       (!s.f_blocks || (uint64_t)s.f_bavail * s.f_frsize >= RUNFOLDER_ROOM_BYTES) &&
+	       (!s.f_files || s.f_favail >= RUNFOLDER_ROOM_FILES);
+}
+
 bool cairn_runfolder_make(cairn_runfolder *f)
 {
-	f->fd = -1;
+	const char *bases[] = { "/dev/shm", getenv("TMPDIR"), "/tmp", "/var/tmp" };
+	enum { COUNT = sizeof bases / sizeof *bases };
+	f->fd = f->lost = -1;
 	f->has_link = false;
-	return runfolder_make_in(f, "/dev/shm") || runfolder_make_in(f, getenv("TMPDIR")) ||
-	       runfolder_make_in(f, "/tmp");
+	errno = 0;
+	for (int i = 0; i < 2 * COUNT; i++) {
+		const char *base = bases[i % COUNT];
+		bool is_first_time = i < COUNT;
+		if (!base || base[0] != '/' || strlen(base) > sizeof f->path / 2)
+			continue;
+		if (is_first_time)
+			runfolder_clean(base);
+		if ((!is_first_time || base_has_room(base)) && runfolder_make_one(f, base))
+			return true;
+	}
+	f->error = errno;
+	return false;
+}
+
+uint64_t cairn_runfolder_lost(const cairn_runfolder *f, int *error)
+{
+	cairn_lost lost;
+	bool is_known = f->fd >= 0 && pread(f->lost, &lost, sizeof lost, 0) == (ssize_t)sizeof lost;
+	*error = is_known ? (int)lost.error : 0;
+	return is_known ? lost.processes : 0;
 }
 
 /* ld.so splits LD_PRELOAD at blanks and colons and expands $ORIGIN and its like. */
@@ -135,6 +204,8 @@ void cairn_runfolder_remove(cairn_runfolder *f, bool has_survivors)
 	runfolder_empty(f->fd, keep ? "lib" : NULL);
 	if (!keep)
 		rmdir(f->path);
+	if (f->lost >= 0)
+		close(f->lost);
 	close(f->fd);
-	f->fd = -1;
+	f->fd = f->lost = -1;
 }

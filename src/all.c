@@ -16,6 +16,7 @@
 #include "os/lock.c"
 #include "os/meta.c"
 #include "os/report.c"
+#include "os/sandbox.c"
 #include "os/shared.c"
 #include "os/sys.c"
 #include "os/sys_aarch64.c"

@@ -74,6 +74,8 @@ typedef struct cairn_account {
 	uint64_t inherited_bytes;                       /* live when it was forked */
 	uint64_t foreign_frees; /* blocks of other allocators that it freed */
 	uint64_t threads;       /* that ever used malloc */
+	uint64_t uncounted_processes; /* whose figures are missing here, whole or in part: there was no room for them */
+	int uncounted_error;          /* errno that says why, of one of them; 0 unknown */
 
 	uint32_t class_count;
 	cairn_account_class classes[CAIRN_ACCOUNT_CLASSES]; /* rising sizes; [0] is the large blocks */

@@ -23,6 +23,8 @@
 _Static_assert((int)CAIRN_ACCOUNT_CLASSES >= (int)CAIRN_WIRE_CLASSES, "an account has room for every class");
 _Static_assert((int)CAIRN_ACCOUNT_TEXT >= (int)sizeof(((cairn_control *)0)->program), "and for the program's path");
 
+enum { ERRNO_END = 4096 }; /* the kernel has no higher */
+
 void cairn_account_init(cairn_account *a)
 {
 	memset(a, 0, sizeof *a);
@@ -81,6 +83,8 @@ bool cairn_account_begin(cairn_account *a, const void *control, size_t bytes)
 		a->live_peak_ns = c.live_peak_ns > c.start_ns ? c.live_peak_ns - c.start_ns : 0;
 	a->cached_max_bytes = c.cached_max_bytes;
 	a->foreign_frees = c.foreign_frees;
+	a->uncounted_processes = c.lost_counters != 0;
+	a->uncounted_error = c.lost_error < ERRNO_END ? (int)c.lost_error : 0;
 	a->class_count = c.class_count;
 	for (uint32_t i = 0; i < c.class_count; i++)
 		a->classes[i].size_bytes = i ? c.class_bytes[i] : 0;
@@ -211,6 +215,9 @@ void cairn_account_add(cairn_account *sum, const cairn_account *one)
 	sum->never_freed_bytes += account_less(one->never_freed_bytes, one->inherited_bytes);
 	sum->foreign_frees += one->foreign_frees;
 	sum->threads += one->threads;
+	sum->uncounted_processes += one->uncounted_processes;
+	if (one->uncounted_error)
+		sum->uncounted_error = one->uncounted_error;
 	account_add_classes(sum, one);
 }
 

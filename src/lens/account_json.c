@@ -56,7 +56,7 @@ static void json_who(cairn_writer *w, const cairn_account *a)
 	json_flag(w, "served", a->is_served);
 	json_text(w, "why_not", a->why_not);
 	json_text(w, "note", a->note);
-	json_flag(w, "exact", a->is_exact);
+	json_flag(w, "exact", a->is_exact && !a->uncounted_processes);
 	json_flag(w, "forked", a->is_forked);
 	json_flag(w, "replaced", a->is_replaced);
 	json_flag(w, "running", a->is_running);
@@ -83,6 +83,7 @@ static void json_figures(cairn_writer *w, const cairn_account *a)
 	json_number(w, "inherited_bytes", a->inherited_bytes | hide);
 	json_number(w, "foreign_frees", a->foreign_frees | hide);
 	json_number(w, "threads", a->threads | hide);
+	json_number(w, "uncounted_processes", a->uncounted_processes);
 }
 
 /* The large blocks, of any size over the largest class, come first, with size 0. */

@@ -513,7 +513,7 @@ static void text_line_served(cairn_field *f, const cairn_account *a, const cairn
 		cairn_field_bytes(f, all->live_peak_bytes);
 		cairn_field_text(f, ")");
 	}
-	cairn_field_text(f, " · ");
+	cairn_field_text(f, all->uncounted_processes ? " · ≥ " : " · ");
 	cairn_field_count(f, all->allocations);
 	cairn_field_text(f, " allocs · ");
 	if (a->signal <= 0) {

@@ -13,7 +13,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -118,19 +117,6 @@ static void summary_print(const char *to, const cairn_account *a)
 		cairn_sys(SYS_close, fd, 0, 0, 0, 0, 0);
 }
 
-/* A reader that went away must not turn the program's exit status into death by SIGPIPE. */
-static void summary_print_without_sigpipe(const char *to, const cairn_account *a)
-{
-	uint64_t pipe_only = 1ull << (SIGPIPE - 1), old = 0, pending = 0;
-	struct timespec no_time = { 0, 0 };
-	cairn_sys(SYS_rt_sigpending, (long)&pending, sizeof pending, 0, 0, 0, 0);
-	cairn_sys(SYS_rt_sigprocmask, SIG_BLOCK, (long)&pipe_only, (long)&old, sizeof old, 0, 0);
-	summary_print(to, a);
-	if (!(pending & pipe_only))
-		cairn_sys(SYS_rt_sigtimedwait, (long)&pipe_only, 0, (long)&no_time, sizeof pipe_only, 0, 0);
-	cairn_sys(SYS_rt_sigprocmask, SIG_SETMASK, (long)&old, 0, sizeof old, 0, 0);
-}
-
 __attribute__((destructor)) static void summary_end(void)
 {
 	static cairn_account account; /* static: it is large, and exit() may run on a small stack */
@@ -141,5 +127,5 @@ __attribute__((destructor)) static void summary_end(void)
 		return;
 	summary_fill(&account, cairn_stats_control());
 	if (account.is_served)
-		summary_print_without_sigpipe(to, &account);
+		summary_print(to, &account);
 }

@@ -27,7 +27,7 @@ static bool writer_wait(cairn_writer *w)
 static void writer_flush(cairn_writer *w)
 {
 	for (size_t done = 0; done < w->used && !w->error;) {
-		long n = cairn_sys(SYS_write, w->fd, (long)(w->buffer + done), (long)(w->used - done), 0, 0, 0);
+		long n = cairn_sys_write(w->fd, w->buffer + done, w->used - done);
 		if (n > 0)
 			done += (size_t)n;
 		else if (n == 0 || (n != -EINTR && (n != -EAGAIN || !writer_wait(w))))

@@ -34,7 +34,7 @@
 
 /* Weak: a program linked with libcairn.a may define some forms itself. And a compiler may not take a call by name for
  * a call of the definition here, which clang otherwise does. */
-#define PUBLIC  __attribute__((visibility("default"), weak))
+#define OPERATOR  __attribute__((visibility("default"), weak))
 #if CAIRN_CXX_LINKED
 #define RUNTIME
 #else
@@ -92,9 +92,9 @@ static __attribute__((noinline)) void *new_or_throw(size_t size, size_t align)
 }
 
 #define NEW(symbol, ...)                                                                                               \
-	PUBLIC void *symbol(size_t size __VA_ARGS__);                                                                  \
-	PUBLIC void *symbol(size_t size __VA_ARGS__)
-#define DELETE(symbol, ...)     PUBLIC void symbol(void *p __VA_ARGS__); PUBLIC void symbol(void *p __VA_ARGS__)
+	OPERATOR void *symbol(size_t size __VA_ARGS__);                                                                  \
+	OPERATOR void *symbol(size_t size __VA_ARGS__)
+#define DELETE(symbol, ...)     OPERATOR void symbol(void *p __VA_ARGS__); OPERATOR void symbol(void *p __VA_ARGS__)
 #define AND ,
 
 /* clang-format off */

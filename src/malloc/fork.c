@@ -36,6 +36,7 @@ static void before(void)
 	cairn_central_lock_all();
 	cairn_pageheap_lock();
 	cairn_meta_lock();
+	cairn_stats_fork_before();
 	__atomic_store_n(&fork_thread, &cairn_thread_self, __ATOMIC_RELAXED); /* for myself */
 }
 

@@ -1,8 +1,8 @@
 /* malloc/info.c - mallinfo, mallinfo2, malloc_info, malloc_stats, mallopt: glibc's questions, answered by our numbers.
  *
- * As in glibc, large blocks are hblks and hblkhd, and the rest is without them: arena is memory opened from the OS,
- * uordblks live bytes. ordblks, free runs, nobody counts here (0); fordblks is open and not live, keepcost what a
- * trim could give back. mallinfo's ints saturate. */
+ * As in glibc, large blocks are hblks and hblkhd, and the rest is without them: arena is memory in use or kept for reuse,
+ * uordblks live bytes, fordblks what of arena is not live, keepcost what a trim could give back. ordblks, free runs, nobody
+ * counts here (0). mallinfo's ints saturate. */
 #if CAIRN_INTERPOSE
 #include "malloc/sizeclass.h"
 #include "malloc/start.h"
@@ -18,7 +18,7 @@
 #include <string.h>
 
 typedef struct heap_numbers {
-	size_t open_bytes, dirty_bytes, live_bytes, large_bytes, large_blocks, cached_bytes, purged_bytes;
+	size_t open_bytes, held_bytes, dirty_bytes, live_bytes, large_bytes, large_blocks, cached_bytes, purged_bytes;
 } heap_numbers;
 
 static heap_numbers numbers_now(void)
@@ -30,6 +30,7 @@ static heap_numbers numbers_now(void)
 	cairn_pageheap_numbers pages = cairn_pageheap_count();
 	heap_numbers n = {
 		.open_bytes = pages.open_granules << CAIRN_GRANULE_SHIFT,
+		.held_bytes = (pages.used_granules + pages.dirty_granules) << CAIRN_GRANULE_SHIFT,
 		.dirty_bytes = pages.dirty_granules << CAIRN_GRANULE_SHIFT,
 		.purged_bytes = pages.purged_granules << CAIRN_GRANULE_SHIFT,
 		.large_bytes = control->large_bytes,
@@ -50,12 +51,12 @@ PUBLIC struct mallinfo2 mallinfo2(void)
 {
 	heap_numbers n = numbers_now();
 	return (struct mallinfo2){
-		.arena = n.open_bytes - n.large_bytes,
+		.arena = n.held_bytes - n.large_bytes,
 		.hblks = n.large_blocks,
 		.hblkhd = n.large_bytes,
 		.fsmblks = n.cached_bytes,
 		.uordblks = n.live_bytes - n.large_bytes,
-		.fordblks = n.open_bytes > n.live_bytes ? n.open_bytes - n.live_bytes : 0,
+		.fordblks = n.held_bytes > n.live_bytes ? n.held_bytes - n.live_bytes : 0,
 		.keepcost = n.dirty_bytes,
 	};
 }

@@ -49,7 +49,11 @@ void cairn_start(void)
 
 __attribute__((constructor)) static void library_begin(void)
 {
+	cairn_threads_begin();
 	cairn_start();
+	/* To map and hold the counters takes calls that a filter of the program's may not allow later. */
+	if (cairn_stats_is_counting() && !cairn_is_checking)
+		cairn_thread_leave(cairn_thread_enter());
 	/* Where the child has an account of its own, or locks are used without a second thread; else that one
 	 * registers. */
 	if (cairn_stats_is_counting() || cairn_is_checking || cairn_env_flag("CAIRN_JANITOR", false))

@@ -6,6 +6,7 @@
 #include "os/clock.h"
 #include "os/env.h"
 #include "os/meta.h"
+#include "os/sandbox.h"
 #include "os/shared.h"
 #include "os/sys.h"
 #include "os/vm.h"
@@ -16,11 +17,14 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
+enum { CONTROL_HELD_BYTES = 4096 }; /* what a control block needs of its CAIRN_CONTROL_BYTES */
+
 static cairn_control private_control;
 static cairn_control *own_control = &private_control; /* const after start, but for fork's child */
 static bool is_counting;                          /* const after start */
 static uint64_t magazine_bytes;                   /* sync: a sum; what all magazines can hold */
-static bool has_file;                             /* sync: as control */
+static bool has_folder;                           /* const after start: of a run */
+static bool has_file;                             /* sync: as control: own_control is mapped from one */
 
 /* Every sum below is a relaxed atomic: it stands for itself, nothing is published by it. */
 static uint64_t sum(uint64_t *to, int64_t n)
@@ -64,24 +68,57 @@ static void fill_in(cairn_control *c, bool is_forked)
 		&c->magic, CAIRN_CONTROL_MAGIC, __ATOMIC_RELEASE); /* publishes the fields above to the command */
 }
 
+/* A control block in a file of this process's own, in the place of its parent's where fork copied one; or in private
+ * memory, and the run's folder counts the process as lost. */
+static void make_control(void)
+{
+	void *at = has_file ? own_control : NULL;
+	cairn_control *mapped = cairn_shared_create() ? cairn_shared_map(at, 0, CAIRN_CONTROL_BYTES) : NULL;
+	has_file = mapped && cairn_shared_hold(mapped, CONTROL_HELD_BYTES);
+	if (mapped)
+		own_control = mapped;
+	if (has_file)
+		return;
+	cairn_shared_give_up();
+	if (own_control != &private_control && !cairn_shared_leave(own_control, CAIRN_CONTROL_BYTES))
+		own_control = &private_control;
+}
+
 void cairn_stats_init(bool counting)
 {
 	is_counting = counting;
-	if (counting && cairn_env_text("CAIRN_RUN") && cairn_shared_create()) {
-		cairn_control *mapped = cairn_shared_map(NULL, 0, CAIRN_CONTROL_BYTES);
-		has_file = mapped != NULL;
-		own_control = mapped ? mapped : &private_control;
-	}
+	has_folder = counting && cairn_env_text("CAIRN_RUN");
+	if (has_folder)
+		make_control();
 	if (counting)
 		fill_in(own_control, false);
 }
 
+static void note_lost_counters(void)
+{
+	own_control->lost_error = (uint64_t)cairn_shared_error();
+	own_control->lost_counters++;
+}
+
 bool cairn_stats_map_counters(void *at, uint32_t first, uint32_t n)
 {
-	if (!has_file)
-		return false;
 	size_t offset = CAIRN_CONTROL_BYTES + (size_t)first * CAIRN_COUNTERS_BYTES;
-	return cairn_shared_map(at, offset, (size_t)n * CAIRN_COUNTERS_BYTES) != NULL;
+	size_t bytes = (size_t)n * CAIRN_COUNTERS_BYTES;
+	if (has_file && cairn_shared_map(at, offset, bytes))
+		return true;
+	if (has_file)
+		note_lost_counters();
+	if (has_folder)
+		cairn_shared_leave(at, bytes); /* in fork's child the parent's file is there */
+	return false;
+}
+
+bool cairn_stats_hold_counters(void *at)
+{
+	if (!has_file || cairn_shared_hold(at, CAIRN_COUNTERS_BYTES))
+		return true;
+	note_lost_counters();
+	return cairn_shared_leave(at, CAIRN_COUNTERS_BYTES);
 }
 
 /* What magazines hold now, at most: this thread's exactly, the others' as if they were full. */
@@ -151,6 +188,18 @@ void cairn_stats_cached(uint64_t held[])
 	cairn_threads_visit(add_fill, held);
 }
 
+/* The kernel's figures at exit. In a run the command has its own, from its last look, where they must not be asked. */
+static void ask_kernel(void)
+{
+	struct rusage usage = { 0 };
+	own_control->exit_peak_rss_bytes = cairn_vm_peak_rss_bytes();
+	if (!cairn_sys(SYS_getrusage, RUSAGE_SELF, (long)&usage, 0, 0, 0, 0)) {
+		own_control->exit_minor_faults = (uint64_t)usage.ru_minflt;
+		own_control->exit_major_faults = (uint64_t)usage.ru_majflt;
+	}
+	own_control->exit_rss_bytes = cairn_vm_rss_bytes();
+}
+
 void cairn_stats_settle(void)
 {
 	if (own_control->state == CAIRN_CONTROL_EXITED)
@@ -164,13 +213,8 @@ void cairn_stats_settle(void)
 		bytes += i ? own_control->exit_live[i] * cairn_classes[i].bytes : 0;
 	}
 	own_control->exit_live_bytes = bytes;
-	struct rusage usage = { 0 };
-	own_control->exit_peak_rss_bytes = cairn_vm_peak_rss_bytes();
-	if (!cairn_sys(SYS_getrusage, RUSAGE_SELF, (long)&usage, 0, 0, 0, 0)) {
-		own_control->exit_minor_faults = (uint64_t)usage.ru_minflt;
-		own_control->exit_major_faults = (uint64_t)usage.ru_majflt;
-	}
-	own_control->exit_rss_bytes = cairn_vm_rss_bytes();
+	if (!has_folder || !cairn_sandbox_is_possible())
+		ask_kernel();
 	cairn_pageheap_numbers pages = cairn_pageheap_count();
 	own_control->open_bytes = pages.open_granules << CAIRN_GRANULE_SHIFT;
 	own_control->purged_bytes = pages.purged_granules << CAIRN_GRANULE_SHIFT;
@@ -179,17 +223,30 @@ void cairn_stats_settle(void)
 	__atomic_store_n(&own_control->state, CAIRN_CONTROL_EXITED, __ATOMIC_RELEASE); /* publishes the exit_ fields */
 }
 
+/* What the child is to begin with. Taken before fork, under every lock: the control block of a run is shared memory, in
+ * which the parent's threads count on while the child looks; the child's copy of the magazines stands still. */
+static struct {
+	uint64_t out[CAIRN_WIRE_CLASSES], large_bytes, live_bytes;
+	uint32_t cache_count;
+} parents; /* sync: fork lock */
+
+void cairn_stats_fork_before(void)
+{
+	if (!is_counting)
+		return;
+	for (unsigned i = 0; i < CAIRN_CLASS_COUNT; i++)
+		parents.out[i] = sum_of(&own_control->out[i]);
+	parents.large_bytes = sum_of(&own_control->large_bytes);
+	parents.live_bytes = sum_of(&own_control->live_bytes);
+	parents.cache_count = own_control->cache_count;
+}
+
 void cairn_stats_fork_child(void)
 {
 	if (!is_counting)
 		return;
-	static cairn_control parents; /* sync: the child's only thread; static because it is large */
-	parents = *own_control;
-	if (has_file) {
-		cairn_control *mapped = cairn_shared_create() ? cairn_shared_map(NULL, 0, CAIRN_CONTROL_BYTES) : NULL;
-		has_file = mapped != NULL;
-		own_control = mapped ? mapped : &private_control;
-	}
+	if (has_folder)
+		make_control();
 	memset(own_control, 0, sizeof *own_control);
 	memcpy(own_control->out, parents.out, sizeof own_control->out);
 	own_control->large_bytes = parents.large_bytes;

@@ -3,7 +3,8 @@
  * Allocations are counted by the fast path itself: one plain add into a page that belongs to the thread's cache.
  * Nothing else is: a free is an allocation that is no longer live, and what is live is known where slots are taken
  * and given back in batches. Under `cairn run`, or with CAIRN_SUMMARY, all numbers lie in a file mapped shared
- * (os/shared.h), so they survive the process; otherwise in private memory. The layout is wire/control.h, the account
+ * (os/shared.h), so they survive the process; otherwise in private memory. Where the file cannot be had or not grow,
+ * that is told: figures that are missing must not look like figures. The layout is wire/control.h, the account
  * docs/design/statistics.md.
  *
  * Locks: none; sums are relaxed atomics, per-thread counters plain. Threads: any. */
@@ -21,8 +22,12 @@
 void cairn_stats_init(bool counting);
 bool cairn_stats_is_counting(void);
 
-/* Maps the counters of thread caches [first, first + n) at `at`: from the control file when there is one. */
+/* Maps the counters of thread caches [first, first + n) at `at`: from the control file when there is one. False: what
+ * is there is private memory, and may be what fork copied. */
 bool cairn_stats_map_counters(void *at, uint32_t first, uint32_t n);
+/* Before the counters of one cache are first touched. Where the file has no room they are kept in private memory, and
+ * the control block says that they are missing. False: no memory either. */
+bool cairn_stats_hold_counters(void *at);
 
 void cairn_stats_out(unsigned size_class, int64_t blocks);    /* slots left (+) or came back to (-) the central lists */
 void cairn_stats_large(int64_t blocks, int64_t usable_bytes); /* large blocks made (+) or freed (-) */
@@ -38,6 +43,8 @@ void cairn_stats_settle(void);
 
 void cairn_stats_cached(uint64_t held[]);     /* slots in magazines, by class: CAIRN_CLASS_COUNT places; racy */
 void cairn_stats_cache_count(uint32_t n);
+/* Before fork, under every lock: notes what the child begins with. */
+void cairn_stats_fork_before(void);
 /* Fork's child: a control block of its own, before its caches are settled; and what it inherited, after. */
 void cairn_stats_fork_child(void);
 void cairn_stats_fork_settled(void);

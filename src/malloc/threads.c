@@ -24,6 +24,8 @@ static cairn_cache **groups;       /* sync: threads_lock; GROUPS_MAX places */
 static uint32_t cache_count;       /* sync: threads_lock, also read without; caches ever made; number 0 is nobody's */
 static cairn_node idle_caches;     /* sync: threads_lock */
 static bool is_checking;           /* const after start */
+static const cairn_self *first_self; /* the process's first thread, when it began with us; const after start */
+static uint32_t first_id;          /* its number; const after start, but for fork's child */
 static bool has_key;               /* sync: threads_lock to write; true for good */
 static pthread_key_t exit_key;     /* const once has_key */
 
@@ -47,6 +49,8 @@ static bool group_make(uint32_t number)
 		groups = cairn_meta_alloc(GROUPS_MAX * sizeof *groups);
 	if (!groups || number >= GROUPS_MAX)
 		return false;
+	if (groups[number])
+		return true;
 	char *pages = cairn_vm_map(2 * CAIRN_COUNTERS_DISTANCE);
 	if (!pages)
 		return false;
@@ -56,23 +60,49 @@ static bool group_make(uint32_t number)
 	return true;
 }
 
-/* The number of a cache that was never used, or 0. Number 0 stays unused: its counters are everybody's. */
-static uint32_t next_cache(void)
+static void *counters_at(uint32_t i) { return (char *)cache_at(i) + CAIRN_COUNTERS_DISTANCE; }
+
+/* One cache more, which nobody uses yet. */
+static bool cache_make(void)
 {
-	if (!cache_count) {
-		if (!group_make(0))
-			return 0;
-		set_caches_made(1);
-		cairn_node_init(&idle_caches);
-	}
 	if (cache_count % CAIRN_CACHES_TOGETHER == 0 && !group_make(cache_count / CAIRN_CACHES_TOGETHER))
-		return 0;
+		return false;
+	if (!cairn_stats_hold_counters(counters_at(cache_count)))
+		return false;
 	set_caches_made(cache_count + 1);
-	return cache_count - 1;
+	cairn_stats_cache_count(cache_count);
+	return true;
+}
+
+/* Number 0 stays unused: its counters are everybody's. */
+static bool cache_zero_make(void)
+{
+	if (!cache_count && cache_make())
+		cairn_node_init(&idle_caches);
+	return cache_count > 0;
+}
+
+/* The number of a cache that was never used, or 0. */
+static uint32_t next_cache(void) { return cache_zero_make() && cache_make() ? cache_count - 1 : 0; }
+
+/* What is known of the first thread is not asked again: its first request may come after the program has locked itself
+ * into a filter of system calls. */
+static bool is_first_thread(void)
+{
+	return &cairn_thread_self == first_self ||
+	       cairn_thread_id() == (uint32_t)cairn_sys(SYS_getpid, 0, 0, 0, 0, 0, 0);
+}
+
+void cairn_threads_begin(void)
+{
+	if (!is_first_thread())
+		return;
+	first_self = &cairn_thread_self;
+	first_id = cairn_thread_id();
 }
 
 /* A cache for a thread that has none: an idle one or a new one. */
-static cairn_cache *cache_get(void)
+static cairn_cache *cache_get(bool is_first)
 {
 	lock_threads();
 	cairn_cache *c = NULL;
@@ -84,14 +114,13 @@ static cairn_cache *cache_get(void)
 		if (i) {
 			c = cache_at(i);
 			cairn_cache_init(c, i);
-			cairn_stats_cache_count(cache_count);
 		}
 	}
 	if (c) {
-		c->thread_id = cairn_thread_id();
+		c->thread_id = &cairn_thread_self == first_self ? first_id : cairn_thread_id();
 		cairn_cache_counters(c)->thread_id = c->thread_id;
 		cairn_cache_counters(c)->threads++;
-		if (c->thread_id != (uint32_t)cairn_sys(SYS_getpid, 0, 0, 0, 0, 0, 0))
+		if (!is_first)
 			cairn_tend_thread_began();
 	}
 	unlock_threads();
@@ -144,10 +173,10 @@ static cairn_cache *thread_begin(void)
 	if (is_checking)
 		return NULL;
 	self->own = CAIRN_SELF_MAKING;
-	bool is_first = cairn_thread_id() == (uint32_t)cairn_sys(SYS_getpid, 0, 0, 0, 0, 0, 0);
+	bool is_first = is_first_thread();
 	if (!is_first)
 		second_thread();
-	cairn_cache *c = cache_get();
+	cairn_cache *c = cache_get(is_first);
 	if (c && !thread_will_exit(c, is_first)) {
 		cache_put(c);
 		c = NULL;
@@ -216,16 +245,12 @@ cairn_thread_counters *cairn_threads_shared_counters(void)
 {
 	if (!caches_made()) {
 		lock_threads();
-		bool ok = cache_count || group_make(0);
-		if (ok && !cache_count) {
-			cairn_node_init(&idle_caches);
-			set_caches_made(1);
-		}
+		bool ok = cache_zero_make();
 		unlock_threads();
 		if (!ok)
 			return NULL;
 	}
-	return (cairn_thread_counters *)((char *)cache_at(0) + CAIRN_COUNTERS_DISTANCE);
+	return counters_at(0);
 }
 
 const cairn_thread_counters *cairn_stats_thread(uint32_t index)
@@ -240,10 +265,11 @@ void cairn_threads_fork_child(void)
 {
 	cairn_lock_renew(&threads_lock);
 	for (uint32_t i = 0; i < cache_count && cairn_stats_is_counting(); i += CAIRN_CACHES_TOGETHER) {
-		char *counters = (char *)cache_at(i) + CAIRN_COUNTERS_DISTANCE;
-		if (!cairn_stats_map_counters(counters, i, CAIRN_CACHES_TOGETHER))
-			memset(counters, 0, (size_t)CAIRN_CACHES_TOGETHER * CAIRN_COUNTERS_BYTES);
+		if (!cairn_stats_map_counters(counters_at(i), i, CAIRN_CACHES_TOGETHER))
+			memset(counters_at(i), 0, (size_t)CAIRN_CACHES_TOGETHER * CAIRN_COUNTERS_BYTES);
 	}
+	for (uint32_t i = 0; i < cache_count && cairn_stats_is_counting(); i++)
+		cairn_stats_hold_counters(counters_at(i)); /* if it has no memory at all, the parent counts these too */
 	for (uint32_t i = 1; i < cache_count; i++) {
 		cairn_cache *c = cache_at(i);
 		if (c->thread_id && c != cairn_thread_self.own) {
@@ -252,8 +278,10 @@ void cairn_threads_fork_child(void)
 			cache_put(c);
 		}
 	}
+	first_self = &cairn_thread_self;
+	first_id = cairn_thread_id();
 	if (!is_state(cairn_thread_self.own))
-		cairn_thread_self.own->thread_id = cairn_thread_id();
+		cairn_thread_self.own->thread_id = first_id;
 }
 
 void cairn_threads_exit(void)

@@ -45,6 +45,8 @@ static inline cairn_cache *cairn_thread_cache(void)
 	return (cairn_cache *)(base + (uintptr_t)cairn_thread_self.offset);
 }
 
+/* At start, in the thread that runs constructors: notes it when it is the process's first. */
+void cairn_threads_begin(void);
 /* Begins a slow path: the thread's own cache, made if need be; or NULL: serve without a cache. Either way the thread
  * is busy until it leaves. Not when cairn_thread_is_nested(). */
 cairn_cache *cairn_thread_enter(void);

@@ -57,7 +57,7 @@ void cairn_report(cairn_line *l)
 	if (!report_may_write())
 		return;
 	l->text[l->used] = '\n'; /* there is room past CAIRN_LINE_MAX */
-	cairn_sys(SYS_write, REPORT_FD, (long)l->text, (long)(l->used + 1), 0, 0, 0);
+	cairn_sys_write(REPORT_FD, l->text, l->used + 1);
 }
 
 static void report_raise(void)

@@ -3,18 +3,21 @@
  * Invariants:
  *   (S1) The file is ours: created by this process image (O_EXCL), readable by its user only, never through a symbolic
  *        link.
- *   (S2) Every byte that is mapped has a block behind it: a full disk refuses the mapping and never kills the process.
+ *   (S2) Every byte that was held has a block behind it: a full disk refuses to hold and never kills the process.
  *   (S3) No descriptor stays open: a program may close every descriptor it does not know, or count them.
  *
  * Locks: none; the caller's (os/shared.h). Failure: false or NULL. */
-#include "os/env.h"
 #include "os/shared.h"
+#include "base/controlpage.h"
+#include "os/env.h"
 #include "os/sys.h"
 #include "os/vm.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -24,6 +27,7 @@
 enum { SHARED_PATH_MAX = 512, SHARED_NUMBER_MAX = 24, SHARED_BLOCK_BYTES = 4096, SHARED_TRIES = 8 };
 
 static char shared_path[SHARED_PATH_MAX]; /* sync: caller; empty: no file */
+static int shared_error;                  /* sync: caller; errno of what was refused last */
 
 static size_t shared_put_number(char *to, uint64_t n)
 {
@@ -62,9 +66,20 @@ static size_t shared_put_folder(void)
 	return length;
 }
 
+int cairn_shared_error(void) { return shared_error; }
+
+/* A result of the kernel; what it refuses is remembered. */
+static long shared_tried(long result)
+{
+	if (result < 0 && result > -4096)
+		shared_error = (int)-result;
+	return result;
+}
+
 static long shared_open(int flags)
 {
-	return cairn_sys(SYS_openat, AT_FDCWD, (long)shared_path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600, 0, 0);
+	flags |= O_RDWR | O_CLOEXEC | O_NOFOLLOW;
+	return shared_tried(cairn_sys(SYS_openat, AT_FDCWD, (long)shared_path, flags, 0600, 0, 0));
 }
 static void shared_close(long fd) { cairn_sys(SYS_close, fd, 0, 0, 0, 0, 0); }
 
@@ -98,35 +113,27 @@ static bool shared_is_within_limit(size_t end)
 	return r < 0 || end <= limit[0];
 }
 
-/* For file systems without fallocate: a byte into every block past the file's end. */
-static bool shared_fill(long fd, size_t offset, size_t end)
+static bool shared_grow(long fd, size_t end)
 {
 	struct stat s;
-	if (cairn_sys(SYS_fstat, fd, (long)&s, 0, 0, 0, 0) < 0)
+	if (shared_tried(cairn_sys(SYS_fstat, fd, (long)&s, 0, 0, 0, 0)) < 0)
 		return false;
-	size_t at = offset > (size_t)s.st_size ? offset : (size_t)s.st_size;
-	for (; at < end; at += SHARED_BLOCK_BYTES)
-		if (cairn_sys(SYS_pwrite64, fd, (long)"", 1, (long)at, 0, 0) != 1)
-			return false;
-	return (size_t)s.st_size >= end || cairn_sys(SYS_pwrite64, fd, (long)"", 1, (long)(end - 1), 0, 0) == 1;
+	if ((size_t)s.st_size >= end)
+		return true;
+	if (!shared_is_within_limit(end))
+		return shared_tried(-EFBIG) == 0;
+	return shared_tried(cairn_sys(SYS_ftruncate, fd, (long)end, 0, 0, 0, 0)) == 0;
 }
 
-static bool shared_grow(long fd, size_t offset, size_t bytes)
-{
-	if (!shared_is_within_limit(offset + bytes))
-		return false;
-	long r = cairn_sys(SYS_fallocate, fd, 0, (long)offset, (long)bytes, 0, 0);
-	if (r == -EOPNOTSUPP || r == -ENOSYS || r == -EPERM)
-		return shared_fill(fd, offset, offset + bytes);
-	return r == 0;
-}
+static bool shared_is_refusal(long p) { return p < 0 && p > -4096; }
 
-/* An mmap over `at` that fails late may have left a hole; private zero pages close it. */
-static void shared_restore(void *at, size_t bytes)
+bool cairn_shared_leave(void *p, size_t bytes)
 {
-	if (at && !cairn_vm_is_mapped(at))
-		cairn_sys(SYS_mmap, (long)at, (long)bytes, PROT_READ | PROT_WRITE,
-		          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+	uintptr_t page = cairn_vm_page_bytes(), from = (uintptr_t)p & -page;
+	size_t whole_bytes = ((uintptr_t)p + bytes - from + page - 1) & -page;
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+	long r = cairn_sys(SYS_mmap, (long)from, (long)whole_bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+	return !shared_is_refusal(r);
 }
 
 void *cairn_shared_map(void *at, size_t offset, size_t bytes)
@@ -134,13 +141,45 @@ void *cairn_shared_map(void *at, size_t offset, size_t bytes)
 	long fd = shared_path[0] ? shared_open(0) : -1;
 	if (fd < 0)
 		return NULL;
-	long p = -ENOSPC;
-	if (shared_grow(fd, offset, bytes)) {
-		int flags = MAP_SHARED | (at ? MAP_FIXED : 0);
-		p = cairn_sys(SYS_mmap, (long)at, (long)bytes, PROT_READ | PROT_WRITE, flags, fd, (long)offset);
-		if (p < 0 && p > -4096)
-			shared_restore(at, bytes);
+	long p = -1;
+	if (shared_grow(fd, offset + bytes)) {
+		int flags = MAP_SHARED | (at ? MAP_FIXED : 0), rights = PROT_READ | PROT_WRITE;
+		p = shared_tried(cairn_sys(SYS_mmap, (long)at, (long)bytes, rights, flags, fd, (long)offset));
+		if (shared_is_refusal(p) && at && !cairn_vm_is_mapped(at)) /* an mmap that fails late leaves a hole */
+			cairn_shared_leave(at, bytes);
 	}
 	shared_close(fd);
-	return p < 0 && p > -4096 ? NULL : (void *)p;
+	return shared_is_refusal(p) ? NULL : (void *)p;
+}
+
+/* The first store to a page is the kernel's, by a call that writes 8 bytes for us: where there is no block to be had,
+ * it says EFAULT, while a store of our own would be SIGBUS. In the last bytes, which no figure has. */
+bool cairn_shared_hold(void *p, size_t bytes)
+{
+	for (char *end = (char *)p + SHARED_BLOCK_BYTES; end <= (char *)p + bytes; end += SHARED_BLOCK_BYTES) {
+		uint64_t *last = (uint64_t *)end - 1;
+		if (cairn_sys(SYS_rt_sigprocmask, SIG_BLOCK, 0, (long)last, sizeof *last, 0, 0) < 0)
+			return shared_tried(-ENOSPC) == 0;
+		*last = 0;
+	}
+	return true;
+}
+
+void cairn_shared_give_up(void)
+{
+	if (shared_path[0])
+		cairn_sys(SYS_unlinkat, AT_FDCWD, (long)shared_path, 0, 0, 0, 0);
+	size_t length = shared_put_folder();
+	int error = shared_error;
+	if (length) {
+		memcpy(shared_path + length, CAIRN_LOST_NAME, sizeof CAIRN_LOST_NAME);
+		cairn_lost *lost = cairn_shared_map(NULL, 0, CAIRN_LOST_BYTES);
+		if (lost && cairn_shared_hold(lost, CAIRN_LOST_BYTES)) {
+			__atomic_store_n(&lost->error, (uint64_t)error, __ATOMIC_RELAXED); /* the last stays */
+			__atomic_add_fetch(&lost->processes, 1, __ATOMIC_RELAXED);         /* a sum */
+		}
+		if (lost)
+			cairn_sys(SYS_munmap, (long)lost, CAIRN_LOST_BYTES, 0, 0, 0, 0);
+	}
+	shared_path[0] = 0;
 }

@@ -13,9 +13,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/auxv.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 extern __typeof__(getauxval) getauxval __attribute__((weak));
 
@@ -142,6 +144,25 @@ void cairn_fault_init(const char *spec)
 		while (*spec && *spec++ != ',')
 			;
 	}
+}
+
+/* ---- what may be told ---- */
+
+/* Both signals go to the thread that writes. One that was pending before, which it can be only where it is blocked, is
+ * not ours and stays; ours merged with it. */
+long cairn_sys_write(int fd, const void *bytes, size_t n)
+{
+	uint64_t held = 1ull << (SIGPIPE - 1) | 1ull << (SIGXFSZ - 1), old = 0, pending = 0;
+	struct timespec no_time = { 0, 0 };
+	cairn_sys(SYS_rt_sigprocmask, SIG_BLOCK, (long)&held, (long)&old, sizeof held, 0, 0);
+	if (old & held)
+		cairn_sys(SYS_rt_sigpending, (long)&pending, sizeof pending, 0, 0, 0, 0);
+	long written = cairn_sys(SYS_write, fd, (long)bytes, (long)n, 0, 0, 0);
+	held &= ~pending;
+	if (written == -EPIPE || written == -EFBIG)
+		cairn_sys(SYS_rt_sigtimedwait, (long)&held, 0, (long)&no_time, sizeof held, 0, 0);
+	cairn_sys(SYS_rt_sigprocmask, SIG_SETMASK, (long)&old, 0, sizeof old, 0, 0);
+	return written;
 }
 
 /* ---- what the kernel tells ---- */

@@ -26,6 +26,10 @@ long cairn_sys(long number, long a, long b, long c, long d, long e, long f);
 long cairn_sys_raw(long number, long a, long b, long c, long d, long e, long f);
 void cairn_sys_pause(void);
 
+/* write(2) that raises no signal: SIGPIPE and SIGXFSZ, which would kill a program for what we have to say, are kept
+ * away from it; there is only -EPIPE or -EFBIG. */
+long cairn_sys_write(int fd, const void *bytes, size_t n);
+
 /* An entry of the vector that the kernel hands to a new program (AT_PAGESZ, AT_SECURE ...), or fallback where it has
  * none. Works before libc is ready (then from /proc/self/auxv). */
 unsigned long cairn_sys_aux(unsigned long type, unsigned long fallback);

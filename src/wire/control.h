@@ -7,6 +7,12 @@
  *   offset 0                     cairn_control, CAIRN_CONTROL_BYTES
  *   CAIRN_CONTROL_BYTES          cairn_thread_counters of thread cache 0, then 1, 2 ..., CAIRN_COUNTERS_BYTES each
  *
+ * The last 8 bytes of each 4 KiB are nobody's: the writer tries there whether the file has room. Blocks that it did not
+ * come to use are holes.
+ *
+ * A process that cannot have such a file adds itself to the file CAIRN_LOST_NAME of the same folder, a cairn_lost,
+ * which the command made with its block. One that has it but finds no room for more counters says so in lost_counters.
+ *
  * A thread cache is handed from a thread that ended to one that starts; its counters go on and are never reset, so the
  * sum over all of them is the process's.
  *
@@ -21,6 +27,7 @@
 enum {
 	CAIRN_CONTROL_BYTES = 16384,
 	CAIRN_COUNTERS_BYTES = 4096,
+	CAIRN_LOST_BYTES = 4096,
 	CAIRN_WIRE_CLASSES = 80, /* class 0: blocks over the largest class; 1..class_count-1: the size classes */
 };
 
@@ -63,6 +70,8 @@ typedef struct cairn_control {
 	uint64_t meta_bytes;       /* cairn's own records */
 	uint64_t purged_bytes;     /* given back to the OS, cumulative */
 	uint64_t foreign_frees;    /* blocks of other allocators given to free and left alone */
+	uint64_t lost_counters;    /* how often there was no room for counters: allocations are missing */
+	uint64_t lost_error;       /* errno of the last time */
 } cairn_control;
 
 /* One thread cache's counters. allocations and requested are indexed by size class; class 0 counts large blocks. */
@@ -77,7 +86,14 @@ typedef struct cairn_thread_counters {
 	uint64_t threads;   /* how many threads have used it */
 } cairn_thread_counters;
 
-_Static_assert(sizeof(cairn_control) <= CAIRN_CONTROL_BYTES, "the control page holds the control block");
-_Static_assert(sizeof(cairn_thread_counters) <= CAIRN_COUNTERS_BYTES, "a counters page holds a thread's counters");
+#define CAIRN_LOST_NAME "lost"
+
+typedef struct cairn_lost {
+	uint64_t processes; /* sync: atomic; images that could keep no figures */
+	uint64_t error;     /* sync: atomic; errno of the last */
+} cairn_lost;
+
+_Static_assert(sizeof(cairn_control) + 8 <= 4096, "a control block needs one page of its file");
+_Static_assert(sizeof(cairn_thread_counters) + 8 <= CAIRN_COUNTERS_BYTES, "a counters page holds a thread's counters");
 
 #endif

@@ -22,6 +22,11 @@ long cairn_sys(long number, long a, long b, long c, long d, long e, long f)
 	return r < 0 ? -errno : r;
 }
 
+long cairn_sys_write(int fd, const void *bytes, size_t n)
+{
+	return cairn_sys(SYS_write, fd, (long)bytes, (long)n, 0, 0, 0);
+}
+
 static uint64_t seed;
 static char folder_path[] = "/tmp/cairn-readers.XXXXXX";
 static int folder;

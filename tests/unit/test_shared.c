@@ -4,8 +4,12 @@
 static const char *test_folder; /* what CAIRN_RUN reads as */
 static const char *private_env_text(const char *name);
 
-#define cairn_shared_create private_shared_create
-#define cairn_shared_map    private_shared_map
+#define cairn_shared_create  private_shared_create
+#define cairn_shared_map     private_shared_map
+#define cairn_shared_hold    private_shared_hold
+#define cairn_shared_leave   private_shared_leave
+#define cairn_shared_give_up private_shared_give_up
+#define cairn_shared_error   private_shared_error
 #define cairn_env_text      private_env_text
 #define CAIRN_OS_ENV_H
 #include "os/shared.c"
@@ -88,13 +92,14 @@ static void stores_are_in_the_file_without_an_open_descriptor(void) /* S2, S3 */
 	int before = descriptors();
 	REQUIRE(cairn_shared_create());
 	char *p = cairn_shared_map(NULL, 0, 65536);
-	REQUIRE(p);
+	REQUIRE(p && cairn_shared_hold(p + 4096, 8192));
 	EXPECT_EQ(descriptors(), before);
-	for (size_t i = 0; i < 65536; i++)
-		EXPECT(p[i] == 0);
-	strcpy(p + 100, "stones");
-	EXPECT(file_has(100, "stones"));
-	EXPECT(file_blocks_bytes() >= 65536);
+	for (size_t i = 0; i < 8192; i++)
+		EXPECT(p[4096 + i] == 0);
+	strcpy(p + 4196, "stones");
+	EXPECT(file_has(4196, "stones"));
+	msync(p, 65536, MS_SYNC);
+	EXPECT(file_blocks_bytes() >= 8192 && file_blocks_bytes() < 65536);
 	munmap(p, 65536);
 	unlink(shared_path);
 }
@@ -196,13 +201,16 @@ static int child_on_a_full_disk(void)
 	}
 	if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) || mount("tmpfs", scratch, "tmpfs", 0, "size=256k"))
 		return 77;
-	if (!cairn_shared_create() || !cairn_shared_map(NULL, 0, 131072))
-		return 1;
 	char *at = cairn_vm_map(1 << 20);
-	memset(at, 5, 1 << 20);
-	if (cairn_shared_map(at, 131072, 1 << 20) || at[0] != 5 || at[(1 << 20) - 1] != 5)
+	if (!cairn_shared_create() || cairn_shared_map(at, 0, 1 << 20) != at || !cairn_shared_hold(at, 131072))
+		return 1;
+	memset(at, 5, 131072);
+	if (cairn_shared_hold(at + 131072, 262144) || cairn_shared_error() != ENOSPC || at[131071] != 5)
 		return 2;
-	return cairn_shared_map(NULL, 131072, 65536) ? 0 : 3;
+	if (!cairn_shared_leave(at + 131072, (1 << 20) - 131072) || !cairn_shared_hold(at, 1 << 20) || at[131072])
+		return 3;
+	memset(at + 131072, 6, (1 << 20) - 131072); /* private now: no SIGBUS */
+	return file_has(131072, "\6") || !file_has(131000, "\5") ? 4 : 0;
 }
 
 static void a_full_disk_refuses_and_does_not_kill(void) /* S2 */
@@ -217,22 +225,27 @@ static void a_full_disk_refuses_and_does_not_kill(void) /* S2 */
 	EXPECT_EQ(status, 0);
 }
 
-static void without_fallocate_blocks_are_written(void) /* S2 */
+static void who_gives_up_is_counted(void)
 {
-	REQUIRE(cairn_shared_create());
-	char *p = cairn_shared_map(NULL, 0, 65536);
-	REQUIRE(p);
-	strcpy(p + 65000, "kept");
-	long fd = shared_open(0);
-	EXPECT(shared_fill(fd, 0, 3 * 65536));
-	EXPECT(file_blocks_bytes() >= 3 * 65536);
-	EXPECT(file_has(65000, "kept"));
-	EXPECT(lseek((int)fd, 0, SEEK_END) == 3 * 65536);
-	EXPECT(shared_fill(fd, 65536, 2 * 65536));
-	EXPECT(lseek((int)fd, 0, SEEK_END) == 3 * 65536);
-	shared_close(fd);
-	munmap(p, 65536);
-	unlink(shared_path);
+	char first[SHARED_PATH_MAX], lost[80];
+	cairn_lost got = { 0, 0 };
+	snprintf(lost, sizeof lost, "%s/" CAIRN_LOST_NAME, scratch);
+	int fd = open(lost, O_RDWR | O_CREAT, 0666), before = descriptors();
+	REQUIRE(fd >= 0 && ftruncate(fd, CAIRN_LOST_BYTES) == 0);
+	for (unsigned i = 1; i <= 3; i++) {
+		REQUIRE(cairn_shared_create());
+		strcpy(first, shared_path);
+		unlink(shared_path);
+		EXPECT(!cairn_shared_map(NULL, 0, 65536));
+		cairn_shared_give_up();
+		EXPECT(access(first, F_OK) < 0);
+		EXPECT(pread(fd, &got, sizeof got, 0) == sizeof got && got.processes == i && got.error == ENOENT);
+	}
+	EXPECT_EQ(descriptors(), before);
+	close(fd);
+	unlink(lost);
+	cairn_shared_give_up(); /* in a folder where nobody counts */
+	EXPECT(access(lost, F_OK) < 0);
 }
 
 static void a_child_of_fork_makes_its_own(void)
@@ -269,7 +282,7 @@ int main(void)
 	RUN(a_symbolic_link_is_not_followed);
 	RUN(a_file_size_limit_refuses_and_does_not_kill);
 	RUN(a_full_disk_refuses_and_does_not_kill);
-	RUN(without_fallocate_blocks_are_written);
+	RUN(who_gives_up_is_counted);
 	RUN(a_child_of_fork_makes_its_own);
 	rmdir(scratch);
 	DONE();

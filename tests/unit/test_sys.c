@@ -35,6 +35,40 @@ static void results_and_errors_are_the_kernels_and_errno_is_left(void) /* Y1 */
 	EXPECT_EQ(errno, 12345);
 }
 
+static bool is_pending(int signal)
+{
+	sigset_t pending;
+	return sigpending(&pending) == 0 && sigismember(&pending, signal) == 1;
+}
+
+static void a_write_that_is_refused_raises_no_signal(void)
+{
+	int ends[2], file = open("/tmp", O_TMPFILE | O_RDWR, 0600);
+	sigset_t broken, old, after;
+	struct rlimit limit = { 0, 0 }, unlimited;
+	REQUIRE(pipe(ends) == 0 && file >= 0 && getrlimit(RLIMIT_FSIZE, &unlimited) == 0);
+	close(ends[0]);
+	limit.rlim_max = unlimited.rlim_max;
+	REQUIRE(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+	EXPECT_EQ(cairn_sys_write(ends[1], "x", 1), -EPIPE); /* by default both would be death */
+	EXPECT_EQ(cairn_sys_write(file, "x", 1), -EFBIG);
+	setrlimit(RLIMIT_FSIZE, &unlimited);
+	EXPECT_EQ(cairn_sys_write(file, "xy", 2), 2);
+	sigemptyset(&broken);
+	sigaddset(&broken, SIGPIPE);
+	sigprocmask(SIG_BLOCK, &broken, &old);
+	EXPECT(!is_pending(SIGPIPE) && !is_pending(SIGXFSZ));
+	raise(SIGPIPE);
+	EXPECT_EQ(cairn_sys_write(ends[1], "x", 1), -EPIPE);
+	EXPECT(is_pending(SIGPIPE)); /* the program's own */
+	signal(SIGPIPE, SIG_IGN);
+	sigprocmask(SIG_SETMASK, &old, &after);
+	signal(SIGPIPE, SIG_DFL);
+	EXPECT(sigismember(&after, SIGPIPE) == 1 && sigismember(&after, SIGXFSZ) == 0);
+	close(ends[1]);
+	close(file);
+}
+
 static void six_arguments_arrive_in_order(void)
 {
 	char name[] = "/tmp/cairn-sys-XXXXXX";
@@ -499,6 +533,7 @@ int main(void)
 {
 	RUN(a_thread_has_the_number_that_the_kernel_gave_it);
 	RUN(results_and_errors_are_the_kernels_and_errno_is_left);
+	RUN(a_write_that_is_refused_raises_no_signal);
 	RUN(six_arguments_arrive_in_order);
 	RUN(the_start_vector_is_read_with_and_without_libc);
 	RUN(a_small_file_is_read_to_the_size_asked);
