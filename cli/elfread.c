@@ -267,7 +267,6 @@ void cairn_elf_read(cairn_elf_facts *facts, const void *file, size_t bytes)
 	if (!facts->is_native)
 		return;
 	elf_read_segments(&e);
-	if (!facts->is_static)
-		elf_check_exports(&e);
+	elf_check_exports(&e);
 	elf_read_sections(&e);
 }

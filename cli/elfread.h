@@ -14,7 +14,7 @@ enum { CAIRN_ELF_TEXT = 256 };
 typedef struct cairn_elf_facts {
 	bool is_elf;
 	bool is_native;    /* this machine's class, byte order and machine; the rest is only known then */
-	bool is_static;    /* no interpreter: nothing can be preloaded */
+	bool is_static;    /* no interpreter: a program that nothing can be preloaded to, or a library */
 	bool is_damaged;   /* offsets that point outside of the file */
 	bool has_malloc;   /* exports a malloc of its own, which comes before any preloaded one */
 	char interpreter[CAIRN_ELF_TEXT]; /* the dynamic linker's path */

@@ -2,11 +2,12 @@
  *
  * The program is started by vfork: the kernel charges a new program with the highest resident set of the one that
  * executed it (ru_maxrss), so that one has to be small, and copying it would be for nothing. Between vfork and
- * execve the child uses system calls and its parent's stack only.
+ * execve the child uses system calls and its parent's stack only. Where even the little memory of the command must not
+ * show, the program is started from a copy of it, of which the kernel charges the pages that are the copy's own.
  *
  * Signals are blocked for good in the command and read from a descriptor, so that there is no handler and no race.
- * SIGPIPE is among them: a terminal that went away must not cost the program's status; so is SIGIO, which a lease
- * may send.
+ * SIGPIPE and SIGXFSZ are among them: a terminal that went away, or a file that may not grow, must not cost the
+ * program's status; so is SIGIO, which a lease may send.
  *
  * Failure: an errno; nothing was started then. */
 #include "launch.h"
@@ -14,10 +15,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -44,6 +48,7 @@ bool cairn_launch_prepare(cairn_launch *l)
 	struct sigaction normal = { .sa_handler = SIG_DFL };
 	sigset_t set;
 	memset(l, 0, sizeof *l);
+	memset(l->descriptors, -1, sizeof l->descriptors);
 	sigemptyset(&set);
 	for (size_t i = 0; i < sizeof launch_passed / sizeof *launch_passed; i++)
 		sigaddset(&set, launch_passed[i]);
@@ -51,6 +56,7 @@ bool cairn_launch_prepare(cairn_launch *l)
 	l->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	l->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	sigaddset(&set, SIGPIPE);
+	sigaddset(&set, SIGXFSZ);
 	sigaddset(&set, SIGIO);
 	sigprocmask(SIG_BLOCK, &set, &l->old_mask);
 	sigaction(SIGCHLD, &normal, &l->old_child); /* ignored, its status would be lost */
@@ -93,8 +99,11 @@ static char **launch_environment(const char *library, const char *folder)
 }
 
 /* In the child of vfork. */
-static void launch_restore_signals(const cairn_launch *l)
+static void launch_restore(const cairn_launch *l)
 {
+	for (int fd = 0; fd < 3; fd++)
+		if (l->descriptors[fd] >= 0)
+			dup2(l->descriptors[fd], fd);
 	sigaction(SIGCHLD, &l->old_child, NULL);
 	sigprocmask(SIG_SETMASK, &l->old_mask, NULL);
 }
@@ -116,38 +125,44 @@ static char **launch_shell_arguments(cairn_program *p, char *const argv[])
 	return args;
 }
 
-/* Returns in the command only, and there with the pid, or -1; what execve refused is in *error. Apart from its
- * caller, whose variables the child must not disturb. */
+/* Returns in the command only, and there with the pid, or -1; what execve refused is in *error, which is shared memory.
+ * Apart from its caller, whose variables the child must not disturb. */
 __attribute__((noinline)) static pid_t launch_execute(const cairn_launch *l, const cairn_program *p, char *const argv[],
 						      char *const shell_arguments[], char *const env[],
 						      volatile int *error)
 {
-	pid_t pid = vfork();
+	pid_t pid = l->leaves_no_mark ? (pid_t)syscall(SYS_clone, CLONE_VFORK | SIGCHLD, 0, 0, 0, 0) : vfork();
 	if (pid)
 		return pid;
-	launch_restore_signals(l);
+	launch_restore(l);
 	execve(p->path, argv, env);
-	*error = errno;
-	if (errno == ENOEXEC && p->is_shell_script) {
+	if (errno == ENOEXEC && p->is_shell_script)
 		execve("/bin/sh", shell_arguments, env);
-		*error = errno;
-	}
+	*error = errno;
 	_exit(127);
+}
+
+static int launch_start_with(cairn_launch *l, cairn_program *p, char *const argv[], char *const env[],
+			     char *const shell_arguments[])
+{
+	volatile int *error = mmap(NULL, sizeof *error, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (error == MAP_FAILED)
+		return errno;
+	l->start_ns = cairn_launch_now_ns();
+	l->pid = launch_execute(l, p, argv, shell_arguments, env, error);
+	int refused = l->pid < 0 ? errno : *error;
+	if (l->pid > 0 && refused)
+		waitpid(l->pid, NULL, 0);
+	munmap((void *)error, sizeof *error);
+	return refused;
 }
 
 int cairn_launch_start(cairn_launch *l, cairn_program *p, char *const argv[], const char *library, const char *folder)
 {
 	char **env = launch_environment(library, folder);
 	char **shell_arguments = launch_shell_arguments(p, argv);
-	volatile int error = env && shell_arguments ? 0 : ENOMEM;
-	if (!error) {
-		l->start_ns = cairn_launch_now_ns();
-		l->pid = launch_execute(l, p, argv, shell_arguments, env, &error);
-		if (l->pid < 0)
-			error = errno;
-		else if (error)
-			waitpid(l->pid, NULL, 0);
-	}
+	l->has_own_faults = l->was_stopped = false;
+	int error = env && shell_arguments ? launch_start_with(l, p, argv, env, shell_arguments) : ENOMEM;
 	free(env);
 	free(shell_arguments);
 	return error;
@@ -204,6 +219,7 @@ static bool launch_reap(cairn_launch *l)
 			return wait4(l->pid, &l->wait_status, 0, &l->usage) == l->pid;
 		}
 		int status;
+		l->was_stopped = true;
 		if (wait4(l->pid, &status, WUNTRACED | WNOHANG, NULL) == l->pid && launch_is_job_stop(WSTOPSIG(status)))
 			raise(SIGSTOP);
 	}
@@ -217,16 +233,26 @@ static void launch_pass_on(const cairn_launch *l, const struct signalfd_siginfo 
 		kill(l->pid, (int)s->ssi_signo);
 }
 
-/* True: the program has ended. */
-static bool launch_read_signals(cairn_launch *l)
+/* The signals that wait to be read. With a program they are passed on. True: one told of a child. */
+static bool launch_read_signals(cairn_launch *l, bool has_program)
 {
 	struct signalfd_siginfo s;
 	bool has_child = false;
 	while (read(l->signals, &s, sizeof s) == (ssize_t)sizeof s) {
-		launch_pass_on(l, &s);
-		has_child |= s.ssi_signo == SIGCHLD;
+		int n = (int)s.ssi_signo;
+		if (has_program)
+			launch_pass_on(l, &s);
+		if (n == SIGHUP || n == SIGINT || n == SIGQUIT || n == SIGTERM)
+			l->stop_signal = n;
+		has_child |= n == SIGCHLD;
 	}
-	return has_child && launch_reap(l);
+	return has_child;
+}
+
+bool cairn_launch_is_stopped(cairn_launch *l)
+{
+	launch_read_signals(l, false);
+	return l->stop_signal != 0;
 }
 
 static void launch_set_timer(const cairn_launch *l, uint64_t wait_ns)
@@ -246,7 +272,7 @@ void cairn_launch_watch(cairn_launch *l, uint64_t (*look)(void *arg), void *arg)
 		if (poll(wait, 2, -1) < 0 && errno != EINTR)
 			break;
 		if (wait[0].revents)
-			is_over = launch_read_signals(l);
+			is_over = launch_read_signals(l, true) && launch_reap(l);
 		if (!is_over && wait[1].revents && read(l->timer, &ticks, sizeof ticks) > 0)
 			launch_set_timer(l, look(arg));
 	}

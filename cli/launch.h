@@ -24,6 +24,10 @@ typedef struct cairn_launch {
 	sigset_t old_mask;            /* to give to the program */
 	struct sigaction old_child;   /* SIGCHLD's, to give to the program */
 	int signals, timer;           /* descriptors */
+	int descriptors[3];           /* to become the program's 0, 1, 2; -1, as prepared: the command's own */
+	bool leaves_no_mark;          /* the command's own memory must not show in the program's ru_maxrss */
+	int stop_signal;              /* HUP, INT, QUIT or TERM that the command got, the last; 0 none */
+	bool was_stopped;             /* by job control or SIGSTOP, so that its time says nothing */
 	uint64_t start_ns;            /* CLOCK_MONOTONIC */
 	uint64_t end_ns;
 	int wait_status;              /* as wait4 gave it */
@@ -33,13 +37,16 @@ typedef struct cairn_launch {
 	uint64_t minor_faults, major_faults; /* the program's alone, where has_own_faults */
 } cairn_launch;
 
-/* Blocks signals and makes the descriptors. False: the system refused; errno says why. */
+/* Blocks signals and makes the descriptors, once. False: the system refused; errno says why. */
 bool cairn_launch_prepare(cairn_launch *l);
-/* 0 and pid is set, or the errno of execve. library NULL: preload nothing; folder NULL: no account is written. */
+/* May be called again when the program has ended. 0 and pid is set, or the errno of execve. library NULL: preload
+ * nothing; folder NULL: no account is written. */
 int cairn_launch_start(cairn_launch *l, cairn_program *p, char *const argv[], const char *library, const char *folder);
 /* Calls look(arg) now and then, which returns after how many nanoseconds it wants to be called again, until the
  * program has ended. */
 void cairn_launch_watch(cairn_launch *l, uint64_t (*look)(void *arg), void *arg);
+/* While no program runs: has stop_signal been set by a signal meanwhile? */
+bool cairn_launch_is_stopped(cairn_launch *l);
 
 uint64_t cairn_launch_now_ns(void); /* CLOCK_MONOTONIC */
 uint64_t cairn_launch_cpu_ns(void); /* processor time of this process */

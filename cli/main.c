@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "compare.h"
 #include "options.h"
 #include "run.h"
 
@@ -26,6 +27,8 @@ static int main_print(cairn_options_action action)
 {
 	if (action == CAIRN_OPTIONS_HELP)
 		cairn_options_help();
+	else if (action == CAIRN_OPTIONS_HELP_COMPARE)
+		cairn_options_help_compare();
 	else
 		puts("cairn " CAIRN_VERSION);
 	return fflush(stdout) ? CAIRN_STATUS_FAILED : 0;
@@ -41,6 +44,8 @@ int main(int argc, char **argv)
 		status = CAIRN_STATUS_FAILED;
 	else if (o.action == CAIRN_OPTIONS_RUN)
 		status = cairn_run(&o);
+	else if (o.action == CAIRN_OPTIONS_COMPARE)
+		status = cairn_compare(&o);
 	else
 		status = main_print(o.action);
 	fflush(stderr);

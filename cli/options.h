@@ -6,10 +6,25 @@
 
 typedef enum cairn_options_action {
 	CAIRN_OPTIONS_RUN,
+	CAIRN_OPTIONS_COMPARE,
 	CAIRN_OPTIONS_HELP,
+	CAIRN_OPTIONS_HELP_COMPARE,
 	CAIRN_OPTIONS_VERSION,
 	CAIRN_OPTIONS_WRONG, /* said why */
 } cairn_options_action;
+
+enum { CAIRN_OPTIONS_WITH = 16, CAIRN_OPTIONS_RUNS = 1000, CAIRN_OPTIONS_WARMUP = 1 };
+
+/* What only compare takes. */
+typedef struct cairn_options_compare {
+	unsigned runs;        /* 0: not said */
+	double seconds;       /* for all of it; 0: not said */
+	unsigned warmup;
+	bool shows_output;
+	const char *prepare;  /* shell command before each run, or NULL; borrowed from argv */
+	const char *with[CAIRN_OPTIONS_WITH]; /* libraries; borrowed from argv */
+	unsigned with_count;
+} cairn_options_compare;
 
 typedef struct cairn_options {
 	cairn_options_action action;
@@ -17,10 +32,12 @@ typedef struct cairn_options {
 	bool is_quiet;
 	const char *output; /* path, or NULL: stderr; borrowed from argv */
 	char **program;     /* its arguments, NULL at the end; borrowed from argv */
+	cairn_options_compare compare;
 } cairn_options;
 
-/* Options come before the program; "--" ends them; "run" may come first. */
+/* Options come before the program; "--" ends them; "run" or "compare" may come first. */
 void cairn_options_read(cairn_options *o, char **argv);
 void cairn_options_help(void); /* on stdout */
+void cairn_options_help_compare(void);
 
 #endif

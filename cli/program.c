@@ -27,8 +27,6 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "elfread.h"
-
 enum { PROGRAM_SCRIPTS_MAX = 5, PROGRAM_LINE_MAX = 256, PROGRAM_INSPECT_MS = 5000 };
 
 static int program_check(const char *path)
@@ -121,7 +119,7 @@ static void program_read_elf(const char *path, int to)
 
 /* In a process of its own: the file may be cut while it is read, and its pages are not to count as this command's
  * memory, which the kernel charges to the program that it executes. */
-static bool program_facts(const char *path, cairn_elf_facts *facts)
+bool cairn_program_facts(const char *path, cairn_elf_facts *facts)
 {
 	int ends[2];
 	if (pipe2(ends, O_CLOEXEC) < 0)
@@ -192,7 +190,7 @@ void cairn_program_inspect(cairn_program *p)
 {
 	cairn_elf_facts facts;
 	program_follow_scripts(p);
-	if (program_facts(p->image, &facts) && facts.is_elf)
+	if (cairn_program_facts(p->image, &facts) && facts.is_elf)
 		program_judge_elf(p, &facts);
 	if (p->state == CAIRN_PROGRAM_SERVED && program_is_privileged(p->image))
 		program_aside(p, CAIRN_PROGRAM_UNREACHABLE,

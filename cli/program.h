@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "elfread.h"
+
 typedef enum cairn_program_state {
 	CAIRN_PROGRAM_SERVED,      /* preload, and expect an account */
 	CAIRN_PROGRAM_UNREACHABLE, /* preloading does nothing to it, but may serve its children */
@@ -26,7 +28,10 @@ typedef struct cairn_program {
 
 /* 0, or ENOENT (there is no such program), or the errno of why it cannot be executed. */
 int cairn_program_find(cairn_program *p, const char *name);
-/* Fills in the rest. Reads the file in a process of its own, which hostile bytes may end without harm. */
+/* Fills in the rest. */
 void cairn_program_inspect(cairn_program *p);
+/* What a program's or library's file says. Reads it in a process of its own, which hostile bytes may end without harm.
+ * False: it cannot be read. */
+bool cairn_program_facts(const char *path, cairn_elf_facts *facts);
 
 #endif
