@@ -10,6 +10,7 @@
 #define cairn_vm_open              private_vm_open
 #define cairn_vm_map               private_vm_map
 #define cairn_vm_release           private_vm_release
+#define cairn_vm_would_grant       private_vm_would_grant
 #define cairn_vm_purge             private_vm_purge
 #define cairn_vm_move              private_vm_move
 #define cairn_vm_huge              private_vm_huge
@@ -598,6 +599,24 @@ static void injected_faults_are_refusals(void)
 	cairn_vm_release(to, 4 * page);
 }
 
+static long grants_a_gibibyte(long number, long a, long b, long c, long d, long e, long f)
+{
+	if (number == SYS_mmap && b > 1 << 30)
+		return -ENOMEM;
+	return cairn_sys(number, a, b, c, d, e, f);
+}
+
+static void what_the_kernel_would_not_grant_is_known(void)
+{
+	older_kernel = grants_a_gibibyte;
+	EXPECT(cairn_vm_would_grant(1 << 30));
+	EXPECT(!cairn_vm_would_grant((size_t)2 << 30));
+	older_kernel = NULL;
+	for (int i = 0; i < 1000; i++) /* 1000 GiB at once would not be granted */
+		EXPECT(cairn_vm_would_grant(1 << 30));
+	EXPECT(!cairn_vm_would_grant(SIZE_MAX / 4));
+}
+
 int main(void)
 {
 	page = cairn_vm_page_bytes();
@@ -629,5 +648,6 @@ int main(void)
 	RUN(a_refused_reservation_changes_nothing);
 	RUN(a_reservation_is_not_data_but_opening_it_is);
 	RUN(injected_faults_are_refusals);
+	RUN(what_the_kernel_would_not_grant_is_known);
 	DONE();
 }
