@@ -91,9 +91,11 @@ static __attribute__((noinline)) void *new_or_throw(size_t size, size_t align)
 	}
 }
 
-#define NEW(symbol, ...)                                                                                               \
-	OPERATOR void *symbol(size_t size __VA_ARGS__);                                                                  \
+/* clang-format off */
+#define NEW(symbol, ...) \
+	OPERATOR void *symbol(size_t size __VA_ARGS__); \
 	OPERATOR void *symbol(size_t size __VA_ARGS__)
+/* clang-format on */
 #define DELETE(symbol, ...)     OPERATOR void symbol(void *p __VA_ARGS__); OPERATOR void symbol(void *p __VA_ARGS__)
 #define AND ,
 

@@ -1,8 +1,8 @@
 /* malloc/info.c - mallinfo, mallinfo2, malloc_info, malloc_stats, mallopt: glibc's questions, answered by our numbers.
  *
- * As in glibc, large blocks are hblks and hblkhd, and the rest is without them: arena is memory in use or kept for reuse,
- * uordblks live bytes, fordblks what of arena is not live, keepcost what a trim could give back. ordblks, free runs, nobody
- * counts here (0). mallinfo's ints saturate. */
+ * As in glibc, large blocks are hblks and hblkhd, and the rest is without them: arena is memory in use or kept for
+ * reuse, uordblks live bytes, fordblks what of arena is not live, keepcost what a trim could give back. ordblks, free
+ * runs, nobody counts here (0). mallinfo's ints saturate. */
 #if CAIRN_INTERPOSE
 #include "malloc/sizeclass.h"
 #include "malloc/start.h"

@@ -1,4 +1,4 @@
-/* os/sandbox.h - may this program have put itself under a system call filter that kills it for what we would like to ask?
+/* os/sandbox.h - may this program have put itself under a filter that kills it for what we want to ask the kernel?
  *
  * A filter cannot be asked about: the question is a system call as well. So the answer is read from what the loaded
  * images import: a program that never refers to prctl, seccomp, syscall or libseccomp has none of its own, short of

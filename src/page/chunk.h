@@ -6,7 +6,8 @@
  *             cairn_span, kept at the index of the span's first granule in its chunk's table.
  *
  * A span of at most 128 granules lies in one chunk. A longer one begins at a chunk's first granule and leads into the
- * chunks that follow; the rest of the last one is free for others.
+ * chunks that follow; the rest of the last one is free for others. Under a limit on memory a shorter one may begin near
+ * the end of a chunk and lead into the next.
  *
  *   chunk k (lead 0)                    chunk k+1 (lead 1, lead_granules 40)
  *   ┌──────────────────────────────────┬──────────┬─────────────────────────┐

@@ -36,9 +36,9 @@
 #include <string.h>
 
 enum {
-	LOOK_AT = 6,                  /* chunks compared in one list before the best of them is taken */
-	STEP_MIN_BYTES = 256 << 10,   /* opened at once, at least */
-	STEP_MAX_BYTES = 4 << 20,     /* at most: under mlockall what is opened is resident at once */
+	LOOK_AT = 6,                /* chunks compared in one list before the best of them is taken */
+	STEP_MIN_BYTES = 256 << 10, /* opened at once, at least */
+	STEP_MAX_BYTES = 4 << 20,   /* at most: under mlockall what is opened is resident at once */
 	DENSE_TICKS = 2,
 	SPANS_BYTES = CAIRN_CHUNK_GRANULES * sizeof(cairn_span),
 };
@@ -230,6 +230,13 @@ static void give_clean(cairn_window *w, uintptr_t start, uintptr_t end)
 	}
 }
 
+/* Is there a limit that counts what is open and not used? */
+static bool is_tight(void)
+{
+	const cairn_limits *limits = cairn_limits_get();
+	return limits->address_bytes != SIZE_MAX || limits->data_bytes != SIZE_MAX;
+}
+
 /* Opens `bytes` at least at the end of r, a whole step when the OS allows it; how many bytes, 0 when refused. */
 static size_t open_step(cairn_page_region *r, size_t bytes)
 {
@@ -237,8 +244,7 @@ static size_t open_step(cairn_page_region *r, size_t bytes)
 	size_t step = cairn_round_down(cairn_window_open_bytes() / 8, STEP_MIN_BYTES);
 	step = step < STEP_MIN_BYTES ? STEP_MIN_BYTES : step > STEP_MAX_BYTES ? STEP_MAX_BYTES : step;
 	step = step < bytes ? bytes : step > room ? room : step;
-	if (cairn_limits_get()->data_bytes != SIZE_MAX) /* which counts what is open and not used */
-		step = bytes;
+	step = is_tight() ? bytes : step;
 	if (cairn_window_open(r, step))
 		return step;
 	return step > bytes && cairn_window_open(r, bytes) ? bytes : 0;
@@ -316,9 +322,10 @@ static uintptr_t open_chunks(size_t bytes, cairn_window **window)
 static size_t take_across(cairn_window *w, uintptr_t start, size_t granules)
 {
 	size_t dirty = 0, chunks = 0;
-	for (cairn_chunk *c = cairn_window_chunk(w, start); granules; c++, chunks++) {
-		unsigned n = granules > CAIRN_CHUNK_GRANULES ? CAIRN_CHUNK_GRANULES : (unsigned)granules;
-		dirty += chunk_take(c, 0, n);
+	unsigned from = (unsigned)cairn_granule_in_chunk(start);
+	for (cairn_chunk *c = cairn_window_chunk(w, start); granules; c++, chunks++, from = 0) {
+		unsigned room = CAIRN_CHUNK_GRANULES - from, n = granules > room ? room : (unsigned)granules;
+		dirty += chunk_take(c, from, n);
 		if (chunks) {
 			c->lead = (uint32_t)chunks;
 			set_lead_granules(c, (unsigned)n);
@@ -344,10 +351,76 @@ static cairn_span *span_begin(cairn_window *w, uintptr_t base, size_t granules, 
 	return s;
 }
 
+/* ---- Under a limit on address space or data what is left at a chunk's end counts: large blocks may begin there. */
+
+/* Free granules at the chunk's end, or at its open end. */
+static unsigned free_before(const cairn_chunk *c, unsigned end)
+{
+	unsigned n = 0;
+	while (n < end && c->free >> (end - 1 - n) & 1)
+		n++;
+	return n;
+}
+
+/* n granules at the end of one chunk and the start of the next, or 0. */
+static uintptr_t find_crossing(unsigned n)
+{
+	for (cairn_page_region *r = cairn_window_newest(); r; r = r->next)
+		for (uintptr_t p = r->start + CAIRN_CHUNK_BYTES; p < r->open_end; p += CAIRN_CHUNK_BYTES) {
+			cairn_chunk *c = cairn_window_chunk(r->window, p);
+			if (!(c->free & 1))
+				continue;
+			unsigned before = free_before(c - 1, CAIRN_CHUNK_GRANULES);
+			unsigned behind = ~c->free ? cairn_bits128_lowest(~c->free) : CAIRN_CHUNK_GRANULES;
+			before = before < n ? before : n - 1;
+			if (before && before + behind >= n)
+				return p - ((uintptr_t)before << CAIRN_GRANULE_SHIFT);
+		}
+	return 0;
+}
+
+/* The same at the open end of the newest region: only what is missing is opened. */
+static uintptr_t open_crossing(unsigned n)
+{
+	cairn_page_region *r = cairn_window_newest();
+	if (!r || r->open_end == r->start)
+		return 0;
+	uintptr_t end = r->open_end, last = end - CAIRN_GRANULE_BYTES;
+	unsigned at = (unsigned)cairn_granule_in_chunk(last) + 1,
+		 there = free_before(cairn_window_chunk(r->window, last), at);
+	if (at - there + n <= CAIRN_CHUNK_GRANULES || there >= n)
+		return 0; /* it fits into the chunk */
+	size_t bytes = (size_t)(n - there) << CAIRN_GRANULE_SHIFT;
+	cairn_page_region *at_end = cairn_window_reserve(bytes);
+	if (at_end != r || !cairn_window_open(r, bytes))
+		return 0;
+	give_clean(r->window, end, end + bytes);
+	return end - ((uintptr_t)there << CAIRN_GRANULE_SHIFT);
+}
+
+static cairn_span *alloc_crossing(unsigned n, cairn_span_kind kind, bool *is_zero)
+{
+	uintptr_t start = find_crossing(n);
+	start = start ? start : open_crossing(n);
+	if (!start)
+		return NULL;
+	cairn_window *w = cairn_window_of(start);
+	if (!chunk_has_spans(cairn_window_chunk(w, start)))
+		return NULL;
+	size_t dirty = take_across(w, start, n);
+	note_rewanted(n - dirty);
+	*is_zero = !dirty;
+	return span_begin(w, start, n, kind, !dirty);
+}
+
 static cairn_span *alloc_within(unsigned n, unsigned align, cairn_span_kind kind, bool *is_zero)
 {
 	int at = 0;
 	cairn_chunk *c = find_chunk(n, align, &at);
+	bool may_cross = !c && align == 1 && (kind == CAIRN_SPAN_LARGE || kind == CAIRN_SPAN_HEAP_LARGE) && is_tight();
+	cairn_span *crossing = may_cross ? alloc_crossing(n, kind, is_zero) : NULL;
+	if (crossing)
+		return crossing;
 	if (!c)
 		c = open_small(n, align, &at);
 	if (!c || !chunk_has_spans(c))
@@ -731,9 +804,9 @@ void cairn_pageheap_fork_child(void)
 /* Sums of one chunk, checked on the way. */
 static void validate_chunk(cairn_window *w, cairn_chunk *c, uintptr_t end, size_t sums[3])
 {
-	cairn_assert((c->dirty & ~c->free) == 0);                          /* P1 */
-	cairn_assert(c->longest == cairn_bits128_longest_run(c->free));    /* P3 */
-	cairn_assert(!c->longest || c->node.next->prev == &c->node);       /* P3 */
+	cairn_assert((c->dirty & ~c->free) == 0);                       /* P1 */
+	cairn_assert(c->longest == cairn_bits128_longest_run(c->free)); /* P3 */
+	cairn_assert(!c->longest || c->node.next->prev == &c->node);    /* P3 */
 	sums[0] += cairn_bits128_count(c->free);
 	sums[1] += cairn_bits128_count(c->dirty);
 	uintptr_t start = cairn_window_chunk_start(w, c);
@@ -752,8 +825,8 @@ void cairn_pageheap_validate(void)
 	for (cairn_page_region *r = cairn_window_newest(); r; r = r->next)
 		for (uintptr_t p = r->start; p < r->open_end; p += CAIRN_CHUNK_BYTES)
 			validate_chunk(r->window, cairn_window_chunk(r->window, p), r->open_end, sums);
-	cairn_assert(sums[0] == free_granules && sums[1] == dirty_granules);   /* P4 */
+	cairn_assert(sums[0] == free_granules && sums[1] == dirty_granules); /* P4 */
 	cairn_assert(free_granules + used_granules + purging_granules ==
-	             cairn_window_open_bytes() >> CAIRN_GRANULE_SHIFT);           /* P2 */
+		     cairn_window_open_bytes() >> CAIRN_GRANULE_SHIFT); /* P2 */
 	unlock_pageheap();
 }

@@ -222,8 +222,10 @@ cairn_span *cairn_window_span(uintptr_t p)
 	cairn_chunk *c = cairn_window_chunk(w, p);
 	size_t g = cairn_granule_in_chunk(p);
 	if (g < __atomic_load_n(&c->lead_granules,
-			__ATOMIC_RELAXED)) /* over or under g for as long as the caller's block lives */
-		return &(c - c->lead)->spans[0];
+			__ATOMIC_RELAXED)) { /* over or under g for as long as the caller's block lives */
+		const cairn_chunk *first = c - c->lead; /* the span goes to its end, whereever in it it begins */
+		return &first->spans[CAIRN_CHUNK_GRANULES - 1 - first->back[CAIRN_CHUNK_GRANULES - 1]];
+	}
 	if (!c->spans)
 		return NULL;
 	cairn_span *s = &c->spans[g - c->back[g]];

@@ -12,6 +12,8 @@
 #include "page/purge.h"
 #include "page/window.h"
 
+#include <sys/resource.h>
+
 enum { SPANS = 300, RUNS = 6, GRANULES_MOST = 1400, LIVE_MOST = 24000, WORDS = CAIRN_GRANULE_BYTES / 8 };
 
 typedef struct span_note {
@@ -23,10 +25,11 @@ typedef struct span_note {
 } span_note;
 
 static uint64_t seed, rnd, marks;
+static bool is_limited; /* blocks that do not fit into what is left of a chunk are frequent */
 static span_note notes[SPANS];
 static size_t note_count, live_granules;
 static cairn_dirty_run runs[RUNS];
-static size_t run_count, bare_count;
+static size_t run_count, bare_count, crossing_count;
 static size_t base_used;
 static bool may_refuse;
 
@@ -130,6 +133,8 @@ static void check_all(void)
 static size_t choose_granules(void)
 {
 	size_t kind = below(100);
+	if (is_limited)
+		return kind < 50 ? CAIRN_CHUNK_GRANULES / 2 + below(CAIRN_CHUNK_GRANULES / 2 + 1) : 1 + below(20);
 	if (kind < 60)
 		return 1 + below(20);
 	if (kind < 85)
@@ -141,7 +146,7 @@ static size_t choose_granules(void)
 
 static void do_alloc(void)
 {
-	size_t granules = choose_granules(), align = below(4) ? 1 : (size_t)1 << below(11);
+	size_t granules = choose_granules(), align = below(is_limited ? 40 : 4) ? 1 : (size_t)1 << below(11);
 	if (note_count == SPANS || live_granules + granules > LIVE_MOST)
 		return;
 	bool zero = false;
@@ -159,6 +164,8 @@ static void do_alloc(void)
 	EXPECT_EQ((uintptr_t)n->base % (align << CAIRN_GRANULE_SHIFT), 0);
 	EXPECT(!meets_something(n->base, granules, n));
 	EXPECT(leads_to_header(n));
+	size_t at = cairn_granule_in_chunk((uintptr_t)n->base);
+	crossing_count += at && at + granules > CAIRN_CHUNK_GRANULES;
 	EXPECT(!zero || is_zero(n, 0, granules));
 	write_granules(n, 0, n->touched);
 	note_count++;
@@ -339,12 +346,43 @@ static void a_refusal_leaves_the_books_as_they_were(void)
 	in_a_child(run_refused, NULL);
 }
 
-int main(void)
+/* The limit is read at start, so this is another program: it is large enough for whatever a sanitizer maps. */
+static void run_limited(void *unused)
+{
+	(void)unused;
+	struct rlimit most = { (rlim_t)1 << 46, (rlim_t)1 << 46 };
+	char seed_text[32];
+	snprintf(seed_text, sizeof seed_text, "%#llx", (unsigned long long)seed);
+	setenv("CAIRN_SEED", seed_text, 1);
+	EXPECT_EQ(setrlimit(RLIMIT_DATA, &most), 0);
+	execl("/proc/self/exe", "pages", "limited", (char *)NULL);
+	EXPECT(false);
+}
+
+static void under_a_limit_spans_cross_chunks_and_are_apart(void)
+{
+	in_a_child(run_limited, NULL);
+}
+
+static int be_limited(void)
+{
+	size_t page_bytes = cairn_vm_page_bytes();
+	is_limited = true;
+	run_model(&page_bytes);
+	EXPECT(crossing_count > 10);
+	NOTE("%zu spans crossed", crossing_count);
+	return failed();
+}
+
+int main(int words, char **word)
 {
 	seed = test_seed();
+	if (words > 1 && strcmp(word[1], "limited") == 0)
+		return be_limited();
 	RUN(spans_are_apart_with_pages_of_4_kib);
 	RUN(spans_are_apart_with_pages_of_16_kib);
 	RUN(spans_are_apart_with_pages_of_64_kib);
+	RUN(under_a_limit_spans_cross_chunks_and_are_apart);
 	if (CAN_REFUSE)
 		RUN(a_refusal_leaves_the_books_as_they_were);
 	DONE();
