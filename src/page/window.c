@@ -49,10 +49,17 @@ static bool map_open(const cairn_window *w, void *from, size_t bytes)
 	return false;
 }
 
+/* The first window is extended in steps: every region that begins within its span is its own. A further window covers
+ * its one region and no more, for another window may begin right behind. */
+static size_t window_unit(const cairn_window *w)
+{
+	return w == &cairn_window_first ? (size_t)CAIRN_WINDOW_STEP : (size_t)CAIRN_CHUNK_BYTES;
+}
+
 /* Opens w's maps so that they cover [base, base + bytes). */
 static bool window_extend(cairn_window *w, size_t bytes)
 {
-	bytes = cairn_round_up(bytes, CAIRN_WINDOW_STEP);
+	bytes = cairn_round_up(bytes, window_unit(w));
 	if (bytes <= w->bytes)
 		return true;
 	if (bytes > w->span_bytes)
@@ -104,8 +111,7 @@ static cairn_window *window_make(uintptr_t base, size_t bytes)
 	cairn_window *w = cairn_meta_alloc(sizeof *w);
 	if (!w)
 		return NULL;
-	bytes = cairn_round_up(bytes, CAIRN_WINDOW_STEP);
-	if (!window_init(w, base, bytes, bytes, false)) {
+	if (!window_init(w, base, cairn_round_up(bytes, CAIRN_WINDOW_STEP), bytes, false)) {
 		cairn_meta_free(w, sizeof *w);
 		return NULL;
 	}
@@ -159,7 +165,7 @@ static cairn_page_region *reserve_apart(size_t bytes)
 		ok = window_init(w, (uintptr_t)start,
 			bytes > span_bytes ? cairn_round_up(bytes, CAIRN_WINDOW_STEP) : span_bytes, bytes,
 			hint && start == hint);
-	else if ((uintptr_t)start - w->base < w->span_bytes && w->span_bytes - ((uintptr_t)start - w->base) >= bytes)
+	else if ((uintptr_t)start - w->base < w->span_bytes) /* false where it would lead beyond the span */
 		ok = window_extend(w, (uintptr_t)start - w->base + bytes);
 	else
 		ok = (w = window_make((uintptr_t)start, bytes)) != NULL;
@@ -252,11 +258,13 @@ void cairn_window_set_class(uintptr_t start, size_t granules, uint8_t size_class
 void cairn_window_validate(void)
 {
 	for (cairn_window *w = &cairn_window_first; w; w = w->next)
-		cairn_assert(w->bytes % CAIRN_WINDOW_STEP == 0 && w->bytes <= w->span_bytes); /* W1 */
+		cairn_assert(w->bytes % window_unit(w) == 0 && w->bytes <= w->span_bytes); /* W1 */
 	for (cairn_page_region *r = newest_region; r; r = r->next) {
 		cairn_assert(r->start % CAIRN_CHUNK_BYTES == 0 && r->end % TAIL_BYTES == 0); /* W2 */
 		cairn_assert(r->start <= r->open_end && r->open_end <= r->end);
 		cairn_assert(r->start >= r->window->base && r->end - r->window->base <= r->window->bytes);
+		cairn_assert(cairn_window_of(r->start) == r->window); /* W4 */
+		cairn_assert(cairn_window_of(r->end - 1) == r->window);
 		for (cairn_page_region *o = r->next; o; o = o->next)
 			cairn_assert(r->end <= o->start || o->end <= r->start);
 		for (uintptr_t p = r->start; p < r->open_end; p += CAIRN_GRANULE_BYTES) { /* W3 */

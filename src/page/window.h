@@ -12,9 +12,11 @@
  * differs.
  *
  * Invariants, checked by cairn_window_validate():
- *   (W1) `bytes` is a multiple of CAIRN_WINDOW_STEP, only grows, and the maps are open that far.
+ *   (W1) `bytes` is a multiple of CAIRN_WINDOW_STEP in the first window, of a chunk in others, only grows, and the maps
+ *        are open that far.
  *   (W2) Regions of one window do not overlap, lie inside its `bytes`, and begin with a chunk.
  *   (W3) A granule's class byte is not 0 only inside a span of kind SLAB, and then it is that slab's class.
+ *   (W4) cairn_window_of leads from every address of a region to the region's window.
  *
  * Locks: changed under the pageheap lock; read without (a caller that holds a block in a window learnt of it after the
  * window was published). Failure: NULL, nothing changed.

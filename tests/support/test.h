@@ -127,6 +127,10 @@ __attribute__((unused)) static uint64_t test_setting(const char *name, uint64_t 
 	return text && *text ? strtoull(text, NULL, 0) : fallback;
 }
 
+/* Does the test run under user emulation (tests/support/run-aarch64)? There no program can execute itself again, and
+ * the emulator's own stores stand for the kernel's. */
+static inline bool is_emulated(void) { return getenv("CAIRN_TEST_EMULATED") != NULL; }
+
 /* The seed of this run: CAIRN_SEED, or a new one; printed, so that a failure can be repeated. */
 __attribute__((unused)) static uint64_t test_seed(void)
 {

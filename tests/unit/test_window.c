@@ -101,6 +101,36 @@ static void walls_make_further_windows(void *unused) /* W1, W2, W3 */
 	cairn_pageheap_validate();
 }
 
+/* The kernel gives the highest gap that is wide enough: gaps are opened upwards, so that each region comes to lie a
+ * little above the one before. */
+static void gaps_above_each_other(void *unused) /* W4 */
+{
+	enum { GAPS = 6, GAP = 8 << 20, APART = 12 << 20 };
+	char *blocks[GAPS][20];
+	(void)unused;
+	cairn_free(cairn_malloc(100));
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+	char *filled = mmap(NULL, (GAPS + 2) * (size_t)APART, PROT_NONE, flags, -1, 0);
+	REQUIRE(filled != MAP_FAILED);
+	for (int i = 0; i < GAPS; i++) {
+		build_wall();
+		munmap(filled + (size_t)(i + 1) * APART, GAP);
+		EXPECT(cairn_pageheap_alloc(100, 1, CAIRN_SPAN_LARGE, NULL));
+		for (int k = 0; k < 20; k++)
+			memset(blocks[i][k] = cairn_malloc(2000 * (size_t)k + 1), i, 2000 * (size_t)k + 1);
+		cairn_window_validate();
+	}
+	NOTE("%u windows", window_count());
+	for (int i = 0; i < GAPS; i++)
+		for (int k = 0; k < 20; k++) {
+			EXPECT(blocks[i][k][2000 * k] == (char)i);
+			cairn_free(blocks[i][k]);
+		}
+	cairn_pageheap_validate();
+}
+
+static void windows_a_little_apart_do_not_overlap(void) { in_a_child(gaps_above_each_other, NULL); }
+
 static void blocks_of_further_windows_are_blocks_like_others(void) { in_a_child(walls_make_further_windows, NULL); }
 
 /* All mapping hints are taken: the first region lies where the kernel likes. */
@@ -131,5 +161,6 @@ int main(void)
 	RUN(an_address_of_nobody_has_no_window);
 	RUN(the_first_window_has_room_for_what_the_machine_has);
 	RUN(blocks_of_further_windows_are_blocks_like_others);
+	RUN(windows_a_little_apart_do_not_overlap);
 	DONE();
 }
