@@ -152,7 +152,7 @@ $(DEATH_CXX): $(O)/tests/%: tests/%.cc
 	$(QUIET)$(CXX) -std=gnu++17 -fsized-deallocation $(PLAIN_RULE)
 
 # ---- What runs them
-.PHONY: test check check-house test-programs stress fuzz test-aarch64 bench-rss clean
+.PHONY: test check check-house test-programs stress fuzz test-aarch64 bench bench-rss clean
 #: make test           sets up and runs everything that fits in 20 minutes; the last line counts what passed
 test:
 	@scripts/setup test
@@ -192,6 +192,12 @@ fuzz:
 test-aarch64:
 	@scripts/setup aarch64
 	@tests/support/run-aarch64
+
+#: make bench          time and memory beside six peers, 90 minutes, into docs/bench/; ROW=name one row, to the terminal
+bench:
+	@scripts/setup bench
+	@$(MAKE) --no-print-directory -s all
+	@O=$(O) bench/malloc/run $(if $(ROW),--row '$(ROW)')
 
 #: make bench-rss      resident memory beside glibc, jemalloc, mimalloc and tcmalloc
 bench-rss:
