@@ -18,7 +18,7 @@ our %started = ($$ => 1); # pids of the commands that this test started
 our $SCRATCH = tempdir('cairn-command-XXXXXX', TMPDIR => 1, CLEANUP => 1);
 
 BAIL_OUT("$CAIRN is not there: type make first") unless -x $CAIRN && -r $LIBRARY;
-delete @ENV{qw(CAIRN CAIRN_LIB CAIRN_RUN CAIRN_SUMMARY CAIRN_CHECK LD_PRELOAD NO_COLOR)};
+delete @ENV{qw(LD_PRELOAD NO_COLOR), grep { /^CAIRN/ } keys %ENV};
 
 # Runs the command; returns { status, out, err }. A first argument that is a hash may set: in (text), env, dir, command.
 my $count = 0;
