@@ -2,8 +2,9 @@
  *
  * Size of a magazine. It starts with what the first refill needs and doubles each time a refill finds it empty, up to
  * the class's magazine_max; a refill asks for twice what the last one did (after a slow start of a few), up to half
- * the capacity. Flush after flush without a refill between means that the program is letting go: then the magazine
- * halves, so that at the end of a great freeing few blocks, each perhaps the last of its page, are still held. */
+ * the capacity. Flush after flush without a refill between means that the program, or this thread of it, is letting go:
+ * then the magazine shrinks, so that at the end few blocks, each perhaps the last of its page, are still held; less far
+ * where blocks come back in the order in which they lie, as from a thread that hands them over to be freed. */
 #include "malloc/cache.h"
 
 #include "base/assert.h"
@@ -18,6 +19,8 @@ enum {
 	CAPACITY_LETTING_GO = 14, /* a magazine shrinks down to this while the program only frees */
 	SLOW_START_REFILLS = 4,   /* a class of which a thread wants a few blocks gets few: 200 threads are many */
 	LETTING_GO_FLUSHES = 3,   /* so many in a row, or a random walk between full and empty would look like it */
+	NEIGHBOURS = 4,           /* freed blocks that lie in runs of so many pin few pages */
+	PORTION = 128,            /* slots given under one hold of the lock: about a microsecond, so a waiter spins */
 	LINE_BYTES = 64,
 };
 
@@ -129,60 +132,62 @@ bool cairn_cache_refill(cairn_cache *c, unsigned size_class)
 	return got > 0;
 }
 
-enum { AHEAD = 32 }; /* slots whose records are asked for together */
-
-/* Brings the records of n slots' slabs near, one stage after the other for all of them: chunk record, span, bits. Taken
- * one slot at a time these are three misses in a row (docs/design/bets.md, bet 1). */
-static void prefetch_records(void *const *slots, size_t n)
-{
-	const cairn_span *spans[AHEAD];
-	for (size_t i = 0; i < n; i++)
-		cairn_window_prefetch((uintptr_t)slots[i]);
-	for (size_t i = 0; i < n; i++)
-		__builtin_prefetch(spans[i] = cairn_window_header((uintptr_t)slots[i]), 1);
-	for (size_t i = 0; i < n; i++)
-		if (spans[i] && spans[i]->kind == CAIRN_SPAN_SLAB)
-			__builtin_prefetch(cairn_slab_bits_of(spans[i], slots[i]), 1);
-	__asm__ volatile("" ::: "memory"); /* or gcc takes this function for one without effect, and drops its calls */
-}
-
-/* Gives the oldest n slots of the magazine back. */
-static void give_oldest(cairn_cache *c, unsigned size_class, size_t n)
+/* Gives the oldest n slots of the magazine back under one hold of the lock; in how many runs they lay. */
+static size_t give_portion(cairn_cache *c, unsigned size_class, size_t n)
 {
 	cairn_magazine *m = &c->magazine[size_class];
 	void **base = c->cold[size_class].base;
 	size_t fill = cairn_cache_fill(c, size_class);
 	cairn_central *central = cairn_central_lock(size_class);
-	for (size_t i = 0; i < n; i++) {
-		if (i % AHEAD == 0)
-			prefetch_records(base + i, n - i < AHEAD ? n - i : AHEAD);
-		cairn_give give = cairn_central_give(central, base[i]);
-		if (cairn_unlikely(give != CAIRN_GIVE_OK)) {
-			const void *p = base[i];
-			cairn_central_unlock(central);
-			cairn_misuse_verdict("free", p, give);
-		}
+	cairn_given given = cairn_central_give(central, base, n);
+	if (cairn_unlikely(given.slots < n)) {
+		const void *p = base[given.slots];
+		cairn_central_unlock(central);
+		cairn_misuse_verdict("free", p, given.verdict);
 	}
 	memmove(base, base + n, (fill - n) * sizeof(void *));
 	__atomic_store_n(&m->top, base + (fill - n), __ATOMIC_RELAXED); /* one store, as in refill */
 	cairn_central_unlock(central);
+	return given.runs;
+}
+
+/* Gives the oldest n slots of the magazine back; in how many runs they lay (malloc/central.h). */
+static size_t give_oldest(cairn_cache *c, unsigned size_class, size_t n)
+{
+	size_t runs = 0;
+	for (size_t portion; n; n -= portion) {
+		portion = n < PORTION ? n : PORTION;
+		runs += give_portion(c, size_class, portion);
+	}
+	return runs;
+}
+
+/* Blocks keep coming and none are asked for: the capacity moves, a step a flush, to where a magazine is worth its lock
+ * and pins few pages. That is more slots the more of them are neighbours. */
+static void let_go(cairn_cache *c, unsigned size_class, bool is_scattered)
+{
+	size_t capacity = c->cold[size_class].capacity, most = cairn_classes[size_class].magazine_max;
+	size_t few = most < CAPACITY_LETTING_GO ? most : CAPACITY_LETTING_GO, quarter = (most + 2) / 4 - 2;
+	size_t wanted = is_scattered || quarter < few ? few : quarter;
+	if (capacity / 2 >= wanted)
+		magazine_resize(c, size_class, (capacity + 2) / 2 - 2);
+	else if (capacity * 2 <= wanted)
+		magazine_resize(c, size_class, 2 * capacity + 2);
 }
 
 bool cairn_cache_flush(cairn_cache *c, unsigned size_class)
 {
 	cairn_magazine_cold *cold = &c->cold[size_class];
-	const cairn_class *k = &cairn_classes[size_class];
+	size_t most = cairn_classes[size_class].magazine_max;
 	if (!cold->capacity)
-		return magazine_resize(
-			c, size_class, k->magazine_max < CAPACITY_LETTING_GO ? k->magazine_max : CAPACITY_LETTING_GO);
+		return magazine_resize(c, size_class, most < CAPACITY_LETTING_GO ? most : CAPACITY_LETTING_GO);
 	if (cold->flushes < UINT16_MAX)
 		cold->flushes++;
 	size_t fill = cairn_cache_fill(c, size_class);
 	bool letting_go = cold->flushes > LETTING_GO_FLUSHES && fill > cairn_stats_out_of(size_class) / 256;
-	give_oldest(c, size_class, letting_go ? fill - fill / 4 : (fill + 1) / 2);
-	size_t smaller = (cold->capacity + 2u) / 2 - 2;
-	if (letting_go && smaller >= CAPACITY_LETTING_GO)
-		magazine_resize(c, size_class, smaller);
+	size_t n = letting_go ? fill - fill / 4 : (fill + 1) / 2, runs = give_oldest(c, size_class, n);
+	if (letting_go || (cold->flushes > LETTING_GO_FLUSHES && runs * NEIGHBOURS <= n))
+		let_go(c, size_class, runs * NEIGHBOURS > n);
 	return true;
 }
 
@@ -220,7 +225,7 @@ void cairn_cache_validate(const cairn_cache *c)
 		const cairn_magazine *m = &c->magazine[i];
 		void **base = c->cold[i].base;
 		cairn_assert(base <= m->top && m->top <= m->limit && m->limit == base + c->cold[i].capacity); /* M1 */
-		cairn_assert(!base[-1] && !base[-2]);                                                     /* M1 */
+		cairn_assert(!base[-1] && !base[-2]);                                                         /* M1 */
 		for (void **slot = base; slot < m->top; slot++)
 			validate_slot(base, slot, i);
 	}

@@ -8,7 +8,7 @@
  *                                                                  a push at limit is a flush
  *
  * Below base lie two NULLs: the pop's sentinel, and what lets free compare with the two top slots without a test.
- * A cache is one 4 KiB page; its counters lie CAIRN_COUNTERS_DISTANCE behind it, at the same offsets, where they may be
+ * A cache is one 4 KiB page; its counters lie in a page CAIRN_COUNTERS_DISTANCE behind it, which may be
  * mapped from a file (malloc/stats.h) while the cache itself never is: after a raw fork two processes would share it.
  *
  * The static empty cache is every thread's first: all its requests fall on magazine 0, which is empty for malloc, and
@@ -34,6 +34,9 @@ enum {
 	CAIRN_CACHE_BYTES = 4096,
 	CAIRN_CACHES_TOGETHER = 16, /* caches of one group: their pages lie together, then their counters' */
 	CAIRN_COUNTERS_DISTANCE = CAIRN_CACHES_TOGETHER * CAIRN_CACHE_BYTES,
+	/* From a magazine to its class's counter. Not a multiple of 4 KiB: malloc writes both and the next call reads
+	 * the magazine; where the low 12 bits agree the processor takes that for a read of what was just written. */
+	CAIRN_COUNTER_DISTANCE = CAIRN_COUNTERS_DISTANCE + offsetof(cairn_thread_counters, by_class),
 };
 
 typedef struct cairn_magazine {
@@ -64,14 +67,14 @@ typedef struct cairn_cache {
 } cairn_cache;
 
 _Static_assert(sizeof(cairn_cache) <= CAIRN_CACHE_BYTES, "a cache is one OS page");
-_Static_assert(sizeof(cairn_magazine) == sizeof(cairn_class_counter), "a counter lies at its magazine's offset");
+_Static_assert(sizeof(cairn_magazine) == sizeof(cairn_class_counter), "counters lie as far apart as magazines");
 _Static_assert((int)CAIRN_CLASS_COUNT <= (int)CAIRN_WIRE_CLASSES, "the wire has room for every class");
 
 extern cairn_cache cairn_cache_empty; /* never written */
 
 static inline cairn_class_counter *cairn_cache_counter(cairn_cache *c, unsigned size_class)
 {
-	return &((cairn_class_counter *)((char *)c + CAIRN_COUNTERS_DISTANCE))[size_class];
+	return &((cairn_class_counter *)((char *)c + CAIRN_COUNTER_DISTANCE))[size_class];
 }
 
 static inline cairn_thread_counters *cairn_cache_counters(cairn_cache *c)

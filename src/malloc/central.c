@@ -39,9 +39,11 @@ bool cairn_central_try_lock(unsigned size_class, cairn_central **c)
 
 void cairn_central_unlock(cairn_central *c) { cairn_lock_drop(&c->lock, CAIRN_RANK_CENTRAL); }
 
+/* Compared, not divided: this is asked for every run of slots that comes back. */
 static unsigned bucket_of(const cairn_span *s)
 {
-	return s->free_count * CAIRN_CENTRAL_BUCKETS / (cairn_classes[s->size_class].capacity + 1u);
+	unsigned quarter = cairn_classes[s->size_class].capacity / CAIRN_CENTRAL_BUCKETS + 1u, n = s->free_count;
+	return (n >= quarter) + (n >= 2 * quarter) + (n >= 3 * quarter);
 }
 
 void cairn_central_place(cairn_central *c, cairn_span *s)
@@ -120,23 +122,78 @@ static void slab_queue(cairn_central *c, cairn_span *s)
 	__atomic_add_fetch(&queued_bytes, cairn_vm_page_bytes(), __ATOMIC_RELAXED); /* a hint */
 }
 
-cairn_give cairn_central_give(cairn_central *c, void *p)
+/* Slots have come back to s: where does it belong now? */
+static void slab_came_back(cairn_central *c, cairn_span *s)
 {
-	cairn_span *s = cairn_window_span((uintptr_t)p);
-	if (cairn_unlikely(!s || s->kind != CAIRN_SPAN_SLAB || s->size_class != c->size_class))
-		return CAIRN_GIVE_ALREADY_FREE; /* its slab has gone or serves another class: p was freed before */
-	cairn_give give = cairn_slab_give(s, p);
-	if (cairn_unlikely(give != CAIRN_GIVE_OK))
-		return give;
-	c->out--;
-	cairn_stats_out(c->size_class, -1);
 	if (s->free_count == cairn_classes[c->size_class].capacity) {
 		cairn_central_drop_slab(c, s);
-		return CAIRN_GIVE_OK;
+		return;
 	}
 	cairn_central_place(c, s);
 	slab_queue(c, s);
-	return CAIRN_GIVE_OK;
+}
+
+enum { AHEAD = 32 }; /* slots whose records are asked for together */
+
+/* Slots in a row that lie in one granule, and so in one slab. */
+typedef struct slot_run {
+	cairn_span *span;
+	void **slots, **end;
+} slot_run;
+
+/* Cuts n <= AHEAD slots into runs and brings their slabs' records near, one stage after the other for all of them:
+ * chunk record, span, bits. Taken one slot at a time these are three misses in a row (docs/design/bets.md, bet 1). */
+static size_t find_runs(void **slots, size_t n, slot_run runs[])
+{
+	uintptr_t granule = 0;
+	size_t count = 0;
+	for (size_t i = 0; i < n; i++) {
+		uintptr_t p = (uintptr_t)slots[i];
+		if (p >> CAIRN_GRANULE_SHIFT != granule) {
+			granule = p >> CAIRN_GRANULE_SHIFT;
+			runs[count++].slots = slots + i;
+			cairn_window_prefetch(p);
+		}
+		runs[count - 1].end = slots + i + 1;
+	}
+	for (size_t i = 0; count > 1 && i < count; i++)
+		__builtin_prefetch(cairn_window_header((uintptr_t)*runs[i].slots), 1);
+	for (size_t i = 0; i < count; i++) {
+		cairn_span *s = runs[i].span = cairn_window_span((uintptr_t)*runs[i].slots);
+		if (s && s->kind == CAIRN_SPAN_SLAB)
+			__builtin_prefetch(cairn_slab_bits_of(s, *runs[i].slots), 1);
+	}
+	return count;
+}
+
+/* Gives one run back; how many slots of it. */
+static size_t give_run(cairn_central *c, const slot_run *run, cairn_give *verdict)
+{
+	cairn_span *s = run->span;
+	if (cairn_unlikely(!s || s->kind != CAIRN_SPAN_SLAB || s->size_class != c->size_class)) {
+		*verdict = CAIRN_GIVE_ALREADY_FREE; /* its slab has gone or serves another class */
+		return 0;
+	}
+	size_t given = cairn_slab_give(s, run->slots, (size_t)(run->end - run->slots), verdict);
+	if (cairn_likely(given))
+		slab_came_back(c, s);
+	return given;
+}
+
+cairn_given cairn_central_give(cairn_central *c, void **slots, size_t n)
+{
+	slot_run runs[AHEAD];
+	cairn_given given = { 0, 0, CAIRN_GIVE_OK };
+	while (given.slots < n && given.verdict == CAIRN_GIVE_OK) {
+		size_t left = n - given.slots,
+		       count = find_runs(slots + given.slots, left < AHEAD ? left : AHEAD, runs);
+		for (size_t i = 0; i < count && given.verdict == CAIRN_GIVE_OK; i++)
+			given.slots += give_run(c, &runs[i], &given.verdict);
+		given.runs += count;
+	}
+	c->out -= given.slots;
+	cairn_stats_out(c->size_class, -(int64_t)given.slots);
+	return given;
 }
 
 size_t cairn_central_queued_bytes(void) { return __atomic_load_n(&queued_bytes, __ATOMIC_RELAXED); /* a hint */ }

@@ -35,6 +35,13 @@ typedef struct cairn_central {
 	uint64_t held;                            /* sync: lock; of those, out of the free bits while being purged */
 } cairn_central;
 
+/* How giving went. */
+typedef struct cairn_given {
+	size_t slots;       /* that were taken; fewer than given: the next one is wrong */
+	size_t runs;        /* in how many runs of slots of one granule they came */
+	cairn_give verdict; /* on the next one */
+} cairn_given;
+
 /* The class's lock, held: */
 cairn_central *cairn_central_lock(unsigned size_class);
 bool cairn_central_try_lock(unsigned size_class, cairn_central **c); /* false: held by somebody */
@@ -42,8 +49,9 @@ void cairn_central_unlock(cairn_central *c);
 
 /* Under the lock. Up to n slots into end[-1], end[-2] ...; how many. */
 size_t cairn_central_take(cairn_central *c, void **end, size_t n);
-/* Under the lock. Takes p, a pointer into granules of this class. */
-cairn_give cairn_central_give(cairn_central *c, void *p);
+/* Under the lock. Takes n pointers into granules of this class. Cheapest where neighbours in the array are neighbours
+ * in memory. */
+cairn_given cairn_central_give(cairn_central *c, void **slots, size_t n);
 /* Under the lock: s is entirely free; it leaves. */
 void cairn_central_drop_slab(cairn_central *c, cairn_span *s);
 /* Under the lock: puts s where its free_count belongs. */

@@ -143,7 +143,8 @@ void *cairn_heap_alloc(cairn_heap *h, size_t size) { return cairn_heap_alloc_ali
 /* Under the heap's lock. */
 static cairn_give give_slot(cairn_heap *h, cairn_span *s, void *p)
 {
-	cairn_give give = cairn_slab_give(s, p);
+	cairn_give give;
+	cairn_slab_give(s, &p, 1, &give);
 	if (give != CAIRN_GIVE_OK)
 		return give;
 	h->live_bytes -= cairn_classes[s->size_class].bytes;

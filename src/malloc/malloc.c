@@ -22,6 +22,7 @@
 #include "base/single.h"
 #include "malloc/large.h"
 #include "malloc/misuse.h"
+#include "malloc/slab.h"
 #include "malloc/slow.h"
 #include "malloc/start.h"
 #include "malloc/stranger.h"
@@ -40,7 +41,7 @@
 	if (cairn_unlikely(!block))                                                                                    \
 		return cairn_slow_alloc(size, 16, NULL);                                                               \
 	cairn_single_pop(&m->top);                                                                                     \
-	cairn_class_counter *counter = (cairn_class_counter *)((char *)m + CAIRN_COUNTERS_DISTANCE);                   \
+	cairn_class_counter *counter = (cairn_class_counter *)((char *)m + CAIRN_COUNTER_DISTANCE);                    \
 	cairn_single_add(&counter->allocations, 1)
 
 /* No instruction: keeps the compiler from joining the ends of two bodies by a jump, which one of them would pay for. */
@@ -123,16 +124,29 @@ static void *realloc_by_copy(void *p, size_t old_bytes, size_t size)
 	return to;
 }
 
-/* Does p lie in one of the two top slots of its magazine? What free compares with, for realloc. */
-static bool is_just_freed(const void *p)
+/* Does p, of a slab of the class, lie in one of the two top slots of its magazine? What free compares with. */
+static bool is_just_freed(const void *p, unsigned size_class)
 {
-	uintptr_t offset = (uintptr_t)p - cairn_window_first.base;
-	if (offset >= __atomic_load_n(&cairn_window_first.bytes, __ATOMIC_RELAXED)) /* only grows */
-		return false;
-	unsigned size_class = cairn_window_first.class_map[offset >> CAIRN_GRANULE_SHIFT];
 	cairn_cache *cache = cairn_thread_cache();
 	void **top = cache->magazine[size_class].top;
-	return cache != &cairn_cache_empty && size_class && (top[-1] == p || top[-2] == p);
+	return cache != &cairn_cache_empty && (top[-1] == p || top[-2] == p);
+}
+
+/* The block p of slab s, given another size. */
+static void *realloc_small(cairn_span *s, void *p, size_t size)
+{
+	cairn_give verdict = cairn_slab_look(s, p);
+	if (cairn_unlikely(verdict != CAIRN_GIVE_OK))
+		cairn_misuse_verdict("realloc", p, verdict);
+	if (cairn_unlikely(is_just_freed(p, s->size_class)))
+		cairn_misuse_already_free("realloc", p);
+	size_t bytes = cairn_classes[s->size_class].bytes;
+	if (size <= bytes && (size > bytes - bytes / 4 || (size && cairn_class_of(size) == s->size_class)))
+		return p;
+	if (size)
+		return realloc_by_copy(p, bytes, size);
+	cairn_free(p);
+	return NULL;
 }
 
 void *cairn_realloc(void *p, size_t size)
@@ -140,13 +154,13 @@ void *cairn_realloc(void *p, size_t size)
 	if (!p)
 		return cairn_malloc(size);
 	cairn_span *s = cairn_window_span((uintptr_t)p);
+	if (cairn_likely(s && s->kind == CAIRN_SPAN_SLAB))
+		return realloc_small(s, p, size);
 	if (s && s->kind == CAIRN_SPAN_LARGE && s->base == p && size > CAIRN_SMALL_MAX) {
 		void *q = cairn_large_resize_within(s, size) ? p : cairn_slow_realloc_large(s, size);
 		return q ? q : realloc_by_copy(p, s->large_bytes, size);
 	}
 	size_t old_bytes = cairn_slow_usable_bytes(p, "realloc");
-	if (cairn_unlikely(is_just_freed(p)))
-		cairn_misuse_already_free("realloc", p);
 	if (cairn_unlikely(!old_bytes))
 		return cairn_stranger_realloc(p, size, "realloc");
 	if (!size) {
@@ -154,8 +168,6 @@ void *cairn_realloc(void *p, size_t size)
 		return NULL;
 	}
 	if (size <= old_bytes && size > old_bytes - old_bytes / 4)
-		return p;
-	if (old_bytes <= CAIRN_SMALL_MAX && size <= old_bytes && cairn_class_of(size) == cairn_class_of(old_bytes))
 		return p;
 	return realloc_by_copy(p, old_bytes, size);
 }

@@ -14,7 +14,6 @@ static size_t bits_words(const cairn_class *k) { return (k->capacity + 63u) / 64
 /* Words of free_bits change under the owner's lock; cairn_slab_look may read one without, for the bit of a block that
  * its caller holds and nobody changes. Relaxed: nothing is published by them. */
 static void word_set(uint64_t *word, uint64_t to) { __atomic_store_n(word, to, __ATOMIC_RELAXED); }
-static uint64_t word_get(const uint64_t *word) { return __atomic_load_n(word, __ATOMIC_RELAXED); }
 
 cairn_span *cairn_slab_create(unsigned size_class, cairn_span_kind kind)
 {
@@ -51,11 +50,11 @@ void cairn_slab_destroy(cairn_span *s)
 	cairn_pageheap_free(s, k->granules, k->granules);
 }
 
-/* The pages that slot i touches, as bits. */
-static uint64_t slot_pages(const cairn_class *k, size_t i)
+/* The pages that the slot at offset touches, as bits. */
+static uint64_t slot_pages(const cairn_class *k, size_t offset)
 {
 	unsigned shift = cairn_log2(cairn_vm_page_bytes());
-	size_t first = i * k->bytes >> shift, last = ((i + 1) * k->bytes - 1) >> shift;
+	size_t first = offset >> shift, last = (offset + k->bytes - 1) >> shift;
 	return (~0ull >> (63 - (last - first))) << first;
 }
 
@@ -72,43 +71,45 @@ static void take_pages(cairn_span *s, uint64_t pages)
 size_t cairn_slab_take(cairn_span *s, void **end, size_t n)
 {
 	const cairn_class *k = class_of_slab(s);
-	size_t words = bits_words(k), taken = 0;
-	for (size_t w = 0; w < words && taken < n; w++) {
+	size_t words = bits_words(k), bytes = k->bytes;
+	void **at = end, **last = end - n;
+	for (size_t w = 0; w < words && at > last; w++) {
+		const char *base = s->base + w * 64 * bytes;
 		uint64_t bits = s->free_bits[w];
-		while (bits && taken < n) {
-			size_t i = w * 64 + (size_t)__builtin_ctzll(bits);
+		while (bits && at > last) {
+			*--at = (void *)(base + (size_t)__builtin_ctzll(bits) * bytes);
 			bits &= bits - 1;
-			end[-1 - (ptrdiff_t)taken++] = s->base + i * k->bytes;
-			if (cairn_unlikely(s->clean_pages))
-				take_pages(s, slot_pages(k, i));
 		}
 		word_set(&s->free_bits[w], bits);
 	}
-	s->free_count = (uint16_t)(s->free_count - taken);
-	return taken;
+	s->free_count = (uint16_t)(s->free_count - (end - at));
+	for (void **slot = at; s->clean_pages && slot < end; slot++)
+		take_pages(s, slot_pages(k, (size_t)((char *)*slot - s->base)));
+	return (size_t)(end - at);
 }
 
-cairn_give cairn_slab_look(const cairn_span *s, const void *p)
+size_t cairn_slab_give(cairn_span *s, void **slots, size_t n, cairn_give *verdict)
 {
-	const cairn_class *k = class_of_slab(s);
-	size_t offset = (size_t)((const char *)p - s->base), i = cairn_class_index(k, offset);
-	if (i * k->bytes != offset || i >= k->capacity)
-		return CAIRN_GIVE_NOT_START;
-	return word_get(&s->free_bits[i / 64]) >> i % 64 & 1 ? CAIRN_GIVE_ALREADY_FREE : CAIRN_GIVE_OK;
-}
-
-cairn_give cairn_slab_give(cairn_span *s, void *p)
-{
-	const cairn_class *k = class_of_slab(s);
-	size_t offset = (size_t)((char *)p - s->base), i = cairn_class_index(k, offset);
-	if (cairn_unlikely(i * k->bytes != offset || i >= k->capacity))
-		return CAIRN_GIVE_NOT_START;
-	uint64_t bit = 1ull << i % 64, *word = &s->free_bits[i / 64];
-	if (cairn_unlikely(*word & bit))
-		return CAIRN_GIVE_ALREADY_FREE;
-	word_set(word, *word | bit);
-	s->free_count++;
-	return CAIRN_GIVE_OK;
+	const cairn_class k = *class_of_slab(s);
+	uint64_t *free_bits = s->free_bits;
+	const char *base = s->base;
+	size_t given;
+	*verdict = CAIRN_GIVE_OK;
+	for (given = 0; given < n; given++) {
+		size_t offset = (size_t)((const char *)slots[given] - base), i = cairn_class_index(&k, offset);
+		uint64_t bit = 1ull << i % 64, *word = &free_bits[i / 64];
+		if (cairn_unlikely(i * k.bytes != offset || i >= k.capacity)) {
+			*verdict = CAIRN_GIVE_NOT_START;
+			break;
+		}
+		if (cairn_unlikely(*word & bit)) {
+			*verdict = CAIRN_GIVE_ALREADY_FREE;
+			break;
+		}
+		word_set(word, *word | bit);
+	}
+	s->free_count = (uint16_t)(s->free_count + given);
+	return given;
 }
 
 /* Are slots [first, last] all free? */
@@ -180,9 +181,10 @@ void cairn_slab_validate(const cairn_span *s)
 	size_t ones = 0;
 	for (size_t w = 0; w < bits_words(k); w++)
 		ones += cairn_bits_count(s->free_bits[w]);
-	cairn_assert(ones == s->free_count); /* B1 */
+	cairn_assert(ones == s->free_count);                                                         /* B1 */
 	cairn_assert(!(k->capacity % 64) || !(s->free_bits[bits_words(k) - 1] >> k->capacity % 64)); /* B1 */
 	for (size_t i = 0; i < k->capacity && s->clean_pages && !s->holds;
 		i++) /* a held slot may reach into a clean page */
-		cairn_assert(cairn_bit_get(s->free_bits, i) || !(slot_pages(k, i) & s->clean_pages)); /* B2 */
+		cairn_assert(
+			cairn_bit_get(s->free_bits, i) || !(slot_pages(k, i * k->bytes) & s->clean_pages)); /* B2 */
 }

@@ -35,9 +35,19 @@ static inline const uint64_t *cairn_slab_bits_of(const cairn_span *s, const void
 	return &s->free_bits[cairn_class_index(&cairn_classes[s->size_class], (size_t)((const char *)p - s->base)) /
 			     64];
 }
-cairn_give cairn_slab_give(cairn_span *s, void *p);
-/* What giving would say, changing nothing. */
-cairn_give cairn_slab_look(const cairn_span *s, const void *p);
+/* Gives n slots back; how many. Fewer than n: verdict says what is wrong with the next one. */
+size_t cairn_slab_give(cairn_span *s, void **slots, size_t n, cairn_give *verdict);
+/* What giving p would say, changing nothing. Needs no lock for a block that the caller holds: nobody changes its
+ * bit. */
+static inline cairn_give cairn_slab_look(const cairn_span *s, const void *p)
+{
+	const cairn_class *k = &cairn_classes[s->size_class];
+	size_t offset = (size_t)((const char *)p - s->base), i = cairn_class_index(k, offset);
+	if (i * k->bytes != offset || i >= k->capacity)
+		return CAIRN_GIVE_NOT_START;
+	uint64_t word = __atomic_load_n(&s->free_bits[i / 64], __ATOMIC_RELAXED); /* nothing is published by it */
+	return word >> i % 64 & 1 ? CAIRN_GIVE_ALREADY_FREE : CAIRN_GIVE_OK;
+}
 
 /* OS pages of the slab, as bits, that hold no live block and have not been purged. 0 when an OS page is over a
  * granule. */

@@ -29,7 +29,7 @@ static void count_alloc(cairn_cache *c, unsigned size_class, size_t bytes)
 	cairn_thread_counters *shared = cairn_threads_shared_counters();
 	if (!shared)
 		return;
-	__atomic_add_fetch(&shared->by_class[size_class].allocations, 1, __ATOMIC_RELAXED); /* a sum */
+	__atomic_add_fetch(&shared->by_class[size_class].allocations, 1, __ATOMIC_RELAXED);   /* a sum */
 	__atomic_add_fetch(&shared->by_class[size_class].requested, bytes, __ATOMIC_RELAXED); /* a sum */
 }
 
@@ -75,8 +75,8 @@ void *cairn_slow_alloc(size_t bytes, size_t align, bool *is_zero)
 	if (cairn_thread_is_nested())
 		return alloc_nested(bytes, align, is_zero);
 	unsigned size_class = align <= 16                    ? cairn_class_of(bytes)
-	                      : align <= CAIRN_GRANULE_BYTES ? cairn_class_of_aligned(bytes, align)
-	                                                     : 0;
+			      : align <= CAIRN_GRANULE_BYTES ? cairn_class_of_aligned(bytes, align)
+							     : 0;
 	cairn_cache *c = cairn_thread_enter();
 	if (!c)
 		cairn_start();
@@ -106,10 +106,10 @@ static unsigned class_byte(const void *p)
 static void free_uncached(void *p, unsigned size_class, const char *who)
 {
 	cairn_central *central = cairn_central_lock(size_class);
-	cairn_give give = cairn_central_give(central, p);
+	cairn_give verdict = cairn_central_give(central, &p, 1).verdict;
 	cairn_central_unlock(central);
-	if (cairn_unlikely(give != CAIRN_GIVE_OK))
-		cairn_misuse_verdict(who, p, give);
+	if (cairn_unlikely(verdict != CAIRN_GIVE_OK))
+		cairn_misuse_verdict(who, p, verdict);
 }
 
 static void free_cached(cairn_cache *c, void *p, unsigned size_class, const char *who)

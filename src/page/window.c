@@ -220,25 +220,6 @@ bool cairn_window_open(cairn_page_region *r, size_t bytes)
 	return true;
 }
 
-cairn_span *cairn_window_span(uintptr_t p)
-{
-	cairn_window *w = cairn_window_of(p);
-	if (!w)
-		return NULL;
-	cairn_chunk *c = cairn_window_chunk(w, p);
-	size_t g = cairn_granule_in_chunk(p);
-	if (g < __atomic_load_n(&c->lead_granules,
-			__ATOMIC_RELAXED)) { /* over or under g for as long as the caller's block lives */
-		const cairn_chunk *first = c - c->lead; /* the span goes to its end, whereever in it it begins */
-		return &first->spans[CAIRN_CHUNK_GRANULES - 1 - first->back[CAIRN_CHUNK_GRANULES - 1]];
-	}
-	if (!c->spans)
-		return NULL;
-	cairn_span *s = &c->spans[g - c->back[g]];
-	/* Relaxed: the caller holds a block of the span, so its kind stands, or asks about nobody's address. */
-	return __atomic_load_n(&s->kind, __ATOMIC_RELAXED) == CAIRN_SPAN_NONE ? NULL : s;
-}
-
 bool cairn_window_is_open(uintptr_t p)
 {
 	for (cairn_page_region *r = newest_region; r; r = r->next)

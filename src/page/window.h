@@ -74,7 +74,24 @@ static inline uintptr_t cairn_window_chunk_start(cairn_window *w, const cairn_ch
 }
 
 /* The span over the granule of p, or NULL. The caller holds a block of it, or the pageheap lock. */
-cairn_span *cairn_window_span(uintptr_t p);
+static inline cairn_span *cairn_window_span(uintptr_t p)
+{
+	cairn_window *w = cairn_window_of(p);
+	if (!w)
+		return NULL;
+	cairn_chunk *c = cairn_window_chunk(w, p);
+	size_t g = cairn_granule_in_chunk(p);
+	/* Over or under g for as long as the caller's block lives. */
+	if (cairn_unlikely(g < __atomic_load_n(&c->lead_granules, __ATOMIC_RELAXED))) {
+		const cairn_chunk *first = c - c->lead; /* the span goes to its end, wherever in it it begins */
+		return &first->spans[CAIRN_CHUNK_GRANULES - 1 - first->back[CAIRN_CHUNK_GRANULES - 1]];
+	}
+	if (!c->spans)
+		return NULL;
+	cairn_span *s = &c->spans[g - c->back[g]];
+	/* Relaxed: the caller holds a block of the span, so its kind stands, or asks about nobody's address. */
+	return __atomic_load_n(&s->kind, __ATOMIC_RELAXED) == CAIRN_SPAN_NONE ? NULL : s;
+}
 
 /* Does p lie in the open part of a region: in memory that is or was ours to hand out? */
 bool cairn_window_is_open(uintptr_t p);

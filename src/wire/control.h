@@ -81,6 +81,7 @@ typedef struct cairn_class_counter {
 } cairn_class_counter;
 
 typedef struct cairn_thread_counters {
+	uint64_t apart[256]; /* unused: a counter's address must not end like its magazine's (malloc/cache.h) */
 	cairn_class_counter by_class[CAIRN_WIRE_CLASSES];
 	uint64_t thread_id; /* of the thread that uses it now; 0: nobody */
 	uint64_t threads;   /* how many threads have used it */

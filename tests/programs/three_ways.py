@@ -262,7 +262,7 @@ def read_control(path):
     program = data[CONTROL_PROGRAM:CONTROL_PROGRAM + 256].split(b"\0")[0].decode(errors="replace")
     allocations = 0
     for cache in range(caches):
-        counters = data[CONTROL_BYTES + cache * COUNTERS_BYTES:][:CLASSES * 16].ljust(CLASSES * 16, b"\0")
+        counters = data[CONTROL_BYTES + cache * COUNTERS_BYTES + 2048:][:CLASSES * 16].ljust(CLASSES * 16, b"\0")
         allocations += sum(struct.unpack("<%dQ" % (CLASSES * 2), counters)[::2])
     return Process(pid, program, True, allocations)
 

@@ -25,9 +25,10 @@ static void take(size_t n)
 static cairn_give give(void *p)
 {
 	cairn_central *c = cairn_central_lock(CLASS);
-	cairn_give verdict = cairn_central_give(c, p);
+	cairn_given given = cairn_central_give(c, &p, 1);
 	cairn_central_unlock(c);
-	return verdict;
+	EXPECT_EQ(given.slots, given.verdict == CAIRN_GIVE_OK);
+	return given.verdict;
 }
 
 static void give_random(size_t n)
