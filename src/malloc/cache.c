@@ -132,32 +132,48 @@ bool cairn_cache_refill(cairn_cache *c, unsigned size_class)
 	return got > 0;
 }
 
-/* Gives the oldest n slots of the magazine back under one hold of the lock; in how many runs they lay. */
-static size_t give_portion(cairn_cache *c, unsigned size_class, size_t n)
+/* Puts the magazine's oldest n slots on top of its newest, of which there are no more than n. */
+static void oldest_to_top(cairn_cache *c, unsigned size_class, size_t n)
 {
-	cairn_magazine *m = &c->magazine[size_class];
 	void **base = c->cold[size_class].base;
-	size_t fill = cairn_cache_fill(c, size_class);
-	cairn_central *central = cairn_central_lock(size_class);
-	cairn_given given = cairn_central_give(central, base, n);
+	size_t newest = cairn_cache_fill(c, size_class) - n;
+	cairn_assert(newest <= n);
+	for (size_t i = 0; i < newest; i++) {
+		void *old = base[i];
+		base[i] = base[n + i];
+		base[n + i] = old;
+	}
+}
+
+/* Gives the n slots on top back; in how many runs they lay. Under the class's lock, which a misuse drops. */
+static size_t give_top(cairn_cache *c, cairn_central *central, unsigned size_class, size_t n)
+{
+	void ***top = &c->magazine[size_class].top, **slots = *top - n;
+	cairn_given given = cairn_central_give(central, slots, n);
 	if (cairn_unlikely(given.slots < n)) {
-		const void *p = base[given.slots];
+		const void *p = slots[given.slots];
 		cairn_central_unlock(central);
 		cairn_misuse_verdict("free", p, given.verdict);
 	}
-	memmove(base, base + n, (fill - n) * sizeof(void *));
-	__atomic_store_n(&m->top, base + (fill - n), __ATOMIC_RELAXED); /* one store, as in refill */
-	cairn_central_unlock(central);
+	__atomic_store_n(top, slots, __ATOMIC_RELAXED); /* one store, as in refill */
 	return given.runs;
 }
 
-/* Gives the oldest n slots of the magazine back; in how many runs they lay (malloc/central.h). */
+/* Gives the oldest n slots of the magazine back, at least half of them; in how many runs they lay (malloc/central.h).
+ * The lock is held for a portion at a time, and the magazine is whole whenever it is not. */
 static size_t give_oldest(cairn_cache *c, unsigned size_class, size_t n)
 {
 	size_t runs = 0;
-	for (size_t portion; n; n -= portion) {
-		portion = n < PORTION ? n : PORTION;
-		runs += give_portion(c, size_class, portion);
+	cairn_assert(n);
+	cairn_central *central = cairn_central_lock(size_class);
+	oldest_to_top(c, size_class, n);
+	while (n) {
+		size_t portion = n < PORTION ? n : PORTION;
+		runs += give_top(c, central, size_class, portion);
+		n -= portion;
+		cairn_central_unlock(central);
+		if (n)
+			central = cairn_central_lock(size_class);
 	}
 	return runs;
 }

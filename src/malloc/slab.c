@@ -91,23 +91,29 @@ size_t cairn_slab_take(cairn_span *s, void **end, size_t n)
 size_t cairn_slab_give(cairn_span *s, void **slots, size_t n, cairn_give *verdict)
 {
 	const cairn_class k = *class_of_slab(s);
-	uint64_t *free_bits = s->free_bits;
 	const char *base = s->base;
+	/* A word stays in a register while slots fall into it: through memory each would wait for the last store. */
+	uint64_t *at = s->free_bits, word = *at;
 	size_t given;
 	*verdict = CAIRN_GIVE_OK;
 	for (given = 0; given < n; given++) {
 		size_t offset = (size_t)((const char *)slots[given] - base), i = cairn_class_index(&k, offset);
-		uint64_t bit = 1ull << i % 64, *word = &free_bits[i / 64];
 		if (cairn_unlikely(i * k.bytes != offset || i >= k.capacity)) {
 			*verdict = CAIRN_GIVE_NOT_START;
 			break;
 		}
-		if (cairn_unlikely(*word & bit)) {
+		if (at != &s->free_bits[i / 64]) {
+			word_set(at, word);
+			at = &s->free_bits[i / 64];
+			word = *at;
+		}
+		if (cairn_unlikely(word >> i % 64 & 1)) {
 			*verdict = CAIRN_GIVE_ALREADY_FREE;
 			break;
 		}
-		word_set(word, *word | bit);
+		word |= 1ull << i % 64;
 	}
+	word_set(at, word);
 	s->free_count = (uint16_t)(s->free_count + given);
 	return given;
 }
