@@ -185,8 +185,9 @@ static void let_go(cairn_cache *c, unsigned size_class, bool is_scattered)
 	size_t capacity = c->cold[size_class].capacity, most = cairn_classes[size_class].magazine_max;
 	size_t few = most < CAPACITY_LETTING_GO ? most : CAPACITY_LETTING_GO, quarter = (most + 2) / 4 - 2;
 	size_t wanted = is_scattered || quarter < few ? few : quarter;
-	if (capacity / 2 >= wanted)
-		magazine_resize(c, size_class, (capacity + 2) / 2 - 2);
+	size_t smaller = (capacity + 2) / 2 - 2;
+	if (capacity / 2 >= wanted && cairn_cache_fill(c, size_class) < smaller)
+		magazine_resize(c, size_class, smaller);
 	else if (capacity * 2 <= wanted)
 		magazine_resize(c, size_class, 2 * capacity + 2);
 }
@@ -200,10 +201,12 @@ bool cairn_cache_flush(cairn_cache *c, unsigned size_class)
 	if (cold->flushes < UINT16_MAX)
 		cold->flushes++;
 	size_t fill = cairn_cache_fill(c, size_class);
-	bool letting_go = cold->flushes > LETTING_GO_FLUSHES && fill > cairn_stats_out_of(size_class) / 256;
-	size_t n = letting_go ? fill - fill / 4 : (fill + 1) / 2, runs = give_oldest(c, size_class, n);
-	if (letting_go || (cold->flushes > LETTING_GO_FLUSHES && runs * NEIGHBOURS <= n))
-		let_go(c, size_class, runs * NEIGHBOURS > n);
+	bool only_frees = cold->flushes > LETTING_GO_FLUSHES;
+	size_t n = only_frees ? fill - fill / 4 : (fill + 1) / 2, runs = give_oldest(c, size_class, n);
+	bool is_scattered = runs * NEIGHBOURS > n;
+	if (only_frees && (!is_scattered || fill > cairn_stats_out_of(size_class) / 256))
+		let_go(c, size_class, is_scattered);
+	cairn_assert(cairn_cache_fill(c, size_class) < cold->capacity); /* room for one is what a flush is for */
 	return true;
 }
 

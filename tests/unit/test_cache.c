@@ -112,6 +112,33 @@ static void a_thread_that_only_frees_gets_a_magazine(void)
 	EXPECT(cache->cold[CLASS].capacity > 0);
 }
 
+/* Neighbours pin few pages: a thread that only frees them moves to a quarter of the class's maximum, from either
+ * side. */
+static void a_thread_that_only_frees_neighbours_keeps_some(void) /* M1, M2 */
+{
+	enum { CLASS = 1, SLOTS = 700000 }; /* so many that a magazine is little beside them */
+	static void *slots[SLOTS];
+	size_t quarter = (cairn_classes[CLASS].magazine_max + 2u) / 4 - 2;
+	for (int from_below = 0; from_below < 2; from_below++) {
+		for (size_t i = 0; i < SLOTS; i++)
+			REQUIRE(slots[i] = pop(CLASS));
+		EXPECT_EQ(cache->cold[CLASS].capacity, cairn_classes[CLASS].magazine_max);
+		if (from_below)
+			cairn_cache_drain(cache);
+		for (size_t i = 0; i < SLOTS; i++) {
+			push(CLASS, slots[i]);
+			if (i % 50000 == 0) {
+				cairn_cache_validate(cache);
+				cairn_central_validate(CLASS);
+			}
+			if (i == SLOTS / 2)
+				EXPECT_EQ(cache->cold[CLASS].capacity, quarter);
+		}
+	}
+	cairn_cache_validate(cache);
+	cairn_cache_drain(cache);
+}
+
 enum { WATCHED = 33 };
 
 static void *grow_watched(void *barrier)
@@ -201,6 +228,7 @@ int main(void)
 	RUN(no_slot_is_handed_out_twice_or_lost);
 	RUN(a_magazine_starts_small_and_grows_with_use);
 	RUN(a_thread_that_only_frees_gets_a_magazine);
+	RUN(a_thread_that_only_frees_neighbours_keeps_some);
 	RUN(emptied_magazines_keep_their_memory_and_drained_ones_do_not);
 	if (CAN_REFUSE)
 		RUN(a_refused_refill_says_so_and_changes_nothing);
