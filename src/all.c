@@ -24,6 +24,7 @@
 #include "os/thread.c"
 #include "os/vm_linux.c"
 
+#include "page/corefile.c"
 #include "page/pageheap.c"
 #include "page/purge.c"
 #include "page/window.c"

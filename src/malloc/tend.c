@@ -55,8 +55,9 @@ static bool janitor_look(size_t looks[DEMAND_LOOKS], unsigned n)
 	size_t keep = demand_bytes(looks, n), dirty = cairn_pageheap_dirty_bytes();
 	keep = keep < JANITOR_KEEP_BYTES ? JANITOR_KEEP_BYTES : keep;
 	bool worked = false;
-	if (dirty > keep) {
-		size_t third = (dirty - keep) / 3 > JANITOR_KEEP_BYTES ? dirty - (dirty - keep) / 3 : keep;
+	if (dirty > keep || cairn_pageheap_hide_is_due()) {
+		size_t over = dirty > keep ? dirty - keep : 0;
+		size_t third = over / 3 > JANITOR_KEEP_BYTES ? dirty - over / 3 : keep;
 		while (cairn_purge_step(third, STEP_US))
 			;
 		worked = true;

@@ -41,6 +41,12 @@ bool cairn_vm_would_grant(size_t bytes);
  * emulator whose DONTNEED does not zero: probed once): contents are unchanged, or must be taken as unknown. */
 bool cairn_vm_purge(void *p, size_t bytes);
 
+/* Hidden, an open range is in no core file (MADV_DONTDUMP); contents stay. False: refused. */
+bool cairn_vm_hide(void *p, size_t bytes);
+bool cairn_vm_show(void *p, size_t bytes); /* undoes it, for all that is hidden in the range */
+/* Maps an open range anew: open, zero, not hidden, without advice. For where a filter refuses to show. */
+bool cairn_vm_renew(void *p, size_t bytes);
+
 /* Moves the pages of an open range to another open range of the same size (mremap with DONTUNMAP: no copy); afterwards
  * `from` is open and reads zero. */
 typedef enum cairn_vm_moved {

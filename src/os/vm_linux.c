@@ -4,8 +4,8 @@
  *   (V1) What reserve and map return is aligned as asked, as long as asked, and was mapped by this call: nothing that
  *        was there before is ever replaced.
  *   (V2) After a purge that returned true, every byte of the range reads zero.
- *   (V3) All our mappings have the same flags, so that the kernel joins neighbours: opening the next piece of a range
- *        lengthens a mapping and makes no new one.
+ *   (V3) All our mappings have the same flags but for huge pages and for what is hidden, so that the kernel joins
+ *        neighbours: opening the next piece of a range lengthens a mapping and makes no new one.
  *
  * Locks: none; the kernel's. Failure: NULL or false, nothing changed. Every system call but mmap may be refused by a
  * filter at any time; nothing is retried and nothing is printed.
@@ -172,6 +172,8 @@ static bool vm_mprotect_is_filtered(void)
 	return r != 0;
 }
 
+bool cairn_vm_renew(void *p, size_t bytes) { return vm_mmap(p, bytes, VM_OPEN, MAP_FIXED) == p; }
+
 /* Where a filter refuses mprotect, the same is had by mapping anew over what is reserved. Not where a limit does: the
  * kernel would not count it, and the process would get over its limit. */
 bool cairn_vm_open(void *p, size_t bytes)
@@ -179,9 +181,7 @@ bool cairn_vm_open(void *p, size_t bytes)
 	long r = cairn_sys(SYS_mprotect, (long)p, (long)bytes, VM_OPEN, 0, 0, 0);
 	if (r == 0 || (r == -ENOMEM && !vm_mprotect_is_filtered()))
 		return r == 0;
-	long at = cairn_sys(SYS_mmap, (long)p, (long)bytes, VM_OPEN,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
-	return at == (long)p;
+	return cairn_vm_renew(p, bytes);
 }
 
 bool cairn_vm_extend(void *p, size_t bytes, size_t more)
@@ -253,6 +253,9 @@ cairn_vm_moved cairn_vm_move(void *from, void *to, size_t bytes)
 }
 
 /* ---- advice and questions ---- */
+
+bool cairn_vm_hide(void *p, size_t bytes) { return vm_advise(p, bytes, MADV_DONTDUMP) == 0; }
+bool cairn_vm_show(void *p, size_t bytes) { return vm_advise(p, bytes, MADV_DODUMP) == 0; }
 
 void cairn_vm_huge(void *p, size_t bytes) { vm_advise(p, bytes, MADV_HUGEPAGE); }
 void cairn_vm_no_huge(void *p, size_t bytes) { vm_advise(p, bytes, MADV_NOHUGEPAGE); }

@@ -21,8 +21,9 @@
  * and every OS page resident is given MADV_HUGEPAGE. Before any of it is purged that is taken back, or the kernel would
  * fill the holes again.
  *
- * Lock: one, rank CAIRN_RANK_PAGEHEAP. No madvise is made under it; opening (mprotect) is, because nobody can be served
- * before it is done. Failure: the OS refuses, alloc returns NULL with the books as they were.
+ * Lock: one, rank CAIRN_RANK_PAGEHEAP. Nothing is purged under it; opening (mprotect) and showing (MADV_DODUMP) are
+ * done under it, because nobody can be served before, and hiding, a few calls at a time.
+ * Failure: the OS refuses, alloc returns NULL with the books as they were.
  * Not here: what a span is for (malloc/), when to purge (page/purge.c). */
 #include "page/pageheap.h"
 
@@ -31,6 +32,7 @@
 #include "os/lock.h"
 #include "os/meta.h"
 #include "os/vm.h"
+#include "page/corefile.h"
 #include "page/window.h"
 
 #include <string.h>
@@ -47,7 +49,7 @@ static cairn_lock pageheap_lock = CAIRN_LOCK_INIT;
 static cairn_node lists[CAIRN_CHUNK_GRANULES + 1]; /* sync: pageheap_lock; by longest free run; [0] unused */
 static cairn_node dirty_chunks;                    /* sync: pageheap_lock; chunks with dirty granules, oldest first */
 static uint64_t list_has[3];                       /* sync: pageheap_lock; which lists are not empty */
-static size_t free_granules, dirty_granules;       /* sync: pageheap_lock; dirty_granules also read without */
+static size_t free_granules, dirty_granules;       /* sync: pageheap_lock; also read without */
 static size_t used_granules;                       /* sync: pageheap_lock; also read without */
 static size_t purging_granules;                    /* sync: pageheap_lock; out of the free sets while being purged */
 static size_t purged_granules;                     /* sync: pageheap_lock */
@@ -93,7 +95,7 @@ static void chunk_give(cairn_chunk *c, unsigned from, unsigned n, bool is_dirty)
 	cairn_assert(!(c->free & run));
 	c->free |= run;
 	memset(&c->back[from], 0, n);
-	free_granules += n;
+	__atomic_store_n(&free_granules, free_granules + n, __ATOMIC_RELAXED); /* a hint, no order needed */
 	if (is_dirty) {
 		if (!c->dirty)
 			dirty_chunk_append(c);
@@ -114,7 +116,7 @@ static unsigned chunk_take(cairn_chunk *c, unsigned from, unsigned n)
 	c->dirty &= ~run;
 	if (was_dirty && !c->dirty)
 		cairn_list_remove(&c->dirty_node);
-	free_granules -= n;
+	__atomic_store_n(&free_granules, free_granules - n, __ATOMIC_RELAXED); /* a hint, as above */
 	__atomic_store_n(&dirty_granules, dirty_granules - was_dirty, __ATOMIC_RELAXED); /* a hint, as above */
 	chunk_relist(c);
 	return was_dirty;
@@ -323,6 +325,7 @@ static size_t take_across(cairn_window *w, uintptr_t start, size_t granules)
 {
 	size_t dirty = 0, chunks = 0;
 	unsigned from = (unsigned)cairn_granule_in_chunk(start);
+	cairn_corefile_show(w, start, start + (granules << CAIRN_GRANULE_SHIFT));
 	for (cairn_chunk *c = cairn_window_chunk(w, start); granules; c++, chunks++, from = 0) {
 		unsigned room = CAIRN_CHUNK_GRANULES - from, n = granules > room ? room : (unsigned)granules;
 		dirty += chunk_take(c, from, n);
@@ -426,10 +429,12 @@ static cairn_span *alloc_within(unsigned n, unsigned align, cairn_span_kind kind
 	if (!c || !chunk_has_spans(c))
 		return NULL;
 	cairn_window *w = chunk_window(c);
+	uintptr_t start = cairn_window_chunk_start(w, c) + ((uintptr_t)at << CAIRN_GRANULE_SHIFT);
+	cairn_corefile_show(w, start, start + ((uintptr_t)n << CAIRN_GRANULE_SHIFT));
 	unsigned dirty = chunk_take(c, (unsigned)at, n);
 	note_rewanted(n - dirty);
 	*is_zero = !dirty;
-	return span_begin(w, cairn_window_chunk_start(w, c) + ((uintptr_t)at << CAIRN_GRANULE_SHIFT), n, kind, !dirty);
+	return span_begin(w, start, n, kind, !dirty);
 }
 
 static cairn_span *alloc_across(size_t n, cairn_span_kind kind, bool *is_zero)
@@ -556,6 +561,7 @@ static void take_behind(cairn_window *w, cairn_span *s, uintptr_t from, uintptr_
 {
 	cairn_chunk *first = cairn_window_chunk(w, (uintptr_t)s->base);
 	size_t clean = 0;
+	cairn_corefile_show(w, from, to);
 	while (from < to) {
 		cairn_chunk *c = cairn_window_chunk(w, from);
 		unsigned at = (unsigned)cairn_granule_in_chunk(from);
@@ -716,6 +722,23 @@ cairn_pageheap_numbers cairn_pageheap_count(void)
 	return n;
 }
 
+static size_t clean_granules(void)
+{
+	size_t free = __atomic_load_n(&free_granules, __ATOMIC_RELAXED); /* two hints, read one after the other */
+	size_t dirty = __atomic_load_n(&dirty_granules, __ATOMIC_RELAXED); /* likewise */
+	return free > dirty ? free - dirty : 0;
+}
+
+bool cairn_pageheap_hide_is_due(void) { return cairn_corefile_is_due(clean_granules()); }
+
+bool cairn_pageheap_hide_step(void)
+{
+	lock_pageheap();
+	bool more = cairn_corefile_hide(clean_granules());
+	unlock_pageheap();
+	return more;
+}
+
 /* The three below are hints for purging: a stale value only shifts when it happens. */
 size_t cairn_pageheap_dirty_bytes(void)
 {
@@ -814,6 +837,7 @@ static void validate_chunk(cairn_window *w, cairn_chunk *c, uintptr_t end, size_
 		bool is_free = c->free >> g & 1;
 		cairn_span *s = is_free ? NULL : cairn_window_span(start + (g << CAIRN_GRANULE_SHIFT));
 		bool is_used = g < c->lead_granules || (s && s->kind != CAIRN_SPAN_NONE);
+		cairn_assert(!is_used || is_free || !(c->hidden >> g & 1)); /* D1 */
 		sums[2] += is_used && !is_free;
 	}
 }
@@ -822,6 +846,7 @@ void cairn_pageheap_validate(void)
 {
 	lock_pageheap();
 	size_t sums[3] = { 0 };
+	cairn_corefile_validate(); /* D1 to D4 */
 	for (cairn_page_region *r = cairn_window_newest(); r; r = r->next)
 		for (uintptr_t p = r->start; p < r->open_end; p += CAIRN_CHUNK_BYTES)
 			validate_chunk(r->window, cairn_window_chunk(r->window, p), r->open_end, sums);

@@ -45,6 +45,11 @@ void cairn_pageheap_give_run(const cairn_dirty_run *run, bool purged);
 bool cairn_pageheap_take_bare(uintptr_t p, cairn_dirty_run *bare, void **headers);
 void cairn_pageheap_give_bare(const cairn_dirty_run *bare);
 
+/* Free memory and core files: see page/corefile.h. Is a step worth it (a hint, without the lock)? One step, at most 16
+ * system calls; true: there may be more to do. */
+bool cairn_pageheap_hide_is_due(void);
+bool cairn_pageheap_hide_step(void);
+
 cairn_pageheap_numbers cairn_pageheap_count(void); /* consistent: taken under the lock */
 size_t cairn_pageheap_dirty_bytes(void);           /* a recent value, without the lock */
 size_t cairn_pageheap_used_bytes(void);            /* likewise */

@@ -36,7 +36,10 @@ size_t cairn_purge_hysteresis_bytes(void)
 	return h < CAIRN_PURGE_KEEP_MIN_BYTES ? CAIRN_PURGE_KEEP_MIN_BYTES : h;
 }
 
-bool cairn_purge_is_due(void) { return cairn_pageheap_dirty_bytes() > cairn_purge_hysteresis_bytes(); }
+bool cairn_purge_is_due(void)
+{
+	return cairn_pageheap_dirty_bytes() > cairn_purge_hysteresis_bytes() || cairn_pageheap_hide_is_due();
+}
 
 void cairn_purge_note_rewanted(size_t bytes)
 {
@@ -111,11 +114,25 @@ static bool purge_runs(size_t keep_bytes, unsigned budget_us)
 	return false;
 }
 
+/* What is clean may be left out of core files. */
+static bool hide_clean(unsigned budget_us)
+{
+	uint64_t start = cairn_clock_fine_ns();
+	if (!cairn_pageheap_hide_is_due())
+		return false;
+	while (cairn_pageheap_hide_step())
+		if (cairn_clock_fine_ns() - start > (uint64_t)budget_us * 1000 / 2)
+			return true;
+	return false;
+}
+
 bool cairn_purge_step(size_t keep_bytes, unsigned budget_us)
 {
-	if (cairn_pageheap_dirty_bytes() <= keep_bytes || !cairn_purge_enter())
+	bool is_dirty = cairn_pageheap_dirty_bytes() > keep_bytes;
+	if ((!is_dirty && !cairn_pageheap_hide_is_due()) || !cairn_purge_enter())
 		return false;
-	bool more = purge_runs(keep_bytes, budget_us);
+	bool more = is_dirty && purge_runs(keep_bytes, budget_us);
+	more |= hide_clean(budget_us);
 	cairn_purge_leave();
 	return more;
 }
@@ -135,9 +152,9 @@ void cairn_purge_hold_peak(size_t bytes)
 void cairn_purge_self(size_t freed_bytes)
 {
 	cairn_purge_learn(cairn_clock_coarse_ns());
-	size_t keep = cairn_purge_hysteresis_bytes();
-	if (cairn_pageheap_dirty_bytes() > keep)
-		cairn_purge_step(keep / 2, SELF_BUDGET_US + (unsigned)(freed_bytes / PURGE_BYTES_PER_US));
+	size_t h = cairn_purge_hysteresis_bytes(), keep = cairn_pageheap_dirty_bytes() > h ? h / 2 : h;
+	if (cairn_purge_is_due())
+		cairn_purge_step(keep, SELF_BUDGET_US + (unsigned)(freed_bytes / PURGE_BYTES_PER_US));
 }
 
 void cairn_purge_validate(void)

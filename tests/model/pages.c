@@ -5,9 +5,11 @@
  * and visiting finds each span once; what was written stays; what is called zero reads zero; the counts add up. Each
  * case runs in a child of its own. CAIRN_SEED repeats a run, CAIRN_TEST_OPS says how many operations. */
 #include "support/child.h"
+#include "support/hidden.h"
 
 #include "os/sys.h"
 #include "os/vm.h"
+#include "page/corefile.h"
 #include "page/pageheap.h"
 #include "page/purge.h"
 #include "page/window.h"
@@ -107,6 +109,19 @@ static void count_visit(cairn_span *s, void *arg)
 	EXPECT(base_used); /* a span that is nobody's */
 }
 
+static size_t checks;
+
+/* No span of ours is hidden, by what the kernel says. */
+static void check_hidden(void)
+{
+	static hidden_range ranges[HIDDEN_MOST];
+	size_t n = hidden_ranges(ranges, HIDDEN_MOST);
+	for (size_t r = 0; r < n; r++)
+		for (size_t i = 0; i < note_count; i++)
+			EXPECT(!ranges_meet(notes[i].base, notes[i].granules, (char *)ranges[r].from,
+				(ranges[r].to - ranges[r].from) >> CAIRN_GRANULE_SHIFT));
+}
+
 static void check_all(void)
 {
 	size_t purging = 0;
@@ -122,6 +137,8 @@ static void check_all(void)
 	visited = 0;
 	cairn_pageheap_visit(count_visit, NULL);
 	EXPECT_EQ(visited, note_count);
+	if (checks++ % 16 == 0)
+		check_hidden();
 	for (size_t i = 0; i < note_count && !failed(); i++) {
 		EXPECT(leads_to_header(&notes[i]));
 		EXPECT(is_written(&notes[i], 0, notes[i].touched));
@@ -245,6 +262,15 @@ static void give_run(size_t i, bool purge)
 	}
 }
 
+static size_t hidden_most;
+
+static void hide_some(void)
+{
+	cairn_pageheap_hide_step();
+	size_t hidden = cairn_corefile_hidden_granules();
+	hidden_most = hidden > hidden_most ? hidden : hidden_most;
+}
+
 static void step(void)
 {
 	size_t what = below(100);
@@ -263,7 +289,7 @@ static void step(void)
 	else if (what == 98)
 		cairn_pageheap_tick_huge();
 	else if (what == 99)
-		cairn_purge_step(below(4 << 20), 100);
+		below(2) ? (void)cairn_purge_step(below(4 << 20), 100) : hide_some();
 }
 
 static void run_steps(uint64_t ops)
@@ -298,6 +324,7 @@ static void end_clean(void)
 	EXPECT(may_refuse || base_used || now.dirty_granules <= half_open);
 	EXPECT(base_used || now.free_granules == now.open_granules);
 	EXPECT(may_refuse || bare_count || cairn_vm_page_bytes() > 4096); /* headers that described nothing */
+	EXPECT(may_refuse || hidden_most);
 }
 
 static void run_model(void *page_bytes)

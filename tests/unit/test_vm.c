@@ -13,6 +13,9 @@
 #define cairn_vm_would_grant       private_vm_would_grant
 #define cairn_vm_purge             private_vm_purge
 #define cairn_vm_move              private_vm_move
+#define cairn_vm_hide              private_vm_hide
+#define cairn_vm_show              private_vm_show
+#define cairn_vm_renew             private_vm_renew
 #define cairn_vm_huge              private_vm_huge
 #define cairn_vm_no_huge           private_vm_no_huge
 #define cairn_vm_is_resident       private_vm_is_resident
@@ -32,6 +35,7 @@ static long private_sys(long number, long a, long b, long c, long d, long e, lon
 #define cairn_sys private_sys
 #include "os/vm_linux.c"
 #undef cairn_sys
+#include "support/hidden.h"
 #include "support/test.h"
 
 #include <pthread.h>
@@ -617,6 +621,22 @@ static void what_the_kernel_would_not_grant_is_known(void)
 	EXPECT(!cairn_vm_would_grant(SIZE_MAX / 4));
 }
 
+static void what_is_hidden_is_in_no_core_file_until_it_is_shown(void)
+{
+	char *p = opened(16 * page);
+	REQUIRE(p);
+	memset(p, 7, 16 * page);
+	EXPECT(cairn_vm_hide(p + 4 * page, 8 * page));
+	EXPECT_EQ(hidden_bytes(p, 16 * page), 8 * page);
+	EXPECT(cairn_vm_show(p, 16 * page)); /* part of it never was */
+	EXPECT_EQ(hidden_bytes(p, 16 * page), 0);
+	EXPECT(reads(p, 16 * page, 7));
+	EXPECT(cairn_vm_hide(p + 4 * page, 8 * page) && cairn_vm_renew(p + 4 * page, 8 * page));
+	EXPECT_EQ(hidden_bytes(p, 16 * page), 0);
+	EXPECT(reads(p, 4 * page, 7) && reads(p + 4 * page, 8 * page, 0) && reads(p + 12 * page, 4 * page, 7));
+	cairn_vm_release(p, 16 * page);
+}
+
 int main(void)
 {
 	page = cairn_vm_page_bytes();
@@ -649,5 +669,6 @@ int main(void)
 	RUN(a_reservation_is_not_data_but_opening_it_is);
 	RUN(injected_faults_are_refusals);
 	RUN(what_the_kernel_would_not_grant_is_known);
+	RUN(what_is_hidden_is_in_no_core_file_until_it_is_shown);
 	DONE();
 }
