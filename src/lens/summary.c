@@ -7,7 +7,8 @@
  * Nothing is allocated and no stdio is used: this runs after the program's own exit handlers, possibly because
  * something went wrong in them.
  *
- * Locks: none; exit() runs in one thread. Failure: nothing is printed.
+ * Locks: none; exit() runs in one thread. Failure: a FILE that cannot be written costs a line on stderr that says why;
+ * the exit status stays the program's. Where stderr itself is gone nothing is said.
  * Not here: a process that is killed or calls _exit says nothing; `cairn run` tells of those too. */
 #include <cairn/stats.h>
 
@@ -20,7 +21,9 @@
 #include <unistd.h>
 
 #include "malloc/stats.h"
+#include "base/line.h"
 #include "os/env.h"
+#include "os/report.h"
 #include "os/sys.h"
 
 enum { SUMMARY_PATH_MAX = 1024 };
@@ -82,13 +85,12 @@ static bool summary_path(char *to, const char *from, uint32_t pid)
 	return true;
 }
 
+/* The descriptor, or -errno. */
 static int summary_open(const char *to, uint32_t pid)
 {
 	char path[SUMMARY_PATH_MAX];
-	if (!strcmp(to, "stderr"))
-		return summary_stderr_fd();
 	if (!summary_path(path, to, pid))
-		return -1;
+		return -ENAMETOOLONG;
 	int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY;
 	return (int)cairn_sys(SYS_openat, AT_FDCWD, (long)path, flags, 0666, 0, 0);
 }
@@ -103,18 +105,58 @@ static void summary_fill(cairn_account *a, const cairn_control *c)
 	cairn_account_finish(a, c, sizeof *c);
 }
 
+static const char *summary_remedy(int error)
+{
+	switch (error) {
+	case ENOENT:
+	case ENOTDIR:
+		return "its folder is not there; make it, or name another file";
+	case EACCES:
+	case EPERM:
+	case EROFS:
+		return "no permission; name a file that the program's user may write";
+	case EISDIR:
+		return "it is a folder; name a file in it";
+	case ENOSPC:
+	case EDQUOT:
+		return "no room is left there; make some, or name a file on another file system";
+	case EFBIG:
+		return "it would be over the limit on a file's size; raise it (ulimit -f)";
+	case ENAMETOOLONG:
+		return "its name is too long; name another file";
+	default:
+		return NULL;
+	}
+}
+
+/* The name comes last: where the line is too long, the name is cut and the remedy is not. */
+static void summary_report(const char *to, int error)
+{
+	cairn_line l = { 0 };
+	const char *remedy = summary_remedy(error);
+	cairn_line_text(&l, "cairn: the account of ");
+	cairn_line_text(&l, cairn_program_name());
+	cairn_line_text(&l, " is not written: ");
+	cairn_line_text(&l, remedy ? remedy : "error ");
+	if (!remedy)
+		cairn_line_dec(&l, (uint64_t)error);
+	cairn_line_text(&l, ": CAIRN_SUMMARY=");
+	cairn_line_text(&l, to);
+	cairn_report(&l);
+}
+
 static void summary_print(const char *to, const cairn_account *a)
 {
 	size_t n = strlen(to);
-	int fd = summary_open(to, a->pid);
-	if (fd < 0)
-		return;
-	if (n > 5 && !strcmp(to + n - 5, ".json"))
-		cairn_account_print_json(a, fd);
-	else
-		cairn_account_print(a, fd, false);
-	if (fd != 2)
+	bool is_stderr = !strcmp(to, "stderr");
+	int fd = is_stderr ? summary_stderr_fd() : summary_open(to, a->pid), error = fd < 0 ? -fd : 0;
+	if (fd >= 0)
+		error = n > 5 && !strcmp(to + n - 5, ".json") ? cairn_account_print_json(a, fd) :
+								cairn_account_print(a, fd, false);
+	if (fd >= 0 && !is_stderr)
 		cairn_sys(SYS_close, fd, 0, 0, 0, 0, 0);
+	if (error && !is_stderr)
+		summary_report(to, error);
 }
 
 __attribute__((destructor)) static void summary_end(void)

@@ -5,7 +5,7 @@
  *   fork N             N children that do one pair and exit, waited for
  *   sleep MS           rest                              spin MS           pairs for so long
  *   touch MIB          map so much, write every page     drop              unmap it
- *   kill NAME          KILL, TERM, SEGV by itself        _exit STATUS      without exit()
+ *   kill NAME          KILL, TERM, SEGV by itself        exit, _exit STATUS   with exit(), without
  *   exec WORDS...      execute itself with the rest
  *
  * At the end: "allocations N requested BYTES". A realloc that moves counts as one more. */
@@ -156,6 +156,8 @@ int main(int argc, char **argv)
 			say(), die(argv[i + 1]);
 		else if (!strcmp(word, "_exit"))
 			say(), _exit((int)a);
+		else if (!strcmp(word, "exit"))
+			say(), exit((int)a);
 		else if (!strcmp(word, "exec")) {
 			say();
 			argv[i] = argv[0];

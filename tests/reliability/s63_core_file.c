@@ -137,7 +137,7 @@ static void try_kind(int kind) {
 		names[kind], shared->dumped / MIB, shared->rss / MIB);
 	if (!can_write_cores || !newest_core(name, sizeof name, &st)) {
 		CHECK(!can_write_cores || !WCOREDUMP(status));
-		NOTE("%s: no core file can be written here; by smaps it has %zu MiB for %zu MiB resident\n", names[kind],
+		NOTE("%s: no core file can be written; by smaps it has %zu MiB for %zu resident\n", names[kind],
 		     shared->dumped / MIB, shared->rss / MIB);
 		return;
 	}
@@ -146,8 +146,9 @@ static void try_kind(int kind) {
 	     (size_t)st.st_size / MIB, (size_t)st.st_blocks * 512 / MIB, shared->rss / MIB, took * 1e3);
 	CHECK(unlink(name) == 0);
 	CHECK_SAY(shared->samples && found == shared->samples, "%zu of %zu live blocks in it", found, shared->samples);
-	CHECK_SAY(!is_promised || (size_t)st.st_size <= shared->rss + 64 * MIB, "%zu MiB", (size_t)st.st_size / MIB);
-	CHECK_SAY(kind != KEPT || took <= 1 + 2, "%.2f s", took); /* with the program's own work, on a busy machine */
+	CHECK_SAY(!is_promised || (size_t)st.st_size <= shared->rss + 64 * MIB, "%zu MiB",
+		(size_t)st.st_size / MIB);
+	CHECK_SAY(kind != KEPT || took <= 1 + 2, "%.2f s", took); /* with its own work, on a busy machine */
 }
 int main(void) {
 	struct rlimit limit;
