@@ -32,6 +32,7 @@
 #define RUN_LOOK_MAX_NS  50000000u   /* between two looks */
 #define RUN_LOOK_REST    50          /* a look that takes t is followed by 50 t of rest: at most 2 % of one processor */
 #define RUN_LOOK_LAZY_NS 2000000000u /* but never longer than this */
+#define RUN_UNSEEN_BYTES (1u << 20)  /* the kernel counts resident pages in batches, so its peaks are not exact */
 
 enum { RUN_NAME_MAX = 15 }; /* the kernel keeps no more of a process's name */
 
@@ -162,6 +163,30 @@ static uint64_t run_after_start(const run_state *r, uint64_t ns)
 	return ns > r->launch.start_ns ? ns - r->launch.start_ns : 0;
 }
 
+/* Did the program wait for children? Their faults are then in the kernel's sum, and not in its own. */
+static bool run_has_waited(const run_state *r)
+{
+	return r->images.sum.processes > 1 || (r->launch.has_own_faults &&
+		(uint64_t)r->launch.usage.ru_minflt > r->launch.minor_faults);
+}
+
+/* The kernel's highest peak of the program and the children that were waited for, where no process that is known comes
+ * near it: it is that of a child that is not on cairn, or that ended without exit() between two looks. 0: no such. */
+static uint64_t run_unseen_peak(const run_state *r)
+{
+	const cairn_images *m = &r->images;
+	struct rusage self;
+	uint64_t peak = (uint64_t)r->launch.usage.ru_maxrss * 1024, known = m->main_peak_rss_bytes;
+	getrusage(RUSAGE_SELF, &self); /* a mark that came with the program that it executed */
+	if (!m->has_program || !run_has_waited(r))
+		return 0;
+	if (m->sum.peak_rss_bytes != CAIRN_ACCOUNT_UNKNOWN && known < m->sum.peak_rss_bytes)
+		known = m->sum.peak_rss_bytes;
+	if (known < (uint64_t)self.ru_maxrss * 1024)
+		known = (uint64_t)self.ru_maxrss * 1024;
+	return peak > known + known / 8 + RUN_UNSEEN_BYTES ? peak : 0;
+}
+
 /* The kernel's own peak, 0 where it says nothing: it counts the program's children too, and the command, which
  * executed the program. The last is small: where there is no figure of the program's own, one that is a little too
  * high is better. */
@@ -247,10 +272,22 @@ static const char *run_note_lost(const run_state *r)
 	return note;
 }
 
+static const char *run_note_unseen(const run_state *r)
+{
+	static char note[160];
+	uint64_t peak = run_unseen_peak(r);
+	if (!peak)
+		return NULL;
+	snprintf(note, sizeof note,
+		 "A child not on cairn, or one that ended unseen, had %.1f MiB resident at its peak.",
+		 (double)peak / (1 << 20));
+	return note;
+}
+
 static const char *run_note(const run_state *r, const cairn_account *a)
 {
-	const char *lost = run_note_lost(r);
-	return lost ? lost : r->program.note[0] ? r->program.note : run_note_last_name(r, a);
+	const char *first = run_note_lost(r), *then = r->program.note[0] ? r->program.note : run_note_unseen(r);
+	return first ? first : then ? then : run_note_last_name(r, a);
 }
 
 static void run_fill_why(const run_state *r, cairn_account *a)
@@ -289,6 +326,15 @@ static void run_fill_program(const run_state *r, const cairn_options *o, cairn_a
 	run_fill_why(r, a);
 }
 
+static void run_fill_unseen(const run_state *r, cairn_account *total)
+{
+	uint64_t unseen = run_unseen_peak(r);
+	if (unseen <= total->peak_rss_bytes)
+		return;
+	total->peak_rss_bytes = unseen;
+	total->peak_rss_ns = CAIRN_ACCOUNT_UNKNOWN;
+}
+
 /* All processes together: memory as it was seen at the same time, faults as the kernel adds them up. */
 static void run_fill_total(const run_state *r, const cairn_account *program, cairn_account *total)
 {
@@ -308,6 +354,7 @@ static void run_fill_total(const run_state *r, const cairn_account *program, cai
 		total->peak_rss_bytes = t->peak_rss_bytes;
 		total->peak_rss_ns = t->peak_rss_ns;
 	}
+	run_fill_unseen(r, total);
 	if (total->live_peak_bytes == program->live_peak_bytes)
 		total->live_peak_ns = program->live_peak_ns;
 	if (total->live_peak_bytes <= t->peak_live_bytes) {
