@@ -5,6 +5,7 @@ static const struct { const char *name; int numbers[2]; bool no_threads, not_at_
 	{ "madvise", { SYS_madvise, SYS_madvise }, false, false },
 	{ "mremap", { SYS_mremap, SYS_mremap }, false, false },
 	{ "mprotect", { SYS_mprotect, SYS_mprotect }, true, true },
+	{ "mprotect, madvise", { SYS_mprotect, SYS_madvise }, true, true },
 	{ "openat", { SYS_openat, SYS_openat }, false, true },
 	{ "clone", { SYS_clone, SYS_clone3 }, true, false },
 	{ "sysinfo", { SYS_sysinfo, SYS_sysinfo }, false, false },
