@@ -41,6 +41,7 @@
 #include "malloc/info.c"
 #include "malloc/interpose.c"
 #include "malloc/large.c"
+#include "malloc/lend.c"
 #include "malloc/malloc.c"
 #include "malloc/misuse.c"
 #include "malloc/sizeclass.c"

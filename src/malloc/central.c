@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "malloc/stats.h"
+#include "os/limits.h"
 #include "os/vm.h"
 #include "page/pageheap.h"
 #include "page/window.h"
@@ -58,13 +59,13 @@ void cairn_central_place(cairn_central *c, cairn_span *s)
 		cairn_list_push(&c->partial[bucket], &s->node);
 }
 
-/* The fullest slab that has a free slot, or a new one, or NULL. */
-static cairn_span *slab_to_serve(cairn_central *c)
+/* The fullest slab that has a free slot, or a new one where it may be, or NULL. */
+static cairn_span *slab_to_serve(cairn_central *c, bool may_create)
 {
 	for (int i = 0; i < CAIRN_CENTRAL_BUCKETS; i++)
 		if (!cairn_list_is_empty(&c->partial[i]))
 			return cairn_container(c->partial[i].next, cairn_span, node);
-	cairn_span *s = cairn_slab_create(c->size_class, CAIRN_SPAN_SLAB);
+	cairn_span *s = may_create ? cairn_slab_create(c->size_class, CAIRN_SPAN_SLAB) : NULL;
 	if (s) {
 		c->slots += s->free_count;
 		s->scan_at = UINT16_MAX; /* set when a slot first comes back */
@@ -77,7 +78,8 @@ size_t cairn_central_take(cairn_central *c, void **end, size_t n)
 {
 	size_t taken = 0;
 	while (taken < n) {
-		cairn_span *s = slab_to_serve(c);
+		/* Under a limit no slab is made for what a magazine takes beyond the slot that is wanted. */
+		cairn_span *s = slab_to_serve(c, !taken || !cairn_limits_are_tight());
 		if (!s)
 			break;
 		taken += cairn_slab_take(s, end - taken, n - taken);

@@ -8,6 +8,7 @@
 #include "malloc/emergency.h"
 #include "malloc/family.h"
 #include "malloc/large.h"
+#include "malloc/lend.h"
 #include "malloc/misuse.h"
 #include "malloc/slow.h"
 #include "malloc/start.h"
@@ -85,7 +86,8 @@ void cairn_check_size(void *p, size_t align, size_t size, const char *who)
 	                      : align > 16                ? cairn_class_of_aligned(size, align)
 	                                                  : cairn_class_of(size);
 	size_t made = size_class ? cairn_classes[size_class].bytes : cairn_large_usable_bytes(size ? size : 1);
-	if (usable && usable != made && !(size <= usable && size > usable - usable / 4))
+	bool is_right = usable == made || usable == cairn_lend_usable_bytes(size_class, size);
+	if (usable && !is_right && !(size <= usable && size > usable - usable / 4))
 		cairn_misuse_wrong_size(who, p, size);
 }
 

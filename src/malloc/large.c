@@ -30,9 +30,7 @@ size_t cairn_large_usable_bytes(size_t bytes) { return cairn_round_up(bytes, USA
  * that are still resident from an earlier use may be part of it, as far as they would be kept anyway (page/purge.h). */
 static void add_runway(cairn_span *s, size_t granules)
 {
-	const cairn_limits *limits = cairn_limits_get();
-	if (granules < RUNWAY_MIN_GRANULES || limits->address_bytes != SIZE_MAX || limits->data_bytes != SIZE_MAX ||
-		limits->commit_is_strict)
+	if (granules < RUNWAY_MIN_GRANULES || cairn_limits_are_tight() || cairn_limits_get()->commit_is_strict)
 		return;
 	size_t all = __atomic_load_n(&runway_granules, __ATOMIC_RELAXED), more = granules / 2; /* a hint */
 	if (more > RUNWAYS_MAX_GRANULES)

@@ -7,6 +7,7 @@
 #include "malloc/emergency.h"
 #include "malloc/heap.h"
 #include "malloc/large.h"
+#include "malloc/lend.h"
 #include "malloc/start.h"
 #include "malloc/stranger.h"
 #include "malloc/tend.h"
@@ -80,6 +81,7 @@ void *cairn_slow_alloc(size_t bytes, size_t align, bool *is_zero)
 	cairn_cache *c = cairn_thread_enter();
 	if (!c)
 		cairn_start();
+	size_class = cairn_lend_class(c, size_class);
 	void *p = alloc_any(c, size_class, bytes, align, is_zero);
 	if (cairn_unlikely(!p) && c) {
 		cairn_cache_empty_magazines(

@@ -7,6 +7,7 @@
 #include "malloc/start.h"
 
 #include "malloc/fork.h"
+#include "malloc/lend.h"
 #include "malloc/sizeclass.h"
 #include "malloc/stats.h"
 #include "malloc/tend.h"
@@ -28,8 +29,10 @@ static void start(void)
 	if (cairn_is_checking)
 		cairn_threads_check_every_call();
 	/* The limits open a file: now, not when a filter of the program's may be in place. */
-	if (cairn_limits_get()->data_bytes != SIZE_MAX)
+	if (cairn_limits_are_tight()) {
 		cairn_class_use_small_slabs();
+		cairn_lend_begin();
+	}
 	cairn_tend_start();
 	cairn_stats_init(cairn_env_text("CAIRN_RUN") || cairn_env_text("CAIRN_SUMMARY"));
 }

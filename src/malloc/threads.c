@@ -2,9 +2,11 @@
 #include "malloc/threads.h"
 
 #include "base/assert.h"
+#include "base/bits.h"
 #include "malloc/fork.h"
 #include "malloc/start.h"
 #include "malloc/tend.h"
+#include "os/limits.h"
 #include "os/lock.h"
 #include "os/meta.h"
 #include "os/sys.h"
@@ -15,12 +17,14 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-enum { GROUPS_MAX = 8192 }; /* 131,072 caches; a thread beyond is served without one */
+/* Groups are found through leaves of a table, so that a process with one thread has one leaf. 131,072 caches; a thread
+ * beyond is served without one. */
+enum { LEAVES = 64, LEAF_GROUPS = 128 };
 
 __thread cairn_self cairn_thread_self;
 
 static cairn_lock threads_lock = CAIRN_LOCK_INIT;
-static cairn_cache **groups;       /* sync: threads_lock; GROUPS_MAX places */
+static char **leaves[LEAVES];      /* sync: threads_lock; of LEAF_GROUPS groups each, NULL: not needed yet */
 static uint32_t cache_count;       /* sync: threads_lock, also read without; caches ever made; number 0 is nobody's */
 static cairn_node idle_caches;     /* sync: threads_lock */
 static bool is_checking;           /* const after start */
@@ -38,34 +42,49 @@ static void set_caches_made(uint32_t n) { __atomic_store_n(&cache_count, n, __AT
 
 static cairn_cache *cache_at(uint32_t i)
 {
-	return (cairn_cache *)((char *)groups[i / CAIRN_CACHES_TOGETHER] +
+	uint32_t group = i / CAIRN_CACHES_TOGETHER;
+	return (cairn_cache *)(leaves[group / LEAF_GROUPS][group % LEAF_GROUPS] +
 			       i % CAIRN_CACHES_TOGETHER * CAIRN_CACHE_BYTES);
 }
+
+/* Under a limit the pages of a group are opened one by one, but not where counters may come from a file. */
+static bool is_opened_by_page(void) { return cairn_limits_are_tight() && !cairn_stats_is_counting(); }
 
 /* Makes room for CAIRN_CACHES_TOGETHER more caches. */
 static bool group_make(uint32_t number)
 {
-	if (!groups)
-		groups = cairn_meta_alloc(GROUPS_MAX * sizeof *groups);
-	if (!groups || number >= GROUPS_MAX)
+	if (number >= LEAVES * LEAF_GROUPS)
 		return false;
-	if (groups[number])
-		return true;
-	char *pages = cairn_vm_map(2 * CAIRN_COUNTERS_DISTANCE);
+	char ***leaf = &leaves[number / LEAF_GROUPS];
+	if (!*leaf)
+		*leaf = cairn_meta_alloc(LEAF_GROUPS * sizeof **leaf);
+	if (!*leaf || (*leaf)[number % LEAF_GROUPS])
+		return *leaf;
+	size_t bytes = 2 * (size_t)CAIRN_COUNTERS_DISTANCE;
+	char *pages = is_opened_by_page() ? cairn_vm_reserve(NULL, bytes, cairn_vm_page_bytes()) : cairn_vm_map(bytes);
 	if (!pages)
 		return false;
 	cairn_stats_map_counters(
 		pages + CAIRN_COUNTERS_DISTANCE, number * CAIRN_CACHES_TOGETHER, CAIRN_CACHES_TOGETHER);
-	groups[number] = (cairn_cache *)pages;
+	(*leaf)[number % LEAF_GROUPS] = pages;
 	return true;
 }
 
 static void *counters_at(uint32_t i) { return (char *)cache_at(i) + CAIRN_COUNTERS_DISTANCE; }
 
-/* One cache more, which nobody uses yet. */
+/* The page of a cache, or of its counters; it may be open already. */
+static bool page_open(void *p)
+{
+	size_t page = cairn_vm_page_bytes();
+	return !is_opened_by_page() || cairn_vm_open((void *)cairn_round_down((uintptr_t)p, page), page);
+}
+
+/* One cache more, which nobody uses yet. Number 0 is nobody's: only its counters are used. */
 static bool cache_make(void)
 {
 	if (cache_count % CAIRN_CACHES_TOGETHER == 0 && !group_make(cache_count / CAIRN_CACHES_TOGETHER))
+		return false;
+	if (!page_open(counters_at(cache_count)) || (cache_count && !page_open(cache_at(cache_count))))
 		return false;
 	if (!cairn_stats_hold_counters(counters_at(cache_count)))
 		return false;

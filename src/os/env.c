@@ -10,7 +10,9 @@
  * Threads: cairn_env_init by one thread, at malloc's start; const afterwards.
  * Failure: what cannot be read is absent. */
 #include "os/env.h"
+#include "base/bits.h"
 #include "os/sys.h"
+#include "os/vm.h"
 
 #include <elf.h>
 #include <fcntl.h>
@@ -22,7 +24,7 @@ extern char **environ __attribute__((weak)); /* weak: os/sys.c, Y2 */
 enum { ENV_MAX_BYTES = 8192, ENV_PREFIX_BYTES = 6 };
 static const char env_prefix[ENV_PREFIX_BYTES + 1] = "CAIRN_";
 
-static char env_text[ENV_MAX_BYTES]; /* sync: const after init */
+static char *env_text;               /* sync: const after init; ENV_MAX_BYTES, NULL: nothing is kept */
 static size_t env_used;              /* sync: const after init */
 static bool env_is_ready;            /* sync: const after init */
 static bool env_secure;              /* sync: const after init */
@@ -37,13 +39,25 @@ typedef struct env_entry {
 
 static void env_entry_begin(env_entry *e) { *e = (env_entry){ .is_ours = true }; }
 
+/* Memory for the text, for the first name that is ours: most programs run without. */
+static bool env_has_text(void)
+{
+	if (!env_text)
+		env_text = cairn_vm_map(cairn_round_up(ENV_MAX_BYTES, cairn_vm_page_bytes()));
+	return env_text;
+}
+
 static void env_entry_char(env_entry *e, char c)
 {
 	if (e->length < ENV_PREFIX_BYTES && c != env_prefix[e->length])
 		e->is_ours = false;
 	e->length++;
-	if (!e->is_ours || env_used + e->length >= ENV_MAX_BYTES)
+	if (!e->is_ours || e->length < ENV_PREFIX_BYTES || env_used + e->length >= ENV_MAX_BYTES || !env_has_text())
 		return;
+	while (e->written + 1 < e->length && e->length == ENV_PREFIX_BYTES) {
+		env_text[env_used + e->written] = env_prefix[e->written];
+		e->written++;
+	}
 	env_text[env_used + e->written++] = c;
 	e->has_equals |= c == '=';
 }
@@ -51,7 +65,7 @@ static void env_entry_char(env_entry *e, char c)
 static void env_entry_end(env_entry *e)
 {
 	bool is_kept = e->is_ours && e->has_equals && e->length == e->written;
-	for (size_t i = is_kept ? e->written : 0; i <= e->written && env_used + i < ENV_MAX_BYTES; i++)
+	for (size_t i = is_kept ? e->written : 0; env_text && i <= e->written && env_used + i < ENV_MAX_BYTES; i++)
 		env_text[env_used + i] = 0;
 	if (is_kept)
 		env_used += e->written + 1;

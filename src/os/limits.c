@@ -73,3 +73,9 @@ const cairn_limits *cairn_limits_get(void)
 	}
 	return &limits_now;
 }
+
+bool cairn_limits_are_tight(void)
+{
+	const cairn_limits *limits = cairn_limits_get();
+	return limits->address_bytes != SIZE_MAX || limits->data_bytes != SIZE_MAX;
+}

@@ -15,5 +15,6 @@ typedef struct cairn_limits {
 } cairn_limits;
 
 const cairn_limits *cairn_limits_get(void); /* idempotent; returns borrowed */
+bool cairn_limits_are_tight(void);          /* is there a limit that counts what is reserved, or open and not used? */
 
 #endif

@@ -19,6 +19,7 @@
  * Not here: giving slabs back; records are small beside what they describe. */
 #include "base/assert.h"
 #include "base/bits.h"
+#include "os/limits.h"
 #include "os/lock.h"
 #include "os/meta.h"
 #include "os/vm.h"
@@ -28,9 +29,10 @@ enum {
 	META_MAX_BYTES = 64 * 1024,
 	META_SIZES = 13, /* 2^4 .. 2^16 */
 	META_ALIGN_MAX = 4096,
-	META_SLAB_BYTES = 64 * 1024,
+	META_SLAB_BYTES = 64 * 1024, /* a page under a limit */
 	META_SLAB_MAX_BYTES = 1024 * 1024,
 	META_AREA_BYTES = 192 * 1024,
+	META_TIGHT_BYTES = 16 * 1024, /* reserved at once under a limit */
 	META_AREA_TAIL_BYTES = 64 * 1024, /* a multiple of every OS page */
 };
 static const size_t META_AREA_DISTANCE = (size_t)12 << 30;
@@ -45,7 +47,7 @@ static struct {
 	meta_free *free[META_SIZES]; /* sync: lock; all fields below too */
 	char *area_open, *area_end;  /* reserved and not open yet; NULL at first */
 	char *low, *high;            /* of the slab in use; NULL at first */
-	size_t next_slab_bytes;      /* 0 at first, which stands for META_SLAB_BYTES: this struct is in .bss */
+	size_t next_slab_bytes;      /* 0 at first, which stands for the least: this struct is in .bss */
 	size_t live_bytes;           /* blocks from slabs that are in use */
 	size_t slab_bytes;           /* mapped for slabs */
 	size_t large_bytes;          /* mapped for blocks over META_MAX_BYTES */
@@ -97,10 +99,11 @@ static void *meta_cut(size_t block)
 /* Where the area is wished: far below where the OS puts what others map, so that it can be lengthened in place. */
 static void *meta_area_hint(void)
 {
-	char *somewhere = cairn_vm_reserve(NULL, META_AREA_BYTES, cairn_vm_page_bytes());
+	size_t page = cairn_vm_page_bytes();
+	char *somewhere = cairn_vm_reserve(NULL, page, page);
 	if (!somewhere)
 		return NULL;
-	cairn_vm_release(somewhere, META_AREA_BYTES);
+	cairn_vm_release(somewhere, page);
 	return (uintptr_t)somewhere > 2 * META_AREA_DISTANCE ? somewhere - META_AREA_DISTANCE : NULL;
 }
 
@@ -110,14 +113,16 @@ static void *meta_area_hint(void)
 static char *meta_area_take(size_t bytes, size_t tail_bytes)
 {
 	if (!meta_pool.area_open) {
-		meta_pool.area_open = cairn_vm_reserve(meta_area_hint(), META_AREA_BYTES, cairn_vm_page_bytes());
+		size_t area = cairn_limits_are_tight() ? bytes + tail_bytes : META_AREA_BYTES;
+		meta_pool.area_open = cairn_vm_reserve(meta_area_hint(), area, cairn_vm_page_bytes());
 		if (!meta_pool.area_open)
 			return NULL;
-		meta_pool.area_end = meta_pool.area_open + META_AREA_BYTES;
+		meta_pool.area_end = meta_pool.area_open + area;
 	}
 	size_t room = (size_t)(meta_pool.area_end - meta_pool.area_open);
 	if (room < bytes + tail_bytes) {
-		size_t more = meta_pool.slab_bytes + bytes; /* doubles */
+		size_t more = cairn_limits_are_tight() ? META_TIGHT_BYTES : meta_pool.slab_bytes; /* doubles */
+		more = cairn_round_up(more + bytes, cairn_vm_page_bytes());
 		if (!cairn_vm_extend(meta_pool.area_open, room, more))
 			return NULL;
 		meta_pool.area_end += more;
@@ -131,16 +136,19 @@ static char *meta_area_take(size_t bytes, size_t tail_bytes)
 
 static char *meta_map(size_t bytes)
 {
-	char *p = meta_area_take(bytes, META_AREA_TAIL_BYTES);
+	char *p = meta_area_take(bytes, cairn_limits_are_tight() ? cairn_vm_page_bytes() : META_AREA_TAIL_BYTES);
 	if (!p)
 		p = cairn_vm_map(bytes);
 	return p ? p : meta_area_take(bytes, 0);
 }
 
+/* Under a limit what is open counts, and a block that does not fit leaves little behind. */
+static size_t meta_slab_least(void) { return cairn_limits_are_tight() ? cairn_vm_page_bytes() : META_SLAB_BYTES; }
+
 static char *meta_map_slab(size_t least, size_t *bytes)
 {
 	least = cairn_round_up(least, cairn_vm_page_bytes());
-	size_t want = meta_pool.next_slab_bytes ? meta_pool.next_slab_bytes : META_SLAB_BYTES;
+	size_t want = meta_pool.next_slab_bytes ? meta_pool.next_slab_bytes : meta_slab_least();
 	char *slab = NULL;
 	do {
 		*bytes = want < least ? least : want;
@@ -171,7 +179,8 @@ static bool meta_add_slab(size_t block, void **p)
 	meta_give_range(meta_pool.low, meta_pool.high);
 	meta_pool.low = slab;
 	meta_pool.high = slab + bytes;
-	meta_pool.next_slab_bytes = bytes < META_SLAB_MAX_BYTES / 2 ? 2 * bytes : META_SLAB_MAX_BYTES;
+	if (!cairn_limits_are_tight())
+		meta_pool.next_slab_bytes = bytes < META_SLAB_MAX_BYTES / 2 ? 2 * bytes : META_SLAB_MAX_BYTES;
 	*p = meta_cut(block);
 	return true;
 }

@@ -232,13 +232,6 @@ static void give_clean(cairn_window *w, uintptr_t start, uintptr_t end)
 	}
 }
 
-/* Is there a limit that counts what is open and not used? */
-static bool is_tight(void)
-{
-	const cairn_limits *limits = cairn_limits_get();
-	return limits->address_bytes != SIZE_MAX || limits->data_bytes != SIZE_MAX;
-}
-
 /* Opens `bytes` at least at the end of r, a whole step when the OS allows it; how many bytes, 0 when refused. */
 static size_t open_step(cairn_page_region *r, size_t bytes)
 {
@@ -246,7 +239,7 @@ static size_t open_step(cairn_page_region *r, size_t bytes)
 	size_t step = cairn_round_down(cairn_window_open_bytes() / 8, STEP_MIN_BYTES);
 	step = step < STEP_MIN_BYTES ? STEP_MIN_BYTES : step > STEP_MAX_BYTES ? STEP_MAX_BYTES : step;
 	step = step < bytes ? bytes : step > room ? room : step;
-	step = is_tight() ? bytes : step;
+	step = cairn_limits_are_tight() ? bytes : step;
 	if (cairn_window_open(r, step))
 		return step;
 	return step > bytes && cairn_window_open(r, bytes) ? bytes : 0;
@@ -420,7 +413,8 @@ static cairn_span *alloc_within(unsigned n, unsigned align, cairn_span_kind kind
 {
 	int at = 0;
 	cairn_chunk *c = find_chunk(n, align, &at);
-	bool may_cross = !c && align == 1 && (kind == CAIRN_SPAN_LARGE || kind == CAIRN_SPAN_HEAP_LARGE) && is_tight();
+	bool may_cross = !c && align == 1 && (kind == CAIRN_SPAN_LARGE || kind == CAIRN_SPAN_HEAP_LARGE) &&
+	                 cairn_limits_are_tight();
 	cairn_span *crossing = may_cross ? alloc_crossing(n, kind, is_zero) : NULL;
 	if (crossing)
 		return crossing;

@@ -139,10 +139,11 @@ static cairn_page_region *region_make(cairn_window *w, uintptr_t start, size_t b
  * each other. The distance is kept when a limit or an emulator refuses it: then the hint is not taken. */
 static void *first_hint(size_t span_bytes)
 {
-	char *somewhere = cairn_vm_reserve(NULL, CAIRN_CHUNK_BYTES, cairn_vm_page_bytes());
+	size_t page = cairn_vm_page_bytes();
+	char *somewhere = cairn_vm_reserve(NULL, page, page);
 	if (!somewhere)
 		return NULL;
-	cairn_vm_release(somewhere, CAIRN_CHUNK_BYTES);
+	cairn_vm_release(somewhere, page);
 	uintptr_t gap = span_bytes + ((uintptr_t)16 << 30);
 	if ((uintptr_t)somewhere < 2 * gap)
 		return NULL;
@@ -198,9 +199,12 @@ cairn_page_region *cairn_window_reserve(size_t bytes)
 	if (room >= bytes + TAIL_BYTES) /* a reserved tail always stays: see region_extend */
 		return r;
 	size_t wish = cairn_round_up(reserved_bytes / 8, TAIL_BYTES);
-	wish = wish < REGION_MIN_BYTES ? REGION_MIN_BYTES : wish > REGION_MAX_BYTES ? REGION_MAX_BYTES : wish;
+	size_t least = cairn_limits_are_tight() ? TAIL_BYTES : REGION_MIN_BYTES;
+	wish = wish < least ? least : wish > REGION_MAX_BYTES ? REGION_MAX_BYTES : wish;
 	size_t need = cairn_round_up(bytes + TAIL_BYTES - room, TAIL_BYTES);
 	if (r && (region_extend(r, wish < need ? need : wish) || region_extend(r, need) || room >= bytes))
+		return r;
+	if (r && region_extend(r, cairn_round_up(bytes - room, TAIL_BYTES))) /* and no tail is left */
 		return r;
 	need = cairn_round_up(bytes + TAIL_BYTES, TAIL_BYTES);
 	r = reserve_apart(wish < need ? need : wish);

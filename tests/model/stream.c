@@ -5,6 +5,7 @@
 #include "support/child.h"
 #include "support/oracle.h"
 
+#include "os/limits.h"
 #include "os/sys.h"
 #include "os/vm.h"
 
@@ -149,6 +150,38 @@ static void limited(int resource)
 static void a_limit_on_address_space_only_refuses(void) { limited(RLIMIT_AS); }
 static void a_limit_on_data_only_refuses(void) { limited(RLIMIT_DATA); }
 
+/* The limit is read at start, so this is another program: it is large enough for whatever a sanitizer maps. Then
+ * classes lend to each other, slabs are small, and memory is opened bit by bit. */
+static void run_under_limit(void *resource)
+{
+	struct rlimit most = { (rlim_t)1 << 46, (rlim_t)1 << 46 };
+	char seed_text[32];
+	snprintf(seed_text, sizeof seed_text, "%#llx", (unsigned long long)seed);
+	setenv("CAIRN_SEED", seed_text, 1);
+	EXPECT_EQ(setrlimit(*(int *)resource, &most), 0);
+	execl("/proc/self/exe", "stream", "limited", (char *)NULL);
+	EXPECT(false);
+}
+
+static int be_limited(void)
+{
+	EXPECT(cairn_limits_are_tight());
+	for (size_t largest = 2 << 10; largest <= 16 << 20; largest <<= 6) {
+		table_begin(largest);
+		run_steps(ops() / 2);
+		oracle_end(&table);
+	}
+	return has_failed();
+}
+
+static void every_block_is_whole_in_a_program_that_was_started_under_a_limit(void)
+{
+	if (is_emulated())
+		SKIP("an emulator cannot execute the program again");
+	int resource = RLIMIT_DATA;
+	in_a_child(run_under_limit, &resource);
+}
+
 /* ---- Refused system calls ---- */
 
 typedef struct fault {
@@ -191,9 +224,11 @@ static void a_refused_madvise_harms_nothing(void) { refused("madvise", ENOMEM); 
 static void a_locked_page_harms_nothing(void) { refused("madvise", EINVAL); }
 static void a_refused_mremap_harms_nothing(void) { refused("mremap", ENOMEM); }
 
-int main(void)
+int main(int words, char **word)
 {
 	seed = test_seed();
+	if (words > 1 && strcmp(word[1], "limited") == 0)
+		return be_limited();
 	RUN(every_block_is_whole_with_pages_of_4_kib);
 	RUN(every_block_is_whole_with_pages_of_16_kib);
 	RUN(every_block_is_whole_with_pages_of_64_kib);
@@ -204,6 +239,7 @@ int main(void)
 		RUN(a_limit_on_address_space_only_refuses);
 		RUN(a_limit_on_data_only_refuses);
 	}
+	RUN(every_block_is_whole_in_a_program_that_was_started_under_a_limit);
 	if (!CAN_REFUSE)
 		DONE();
 	RUN(a_refused_mmap_is_a_null_at_most);

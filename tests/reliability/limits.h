@@ -73,4 +73,73 @@ UNUSED static size_t needed(const char *self, int resource) {
 	close(quiet);
 	return high;
 }
+
+/* ---- Small programs ---- */
+
+/* Does the program end well under this limit? With the locale "C": another one is silently done without where it cannot
+ * be mapped, and then less is enough than a little less. */
+UNUSED static bool lives(char *const *program, int resource, size_t limit, bool plain) {
+	pid_t pid = fork();
+	CHECK(pid >= 0);
+	if (!pid) {
+		int nothing = open("/dev/null", O_RDWR);
+		for (int fd = 0; fd < 3; fd++)
+			dup2(nothing, fd);
+		if (plain)
+			unsetenv("LD_PRELOAD");
+		setenv("LC_ALL", "C", 1);
+		alarm(60);
+		CHECK(setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 }) == 0);
+		CHECK(setrlimit(resource, &(struct rlimit){ limit, limit }) == 0);
+		execv(program[0], program);
+		_exit(126);
+	}
+	int status;
+	CHECK(waitpid(pid, &status, 0) == pid);
+	return status == 0;
+}
+
+/* The least limit, to 8 KiB, under which it ends well. */
+UNUSED static size_t least(char *const *program, int resource, bool plain) {
+	size_t low = 0, high = 32 * MIB;
+	CHECK(lives(program, resource, high, plain));
+	while (high - low > 8 * KIB) {
+		size_t middle = low + (high - low) / 2;
+		if (lives(program, resource, middle, plain))
+			high = middle;
+		else
+			low = middle;
+	}
+	return high;
+}
+
+/* A thousand blocks of many sizes: what a small program does. */
+UNUSED static void small(void) {
+	static void *p[1000];
+	for (int i = 0; i < 1000; i++) {
+		p[i] = malloc(16 + (size_t)i % 500);
+		CHECK(p[i]);
+		memset(p[i], 1, 16 + (size_t)i % 500);
+	}
+	for (int i = 0; i < 1000; i++)
+		free(p[i]);
+}
+
+/* Programs that need little: each lives with 1.25 times what it needs on libc's malloc, and so much more. How many do
+ * not. */
+UNUSED static int small_programs(const char *self, int resource, size_t more) {
+	static char *list[][5] = { { "/bin/true" }, { "/bin/ls", "/" }, { "/bin/cat", "/etc/passwd" },
+		{ "/bin/sed", "-n", "1p", "/etc/passwd" }, { "/bin/sh", "-c", "ls /" }, { NULL, "small" } };
+	int failed = 0;
+	for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
+		if (!list[i][0])
+			list[i][0] = (char *)self;
+		size_t plain = least(list[i], resource, true), granted = plain + plain / 4 + more;
+		bool ok = lives(list[i], resource, granted, false);
+		NOTE("%s: libc's malloc needs %zu KiB; %s with %zu\n", list[i][0], plain / KIB, ok ? "lives" : "DIES",
+			granted / KIB);
+		failed += !ok;
+	}
+	return failed;
+}
 #endif

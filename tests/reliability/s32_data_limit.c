@@ -6,6 +6,10 @@ int main(int argc, char **argv) {
 		needy();
 		return 0;
 	}
+	if (argc == 2 && strcmp(argv[1], "small") == 0) {
+		small();
+		return 0;
+	}
 	if (argc == 2) {
 		struct rlimit limit;
 		void *list = NULL;
@@ -22,6 +26,7 @@ int main(int argc, char **argv) {
 	NOTE("libc's malloc needs %zu MiB; run with %zu\n", enough / MIB, granted / MIB);
 	int status = again(argv[0], "needy", RLIMIT_DATA, granted, false);
 	failed += !ended_well("1.25 times what libc's malloc needs", status);
+	failed += small_programs(argv[0], RLIMIT_DATA, 32 * KIB);
 	CHECK(failed == 0);
 	return 0;
 }

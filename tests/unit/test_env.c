@@ -31,7 +31,7 @@ static bool env_is_sound(void)
 			return false;
 		at = (size_t)(end - env_text) + 1;
 	}
-	for (; at < ENV_MAX_BYTES; at++)
+	for (; env_text && at < ENV_MAX_BYTES; at++)
 		if (env_text[at])
 			return false;
 	return env_used <= ENV_MAX_BYTES;
@@ -40,7 +40,8 @@ static bool env_is_sound(void)
 static void read_again(char **list)
 {
 	char **saved = environ;
-	memset(env_text, 0, sizeof env_text);
+	if (env_text)
+		memset(env_text, 0, ENV_MAX_BYTES);
 	env_used = 0;
 	env_is_ready = false;
 	environ = list;
