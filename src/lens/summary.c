@@ -20,11 +20,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/bits.h"
 #include "malloc/stats.h"
 #include "base/line.h"
 #include "os/env.h"
 #include "os/report.h"
 #include "os/sys.h"
+#include "os/vm.h"
 
 enum { SUMMARY_PATH_MAX = 1024 };
 
@@ -34,13 +36,19 @@ static struct {
 	ino_t inode;
 } summary_stderr; /* sync: const after start */
 
+/* Mapped at start where it is wanted: at exit memory may have run out, and the stack may be small. */
+static cairn_account *summary_account; /* sync: const after start; then exit()'s thread's */
+
 static bool summary_is_wanted(const char *to) { return to && *to && !cairn_env_text("CAIRN_RUN"); }
 
 __attribute__((constructor)) static void summary_begin(void)
 {
 	struct stat s;
 	cairn_env_init(); /* the other constructor may come later */
-	if (!summary_is_wanted(cairn_env_text("CAIRN_SUMMARY")) || cairn_sys(SYS_fstat, 2, (long)&s, 0, 0, 0, 0) < 0)
+	if (!summary_is_wanted(cairn_env_text("CAIRN_SUMMARY")))
+		return;
+	summary_account = cairn_vm_map(cairn_round_up(sizeof *summary_account, cairn_vm_page_bytes()));
+	if (cairn_sys(SYS_fstat, 2, (long)&s, 0, 0, 0, 0) < 0)
 		return;
 	summary_stderr.is_open = true;
 	summary_stderr.device = s.st_dev;
@@ -161,13 +169,12 @@ static void summary_print(const char *to, const cairn_account *a)
 
 __attribute__((destructor)) static void summary_end(void)
 {
-	static cairn_account account; /* static: it is large, and exit() may run on a small stack */
 	const char *to = cairn_env_text("CAIRN_SUMMARY");
 	if (cairn_stats_is_counting())
 		cairn_stats_settle();
-	if (!summary_is_wanted(to))
+	if (!summary_is_wanted(to) || !summary_account)
 		return;
-	summary_fill(&account, cairn_stats_control());
-	if (account.is_served)
-		summary_print(to, &account);
+	summary_fill(summary_account, cairn_stats_control());
+	if (summary_account->is_served)
+		summary_print(to, summary_account);
 }

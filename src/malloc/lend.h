@@ -2,9 +2,9 @@
  *
  * A small program uses twenty size classes, most of them for a block or two. Where memory is limited, a slab for each
  * would be most of what such a program needs. There a class takes slots of its lender, the next class of 64, 256, 1024
- * or 4096 B, as long as that is cheap: until the lender would need more than a few slabs for it, and at most a thousand
- * times, for each loan is a slow path. From then on it has slabs of its own. A request over 4 KiB is a large block until
- * there were 32 KiB of them.
+ * or 4096 B, as long as that is cheap: until the lender would need more than a few slabs for it, and at most a
+ * thousand times, for each loan is a slow path. From then on it has slabs of its own. A request over 4 KiB is a large
+ * block until there were 32 KiB of them.
  *
  * Invariants, each a case of tests/unit/test_lend.c:
  *   (L1) A lender serves the size: its slots are at least as large, and as aligned. Its slots are at most four times as
