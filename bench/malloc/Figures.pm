@@ -56,7 +56,7 @@ sub trimmed {
 # Ratio, low and high end of its interval, of two hashes of round => value.
 sub paired_ratio {
 	my ($of, $to) = @_;
-	my @logs = map { log($of->{$_} / $to->{$_}) } grep { $of->{$_} && $to->{$_} } sort { $a <=> $b } keys %$of;
+	my @logs = map { log($of->{$_} / $to->{$_}) } grep { ($of->{$_} // 0) > 0 && ($to->{$_} // 0) > 0 } sort { $a <=> $b } keys %$of;
 	return unless @logs;
 	return (exp $logs[0]) x 3 if @logs == 1;
 	srand 20240229;

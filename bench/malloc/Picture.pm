@@ -99,22 +99,58 @@ sub panel {
 
 sub lowest { my ($v, @more) = @_; for (@more) { $v = $_ if $_ < $v } return $v }
 
-# Names are moved down where they would lie on one another.
+# A name stands beside its point, where it lies on the fewest others: points, and names that have their place already.
 sub marks {
 	my ($result, $at, $x, $y, $right) = @_;
-	my ($svg, @taken) = ('');
-	for my $m (sort { $at->{$b}[1] <=> $at->{$a}[1] } keys %$at) {
-		my ($cx, $cy) = ($x->($at->{$m}[0]), $y->($at->{$m}[1]));
-		my $ty = $cy + 4;
-		$ty += 13 while grep { abs($_->[1] - $ty) < 12 && abs($_->[0] - $cx) < 75 } @taken;
-		push @taken, [$cx, $ty];
-		my $left_of = $cx > $right - 60;
-		$svg .= sprintf qq{<circle cx="%.1f" cy="%.1f" r="%d" fill="%s"/>\n}, $cx, $cy, $m eq 'cairn' ? 7 : 5,
+	my %point = map { $_ => [$x->($at->{$_}[0]), $y->($at->{$_}[1])] } keys %$at;
+	my %around = map { my ($r, $p) = (radius($_) + 6, $point{$_}); # a name so near a point seems to be that point's
+		($_ => [$p->[0] - $r, $p->[1] - $r, $p->[0] + $r, $p->[1] + $r]) } keys %point;
+	my @taken;
+	my $svg = '';
+	for my $m (sort { $at->{$b}[1] <=> $at->{$a}[1] || $a cmp $b } keys %$at) {
+		my ($cx, $cy) = @{ $point{$m} };
+		my ($best, $least);
+		for my $place (places($m, $cx, $cy)) {
+			my $overlap = 0;
+			$overlap += common($place->{box}, $_) for @taken, map { $around{$_} } grep { $_ ne $m } keys %around;
+			$overlap += 1e4 if $place->{box}[2] > $right + 40 || $place->{box}[0] < $right - 380;
+			($best, $least) = ($place, $overlap) if !defined $least || $overlap < $least;
+		}
+		push @taken, $best->{box};
+		$svg .= sprintf qq{<circle cx="%.1f" cy="%.1f" r="%d" fill="%s"/>\n}, $cx, $cy, radius($m),
 			colour($result, $m);
-		$svg .= text($left_of ? $cx - 9 : $cx + 9, $ty, $m, 'text-anchor' => $left_of ? 'end' : 'start',
+		$svg .= text(@{ $best->{at} }, $m, 'text-anchor' => $best->{anchor}, 'paint-order' => 'stroke',
+			stroke => '#ffffff', 'stroke-width' => 3,
 			'font-weight' => $m eq 'cairn' ? 'bold' : 'normal');
 	}
 	return $svg;
+}
+
+sub radius { return $_[0] eq 'cairn' ? 7 : 5 }
+
+# Where the name of a point may stand, the better places first: right, left, above, below, then the corners.
+sub places {
+	my ($name, $cx, $cy) = @_;
+	my ($width, $off) = (7.2 * length $name, radius($name) + 4);
+	my @places;
+	for my $dy (0, -13, 13, -24, 24) {
+		for my $side (1, -1, 0) {
+			next if $side == 0 && $dy == 0;
+			my $left = $side > 0 ? $cx + $off : $side < 0 ? $cx - $off - $width : $cx - $width / 2;
+			my $base = $cy + 4 + $dy + ($side ? 0 : $dy <=> 0);
+			push @places, { at => [$side > 0 ? $left : $side < 0 ? $cx - $off : $cx, $base],
+				anchor => $side > 0 ? 'start' : $side < 0 ? 'end' : 'middle',
+				box => [$left, $base - 10, $left + $width, $base + 3] };
+		}
+	}
+	return @places;
+}
+
+sub common {
+	my ($a, $b) = @_;
+	my $width = ($a->[2] < $b->[2] ? $a->[2] : $b->[2]) - ($a->[0] > $b->[0] ? $a->[0] : $b->[0]);
+	my $height = ($a->[3] < $b->[3] ? $a->[3] : $b->[3]) - ($a->[1] > $b->[1] ? $a->[1] : $b->[1]);
+	return $width > 0 && $height > 0 ? $width * $height : 0;
 }
 
 # ---- bars of a group: each row's mallocs relative to the best peer; what is beyond the right edge says its figure ----
@@ -150,7 +186,7 @@ sub bars {
 				sprintf '%s %s: %.3f', $r->{row}{name}, $m, $ratio);
 			my @end = $of ? () : ($left + 3, 'failed');
 			@end = ($x->($limit) + 4, sprintf '%.1f', $ratio) if $ratio > $limit;
-			$svg .= text($end[0], $y + $bar - 1, $end[1], 'font-size' => 8) if @end;
+			$svg .= text($end[0], $y + $bar - 1, $end[1], 'font-size' => 7.5) if @end;
 			$y += $bar;
 		}
 		$y += $gap;

@@ -274,7 +274,9 @@ sub worst {
 
 sub machine {
 	my ($s, $rounds) = @_;
-	my $text = "Machine: $s->{machine}; $s->{processors} processors, $s->{gib} GiB; kernel $s->{kernel} " .
+	my $text = ($s->{scale} // 1) <= 1 ? '' : "**A trial of this page, with the work divided by $s->{scale}: no " .
+		"measurement.**\n\n";
+	$text .= "Machine: $s->{machine}; $s->{processors} processors, $s->{gib} GiB; kernel $s->{kernel} " .
 		"($s->{arch});\ntransparent hugepages: $s->{thp}; $s->{compiler}. Commit $s->{commit}; " .
 		"begun $s->{run};\n$rounds rounds; command: `$s->{command}`.\n\n" . line('malloc', 'version', '') . rule(3, 0);
 	$text .= line($_->{name}, $_->{version}, $_->{older} // '') for @{ $s->{mallocs} };

@@ -1,5 +1,5 @@
 /* aligned.c - aligned_alloc and posix_memalign: alignments of 32, 64, 256 and 4096 bytes, sizes of one to eight
- * alignments, 500 live. */
+ * alignments (of 4096: one or two), 500 live. */
 #include "bench.h"
 
 int main(void)

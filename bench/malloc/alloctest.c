@@ -50,9 +50,7 @@ int main(int argc, char **argv)
 	memset(w, 0, sizeof w);
 	for (size_t i = 0; i < threads; i++)
 		w[i].number = i;
-	bench_start();
-	bench_crowd((unsigned)threads, work, w, sizeof *w);
-	bench_stop();
+	bench_crowd_at_once((unsigned)threads, work, w, sizeof *w);
 	for (size_t i = 0; i < threads; i++)
 		check += w[i].check;
 	return bench_done(check);

@@ -117,6 +117,41 @@ static inline void bench_crowd(unsigned count, void *(*run)(void *), void *each,
 		pthread_join(t[i], NULL);
 }
 
+typedef struct bench_starter {
+	void *(*run)(void *);
+	void *argument;
+	pthread_barrier_t *all_there;
+} bench_starter;
+
+static inline void *bench_wait_and_run(void *argument)
+{
+	bench_starter *s = (bench_starter *)argument;
+	pthread_barrier_wait(s->all_there);
+	return s->run(s->argument);
+}
+
+/* The same, but none begins before all are there and the clock runs: for rows whose threads are meant to meet. Starts
+ * and stops the clock. */
+static inline void bench_crowd_at_once(unsigned count, void *(*run)(void *), void *each, size_t bytes)
+{
+	pthread_t t[64];
+	bench_starter starter[64];
+	pthread_barrier_t all_there;
+	pthread_barrier_init(&all_there, NULL, count + 1);
+	for (unsigned i = 0; i < count; i++) {
+		starter[i].run = run;
+		starter[i].argument = (char *)each + i * bytes;
+		starter[i].all_there = &all_there;
+		t[i] = bench_thread(bench_wait_and_run, &starter[i]);
+	}
+	bench_start();
+	pthread_barrier_wait(&all_there);
+	for (unsigned i = 0; i < count; i++)
+		pthread_join(t[i], NULL);
+	bench_stop();
+	pthread_barrier_destroy(&all_there);
+}
+
 /* The argument at `index` as a number, or `otherwise`. */
 static inline size_t bench_argument(int argc, char **argv, int index, size_t otherwise)
 {

@@ -31,8 +31,6 @@ int main(int argc, char **argv)
 	rounds = bench_scaled(300000);
 	for (unsigned i = 0; argc > 1 && !strcmp(argv[1], "scratch") && i < THREADS; i++)
 		each[i].p = malloc(BYTES);
-	bench_start();
-	bench_crowd(THREADS, work, each, sizeof *each);
-	bench_stop();
+	bench_crowd_at_once(THREADS, work, each, sizeof *each);
 	return bench_done(each[0].sum + each[1].sum);
 }

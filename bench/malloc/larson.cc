@@ -14,6 +14,7 @@ struct chain {
 	unsigned short bytes[SLOTS];
 	uint64_t seed, check;
 	size_t generations;
+	bool is_over; /* sync: lock */
 	pthread_mutex_t lock;
 	pthread_cond_t over;
 };
@@ -49,6 +50,7 @@ static void *generation(void *argument)
 		return nullptr;
 	}
 	pthread_mutex_lock(&c->lock);
+	c->is_over = true;
 	pthread_cond_signal(&c->over);
 	pthread_mutex_unlock(&c->lock);
 	return nullptr;
@@ -66,11 +68,12 @@ int main(int argc, char **argv)
 		chains[i].generations = generations;
 		pthread_mutex_init(&chains[i].lock, nullptr);
 		pthread_cond_init(&chains[i].over, nullptr);
-		pthread_mutex_lock(&chains[i].lock);
 		pthread_detach(bench_thread(generation, &chains[i]));
 	}
 	for (size_t i = 0; i < threads; i++) {
-		pthread_cond_wait(&chains[i].over, &chains[i].lock); /* held since before its first thread */
+		pthread_mutex_lock(&chains[i].lock);
+		while (!chains[i].is_over)
+			pthread_cond_wait(&chains[i].over, &chains[i].lock);
 		check += chains[i].check;
 	}
 	bench_stop();

@@ -176,6 +176,7 @@ static void steady(timing *t, uint64_t operations, int is_real)
 			next_saw += SAW;
 		}
 	}
+	few_end(&f); /* what did not make up a whole few */
 	for (size_t k = 0; k < LIVE; k++) {
 		if (is_real)
 			free(object[k].p);

@@ -5,7 +5,7 @@
  *   regrow large     one array by 64 KiB a step up to 64 MiB, every page written once, then given back; 8 times
  *   regrow shared    two such arrays at once, growing in turns, so that neither has free space behind it
  *
- * What is added is written; what was there is checked by its first bytes. */
+ * What is added is written; what was there is checked by its first byte. */
 #include "bench.h"
 
 static unsigned char *grow(unsigned char *p, size_t from, size_t to, size_t step)

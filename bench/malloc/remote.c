@@ -20,7 +20,7 @@ typedef struct batch {
 typedef struct ring {
 	_Alignas(128) _Atomic size_t put; /* sync: written by the one producer; its store publishes the slot */
 	_Alignas(128) _Atomic size_t taken; /* sync: written by the one consumer; its store gives the slot back */
-	batch slots[RING];
+	_Alignas(128) batch slots[RING];
 } ring;
 
 static ring rings[PRODUCERS_MAX + 1];

@@ -87,11 +87,9 @@ int main(void)
 {
 	worker w[THREADS] = { { 0, 0 }, { 1, 0 } };
 	steps = bench_scaled(4000000);
-	bench_start();
-	bench_crowd(THREADS, work, w, sizeof *w);
+	bench_crowd_at_once(THREADS, work, w, sizeof *w);
 	uint64_t check = w[0].sum + w[1].sum;
 	for (unsigned i = 0; i < THREADS; i++)
 		check += list_free(handed[i]);
-	bench_stop();
 	return bench_done(check);
 }

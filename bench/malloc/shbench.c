@@ -1,8 +1,8 @@
 /* shbench.c - bursts of blocks of one size, held for a while, freed forwards or backwards (after MicroQuill's sh6 and
  * sh8).
  *
- *   shbench 6     sizes 1..1000, small ones far more often; one thread frees what it made
- *   shbench 8     sizes to 4 KiB, two threads, and a burst taken from a shared table may be the other's
+ *   shbench 6     sizes 2..1024, each doubling as likely as the next; one thread frees what it made
+ *   shbench 8     sizes to 4 KiB likewise, two threads, and a burst taken from a shared table may be the other's
  *
  * The table holds 64 bursts; a new one takes the place of a random old one, which is then freed. */
 #include "bench.h"
@@ -61,12 +61,10 @@ int main(int argc, char **argv)
 	uint64_t each[2] = { bench_seed(1), bench_seed(2) };
 	bursts = bench_scaled(kind == 8 ? 200000 : 400000);
 	size_doublings = kind == 8 ? 10 : 8;
-	bench_start();
-	bench_crowd((unsigned)threads, work, each, sizeof *each);
+	bench_crowd_at_once((unsigned)threads, work, each, sizeof *each);
 	uint64_t check = each[0] + (threads > 1 ? each[1] : 0);
 	for (unsigned i = 0; i < TABLE; i++)
 		if (table[i])
 			check += burst_free(table[i]);
-	bench_stop();
 	return bench_done(check);
 }
