@@ -9,7 +9,7 @@ enum {
 	HIDE_TO = (8 << 20) / CAIRN_GRANULE_BYTES,
 	CALLS_MOST = 16,  /* a step: some 40 us under the lock */
 	CHUNKS_MOST = 256, /* looked at in a step */
-	AHEAD_CHUNKS = 3, /* shown with one that is wanted: 8 MiB in one call */
+	AHEAD_CHUNKS = 3, /* shown with what is wanted, as far as they are hidden: up to 8 MiB in one call */
 	RUNS_ANY = 1024, RUN_SHORT = 2,
 	RUNS_LONG = 3072, RUN_LONG = 8,
 	RUNS_MOST = 4096,
@@ -211,58 +211,58 @@ static bool is_some_hidden(cairn_window *w, uintptr_t from, uintptr_t to)
 	return false;
 }
 
-/* Shows the chunks as a whole: to what is used in them the advice is no news. */
-static bool show_chunks(cairn_window *w, const cairn_chunk *first, const cairn_chunk *last)
+static bool is_hidden(cairn_window *w, uintptr_t p)
 {
-	size_t bytes = (size_t)(last + 1 - first) << CAIRN_CHUNK_SHIFT;
-	return cairn_vm_show((void *)cairn_window_chunk_start(w, first), bytes);
+	return p - w->base < w->bytes && cairn_window_chunk(w, p)->hidden >> cairn_granule_in_chunk(p) & 1;
 }
 
-/* Lengthens [*first, *last] to where no hidden run leads out of it: showing that only joins mappings, and is granted
- * also where the process may have no more of them. */
-static void widen(const cairn_window *w, cairn_chunk **first, cairn_chunk **last)
+/* Lengthens [*lo, *hi) by what is hidden next to it, as far as the limits. */
+static void lengthen(cairn_window *w, uintptr_t *lo, uintptr_t *hi, uintptr_t lo_limit, uintptr_t hi_limit)
 {
-	const cairn_chunk *end = w->chunks + (w->bytes >> CAIRN_CHUNK_SHIFT);
-	while (*first > w->chunks && (*first)->hidden & 1 && (*first)[-1].hidden >> (CAIRN_CHUNK_GRANULES - 1))
-		--*first;
-	while (*last + 1 < end && (*last)->hidden >> (CAIRN_CHUNK_GRANULES - 1) && (*last)[1].hidden & 1)
-		++*last;
+	while (*lo > lo_limit && is_hidden(w, *lo - CAIRN_GRANULE_BYTES))
+		*lo -= CAIRN_GRANULE_BYTES;
+	while (*hi < hi_limit && is_hidden(w, *hi))
+		*hi += CAIRN_GRANULE_BYTES;
 }
 
 /* Where madvise is refused: what is hidden is clean, so a new mapping in its place has the same contents. */
-static void renew_chunk(cairn_window *w, const cairn_chunk *c)
+static void renew(cairn_window *w, uintptr_t lo, uintptr_t hi)
 {
-	uintptr_t start = cairn_window_chunk_start(w, c);
-	for (cairn_bits128 left = c->hidden; left;) {
-		unsigned n, at = first_run(left, &n);
-		uintptr_t from = start + ((uintptr_t)at << CAIRN_GRANULE_SHIFT);
-		cairn_vm_renew((void *)from, (size_t)n << CAIRN_GRANULE_SHIFT);
-		left &= ~cairn_bits128_run(at, n);
+	for (uintptr_t p = lo, run = lo; p < hi; p = run = run + CAIRN_GRANULE_BYTES) {
+		while (run < hi && is_hidden(w, run))
+			run += CAIRN_GRANULE_BYTES;
+		if (run > p)
+			cairn_vm_renew((void *)p, run - p);
 	}
 }
 
+/* What is shown with [from, to) is hidden as well, so it is nobody's: a program may have hidden memory of its own in
+ * the same chunk, and keeps it so. Showing the whole hidden run only joins mappings: that is granted also where the
+ * process may have no more of them. */
 void cairn_corefile_show(cairn_window *w, uintptr_t from, uintptr_t to)
 {
 	if (!is_some_hidden(w, from, to))
 		return;
-	cairn_chunk *first = cairn_window_chunk(w, from), *last = cairn_window_chunk(w, to - 1);
-	const cairn_chunk *end = w->chunks + (w->bytes >> CAIRN_CHUNK_SHIFT);
-	for (unsigned n = 0; n < AHEAD_CHUNKS && !~last->hidden && last + 1 < end && !~last[1].hidden; n++)
-		last++;
-	while (!first->hidden)
-		first++;
-	while (!last->hidden)
-		last--;
-	bool ok = show_chunks(w, first, last);
-	if (!ok) {
-		widen(w, &first, &last);
-		ok = show_chunks(w, first, last);
+	uintptr_t lo = from, hi = to;
+	while (!is_hidden(w, lo))
+		lo += CAIRN_GRANULE_BYTES;
+	while (!is_hidden(w, hi - CAIRN_GRANULE_BYTES))
+		hi -= CAIRN_GRANULE_BYTES;
+	lengthen(w, &lo, &hi, cairn_round_down(lo, CAIRN_CHUNK_BYTES),
+		cairn_round_up(hi, CAIRN_CHUNK_BYTES) + AHEAD_CHUNKS * (uintptr_t)CAIRN_CHUNK_BYTES);
+	if (!cairn_vm_show((void *)lo, hi - lo)) {
+		uintptr_t wide_lo = lo, wide_hi = hi;
+		lengthen(w, &wide_lo, &wide_hi, 0, UINTPTR_MAX);
+		if (cairn_vm_show((void *)wide_lo, wide_hi - wide_lo)) {
+			lo = wide_lo;
+			hi = wide_hi;
+		} else {
+			renew(w, lo, hi);
+		}
 	}
-	for (cairn_chunk *c = first; c <= last; c++) {
-		if (!ok)
-			renew_chunk(w, c);
-		set_hidden(w, c, 0);
-	}
+	cairn_chunk *last = cairn_window_chunk(w, hi - 1);
+	for (cairn_chunk *c = cairn_window_chunk(w, lo); c <= last; c++)
+		set_hidden(w, c, c->hidden & ~part_of(w, c, lo, hi));
 }
 
 void cairn_corefile_validate(void)

@@ -6,10 +6,10 @@
  *
  *   shown ──hide, when more than 16 MiB are clean and shown──▶ hidden
  *     ▲                                                          │
- *     └────show: a granule of the chunk is wanted────────────────┘
+ *     └────show: a granule of the run is wanted──────────────────┘
  *
- * Few system calls: hiding waits for 16 MiB and stops at 8; showing takes all that is hidden in a chunk at once, and
- * with a wholly hidden chunk its neighbours behind it. Few mappings: a hidden run is a mapping of its own and splits
+ * Few system calls: hiding waits for 16 MiB and stops at 8; showing takes the hidden run along, as far as the end of
+ * the third chunk behind. Few mappings: a hidden run is a mapping of its own and splits
  * its neighbour, so the more runs there are the longer a run must be, and there are never more than 4,096.
  *
  * Invariants, checked by cairn_corefile_validate() and the page heap's:

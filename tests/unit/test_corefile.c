@@ -82,6 +82,26 @@ static void somebodys(void *unused)
 	cairn_pageheap_validate();
 }
 
+/* A program that hides a block of its own finds it hidden whatever its neighbours become. */
+static void a_key(void *unused)
+{
+	(void)unused;
+	cairn_span *before = take(40 * MIB_GRANULES), *key = take(1), *behind = take(20);
+	cairn_span *far = take(40 * MIB_GRANULES);
+	EXPECT(cairn_vm_hide(key->base, CAIRN_GRANULE_BYTES));
+	cairn_pageheap_free(before, 40 * MIB_GRANULES, 1);
+	cairn_pageheap_free(behind, 20, 20);
+	cairn_pageheap_free(far, 40 * MIB_GRANULES, 1);
+	purge_all();
+	EXPECT(cairn_corefile_hidden_granules() > 40 * MIB_GRANULES);
+	for (size_t i = 0; i < 100; i++) {
+		spans[i] = take(1 + i);
+		EXPECT_EQ(hidden_bytes(spans[i]->base, (1 + i) * CAIRN_GRANULE_BYTES), 0);
+		EXPECT_EQ(hidden_bytes(key->base, CAIRN_GRANULE_BYTES), CAIRN_GRANULE_BYTES);
+	}
+	cairn_pageheap_validate();
+}
+
 /* Every granule free but each fourth: no more mappings than are allowed. */
 static void checkerboard(void *unused)
 {
@@ -163,6 +183,7 @@ static void with_large_pages(void *page_bytes)
 static void purged_memory_is_in_no_core_file(void) { in_a_child(free_memory, NULL); }
 static void freed_memory_that_was_never_touched_is_in_no_core_file(void) { in_a_child(never_touched, NULL); }
 static void what_is_somebodys_is_in_the_core_file(void) { in_a_child(somebodys, NULL); } /* D1 */
+static void what_a_program_hides_stays_hidden(void) { in_a_child(a_key, NULL); }
 static void a_checkerboard_makes_a_bounded_number_of_mappings(void) { in_a_child(checkerboard, NULL); }
 static void a_cycle_asks_the_kernel_rarely(void) { in_a_child(a_cycle, NULL); }
 static void refused_advice_loses_nothing(void) { in_a_child(refused, NULL); }
@@ -180,6 +201,7 @@ int main(void)
 	RUN(purged_memory_is_in_no_core_file);
 	RUN(freed_memory_that_was_never_touched_is_in_no_core_file);
 	RUN(what_is_somebodys_is_in_the_core_file);
+	RUN(what_a_program_hides_stays_hidden);
 	RUN(a_checkerboard_makes_a_bounded_number_of_mappings);
 	RUN(a_cycle_asks_the_kernel_rarely);
 	if (CAN_REFUSE)
