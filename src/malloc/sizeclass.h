@@ -43,7 +43,7 @@ static inline size_t cairn_class_index(const cairn_class *k, size_t offset)
 	return (offset >> 4) * k->reciprocal >> 32;
 }
 
-/* At start, under a limit on data, which counts slots that were never used: slabs as small as they may be without
+/* At start, under a limit on memory, which counts slots that were never used: slabs as small as they may be without
  * losing more than a quarter at the end. Before the first slab. */
 void cairn_class_use_small_slabs(void);
 /* The class that serves bytes (0 counts as 1), or 0 above CAIRN_SMALL_MAX. */

@@ -108,9 +108,11 @@ void cairn_tend(size_t dirty_before)
 	if (calls++ % LEARN_CALLS == 0)
 		cairn_purge_learn(cairn_clock_coarse_ns());
 	bool pages = cairn_purge_is_due(), slabs = cairn_slabpurge_is_due();
-	if (!pages && !slabs)
+	/* A janitor keeps by demand, not by the hysteresis: what that has learnt would keep it from being called. */
+	bool is_work = cairn_pageheap_dirty_bytes() > CAIRN_PURGE_KEEP_MIN_BYTES;
+	if (!pages && !slabs && !is_work)
 		return;
-	if (have_janitor())
+	if (have_janitor() || (!pages && !slabs))
 		return;
 	cairn_cache *c = cairn_thread_enter();
 	if (pages)

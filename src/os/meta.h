@@ -1,8 +1,8 @@
 /* os/meta.h - memory for cairn's own records. It never comes from malloc, and malloc's never from here.
  *
  * Blocks are powers of two from 16 B; a freed block goes to its size's free list and is handed out again, zeroed.
- * Blocks over 64 KiB are mappings of their own. Small blocks are cut from slabs that grow from 64 KiB, so that a small
- * program pays few pages.
+ * Blocks over 64 KiB are mappings of their own. Small blocks are cut from slabs that grow from 64 KiB (under a
+ * limit on memory: an OS page), so that a small program pays few pages.
  *
  * Lock: meta (rank CAIRN_RANK_META, the last: may be taken under every other). Threads: any.
  * Failure: NULL, nothing changed. */

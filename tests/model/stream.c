@@ -163,13 +163,24 @@ static void run_under_limit(void *resource)
 	EXPECT(false);
 }
 
+static void run_limited_with_page(void *page_bytes)
+{
+	if (*(size_t *)page_bytes > cairn_vm_page_bytes())
+		cairn_vm_page_bytes_inject(*(size_t *)page_bytes);
+	for (size_t largest = 2 << 10; largest <= 16 << 20; largest <<= 6) {
+		table_begin(largest);
+		run_steps(ops() / 3);
+		oracle_end(&table);
+	}
+}
+
 static int be_limited(void)
 {
 	EXPECT(cairn_limits_are_tight());
-	for (size_t largest = 2 << 10; largest <= 16 << 20; largest <<= 6) {
-		table_begin(largest);
-		run_steps(ops() / 2);
-		oracle_end(&table);
+	bool is_new = !cairn_pageheap_count().open_granules; /* else the page size cannot be injected any more */
+	for (size_t page = is_new ? 4096 : 65536; page <= 65536; page *= 4) {
+		size_t page_bytes = is_new ? page : cairn_vm_page_bytes();
+		in_a_child(run_limited_with_page, &page_bytes);
 	}
 	return has_failed();
 }

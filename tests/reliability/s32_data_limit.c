@@ -1,4 +1,4 @@
-/* s32: under RLIMIT_DATA programs get 80 % of 100 MB, and 1.25 times what libc's malloc needs is enough */
+/* s32: under RLIMIT_DATA programs get 80 % of 100 MB, and 1.25 times libc's need is enough; small ones: 32 KiB more */
 #include "limits.h"
 
 int main(int argc, char **argv) {
