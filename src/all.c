@@ -44,6 +44,7 @@
 #include "malloc/lend.c"
 #include "malloc/malloc.c"
 #include "malloc/misuse.c"
+#include "malloc/shelf.c"
 #include "malloc/sizeclass.c"
 #include "malloc/slab.c"
 #include "malloc/slabpurge.c"

@@ -27,6 +27,7 @@
 #define CAIRN_MALLOC_CACHE_H
 
 #include "malloc/misuse.h"
+#include "malloc/shelf.h"
 #include "malloc/sizeclass.h"
 #include "malloc/stats.h"
 
@@ -60,6 +61,7 @@ typedef struct cairn_cache {
 	uint16_t fine[CAIRN_FINE_MAX / 16 + 1];        /* (bytes + 15) / 16 -> offset of the class's magazine */
 	uint16_t coarse[CAIRN_SMALL_MAX / 128 + 1];    /* (bytes + 127) / 128 -> the same */
 	cairn_magazine_cold cold[CAIRN_CLASS_COUNT];
+	cairn_shelf shelf;     /* sync: see malloc/shelf.h */
 	cairn_node node;       /* in the list of idle caches; sync: threads lock */
 	uint32_t index;        /* const: of its counters */
 	uint32_t thread_id;    /* sync: owner thread; 0 when idle */

@@ -181,7 +181,7 @@ void cairn_heap_free(cairn_heap *h, void *p)
 	if (!p)
 		return;
 	cairn_span *s = cairn_window_span((uintptr_t)p);
-	if (!s && cairn_window_is_open((uintptr_t)p))
+	if ((!s && cairn_window_is_open((uintptr_t)p)) || (s && s->kind == CAIRN_SPAN_KEPT))
 		cairn_misuse_already_free("cairn_heap_free", p);
 	if (!s || (s->kind != CAIRN_SPAN_HEAP && s->kind != CAIRN_SPAN_HEAP_LARGE) || s->heap != h)
 		cairn_misuse_not_of_heap("cairn_heap_free", p);

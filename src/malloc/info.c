@@ -27,14 +27,16 @@ static heap_numbers numbers_now(void)
 	uint64_t held[CAIRN_CLASS_COUNT];
 	cairn_stats_cached(held);
 	const cairn_control *control = cairn_stats_control();
+	uint64_t large_blocks, large_bytes;
+	cairn_stats_large_sums(&large_blocks, &large_bytes);
 	cairn_pageheap_numbers pages = cairn_pageheap_count();
 	heap_numbers n = {
 		.open_bytes = pages.open_granules << CAIRN_GRANULE_SHIFT,
 		.held_bytes = (pages.used_granules + pages.dirty_granules) << CAIRN_GRANULE_SHIFT,
 		.dirty_bytes = pages.dirty_granules << CAIRN_GRANULE_SHIFT,
 		.purged_bytes = pages.purged_granules << CAIRN_GRANULE_SHIFT,
-		.large_bytes = control->large_bytes,
-		.large_blocks = control->out[0],
+		.large_bytes = large_bytes,
+		.large_blocks = large_blocks,
 	};
 	n.live_bytes = n.large_bytes;
 	for (unsigned i = 1; i < CAIRN_CLASS_COUNT; i++) {

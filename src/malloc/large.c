@@ -14,6 +14,8 @@ enum {
 	RUNWAY_DIRTY_MAX = UINT16_MAX,                           /* a span remembers no more */
 	RUNWAYS_MAX_GRANULES = (32 << 20) / CAIRN_GRANULE_BYTES, /* all of them: a core dump has them too, as holes */
 	TAILS_KEPT_BYTES = 1 << 20,
+	TAIL_SHARE = 8,   /* of a block: never worth a call */
+	TAILS_SHARE = 16, /* of what is in use: may be tails */
 	ASK_FROM_BYTES = 1 << 30,
 	MOVE_MIN_BYTES = 1 << 20, /* from here on remapping beats copying, and the mapping it may split is worth it */
 	MOVES_MAX = 2000,         /* mappings split by moves, at most: the kernel allows a process 65,530 */
@@ -49,18 +51,23 @@ static void add_runway(cairn_span *s, size_t granules)
 	__atomic_add_fetch(&runway_dirty, dirty, __ATOMIC_RELAXED); /* a sum */
 }
 
-static size_t runway_of(const cairn_span *s) { return s->large_granules - cairn_granules_for(s->large_bytes); }
+static size_t runway_of(const cairn_span *s)
+{
+	return s->large_granules < RUNWAY_MIN_GRANULES ? 0 : s->large_granules - cairn_granules_for(s->large_bytes);
+}
 
 /* When the size of s is set; forget_runway undoes it before that changes. */
 static void count_runway(const cairn_span *s)
 {
-	__atomic_add_fetch(&runway_granules, runway_of(s), __ATOMIC_RELAXED); /* a sum */
+	if (runway_of(s))
+		__atomic_add_fetch(&runway_granules, runway_of(s), __ATOMIC_RELAXED); /* a sum */
 }
 
 /* s is freed or gets another size: its runway is used, or goes back. */
 static void forget_runway(cairn_span *s)
 {
-	__atomic_sub_fetch(&runway_granules, runway_of(s), __ATOMIC_RELAXED); /* a sum */
+	if (runway_of(s))
+		__atomic_sub_fetch(&runway_granules, runway_of(s), __ATOMIC_RELAXED); /* a sum */
 	if (s->free_count)
 		__atomic_sub_fetch(&runway_dirty, s->free_count, __ATOMIC_RELAXED); /* a sum */
 	s->free_count = 0;
@@ -73,16 +80,26 @@ static size_t tail_bytes(const cairn_span *s, size_t granules)
 	return end > from ? end - from : 0;
 }
 
-/* A block cut from used granules brings up to three resident pages that it does not need. A few such tails are left
- * alone: a system call a block is dear where blocks come and go. Past a sixty-fourth of what is in use each new one
- * is given back. */
+/* s is freed or gets another size: its tail is no longer kept. */
+static void forget_tail(cairn_span *s)
+{
+	if (s->bucket)
+		__atomic_sub_fetch(&tails_kept_bytes, (size_t)s->bucket * USABLE_UNIT, __ATOMIC_RELAXED); /* a sum */
+	s->bucket = 0;
+}
+
+/* A block made of used granules brings resident pages that it does not need: up to three of its last granule, and on a
+ * kept span granules behind that. What is no more than a sixteenth of the block is left alone, and so are a few others:
+ * a system call a block is dear where blocks come and go. Past a thirty-second of what is in use each new one is given
+ * back. What s->bucket says is counted already; it may be too much. */
 static void tend_tail(cairn_span *s, size_t granules)
 {
-	size_t tail = tail_bytes(s, granules), most = cairn_pageheap_used_bytes() / 64;
-	most = most < TAILS_KEPT_BYTES ? TAILS_KEPT_BYTES : most;
-	s->bucket = 0;
-	if (!tail)
+	size_t tail = tail_bytes(s, granules);
+	if (tail <= s->large_bytes / TAIL_SHARE || tail / USABLE_UNIT <= s->bucket)
 		return;
+	size_t most = cairn_pageheap_used_bytes() / TAILS_SHARE;
+	most = most < TAILS_KEPT_BYTES ? TAILS_KEPT_BYTES : most;
+	forget_tail(s);
 	if (tail / USABLE_UNIT > UINT8_MAX ||
 		__atomic_load_n(&tails_kept_bytes, __ATOMIC_RELAXED) + tail > most) { /* a hint */
 		if (!cairn_purge_enter())
@@ -93,14 +110,6 @@ static void tend_tail(cairn_span *s, size_t granules)
 		__atomic_add_fetch(&tails_kept_bytes, tail, __ATOMIC_RELAXED); /* a sum */
 		s->bucket = (uint8_t)(tail / USABLE_UNIT);
 	}
-}
-
-/* s is freed or gets another size: its tail is no longer kept. */
-static void forget_tail(cairn_span *s)
-{
-	if (s->bucket)
-		__atomic_sub_fetch(&tails_kept_bytes, (size_t)s->bucket * USABLE_UNIT, __ATOMIC_RELAXED); /* a sum */
-	s->bucket = 0;
 }
 
 /* A program may ask for more than the machine has to see whether it can be had, and touch it if so. What malloc may
@@ -135,12 +144,28 @@ void *cairn_large_alloc(size_t bytes, size_t align, bool *is_zero)
 	return s->base;
 }
 
-void cairn_large_free(cairn_span *s)
+void *cairn_large_reuse(cairn_span *s, size_t bytes)
+{
+	size_t granules = cairn_granules_for(bytes);
+	s->large_bytes = cairn_large_usable_bytes(bytes);
+	s->is_zero = 0;
+	if (granules > s->touched_granules)
+		s->touched_granules = granules;
+	tend_tail(s, s->touched_granules);
+	return s->base;
+}
+
+void cairn_large_give(cairn_span *s)
 {
 	forget_tail(s);
 	forget_runway(s);
-	cairn_stats_large(-1, -(int64_t)s->large_bytes);
 	cairn_pageheap_free(s, s->large_granules, s->touched_granules);
+}
+
+void cairn_large_free(cairn_span *s)
+{
+	cairn_stats_large(-1, -(int64_t)s->large_bytes);
+	cairn_large_give(s);
 }
 
 /* Sets the usable size; the span has the granules. */

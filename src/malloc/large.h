@@ -15,6 +15,11 @@
 void *cairn_large_alloc(size_t bytes, size_t align, bool *is_zero);
 /* Takes the block of span s, which is of kind LARGE or HEAP_LARGE. */
 void cairn_large_free(cairn_span *s);
+/* Makes a block of bytes out of a span that was kept and has the granules. It is counted by the caller, as is that it
+ * was freed. */
+void *cairn_large_reuse(cairn_span *s, size_t bytes);
+/* Gives a kept span to the page heap; it counts as freed already. */
+void cairn_large_give(cairn_span *s);
 /* The same where it takes no lock: does the block have the granules already? Then its usable size follows. */
 bool cairn_large_resize_within(cairn_span *s, size_t bytes);
 /* Gives the block another size where it is. */

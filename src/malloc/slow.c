@@ -34,6 +34,15 @@ static void count_alloc(cairn_cache *c, unsigned size_class, size_t bytes)
 	__atomic_add_fetch(&shared->by_class[size_class].requested, bytes, __ATOMIC_RELAXED); /* a sum */
 }
 
+/* A large block that was taken from or put on c's shelf. Where others look on, sums are kept right. */
+static void count_large(cairn_cache *c, int64_t blocks, int64_t usable_bytes)
+{
+	if (cairn_stats_is_counting())
+		cairn_stats_large(blocks, usable_bytes);
+	else
+		cairn_shelf_count(&c->shelf, blocks, usable_bytes);
+}
+
 static void *alloc_small(cairn_cache *c, unsigned size_class)
 {
 	cairn_magazine *m = &c->magazine[size_class];
@@ -52,12 +61,20 @@ static void *alloc_uncached(unsigned size_class)
 	return slot;
 }
 
+static void *alloc_span(size_t bytes, size_t align, bool *is_zero)
+{
+	void *p = cairn_large_alloc(bytes, align, is_zero);
+	if (p)
+		cairn_purge_hold_peak(bytes);
+	return p;
+}
+
 static void *alloc_any(cairn_cache *c, unsigned size_class, size_t bytes, size_t align, bool *is_zero)
 {
 	if (is_zero)
 		*is_zero = false;
 	if (!size_class)
-		return cairn_large_alloc(bytes, align, is_zero);
+		return alloc_span(bytes, align, is_zero);
 	return c ? alloc_small(c, size_class) : alloc_uncached(size_class);
 }
 
@@ -71,10 +88,52 @@ static void *alloc_nested(size_t bytes, size_t align, bool *is_zero)
 	return p;
 }
 
+/* The calling thread's cache, busy, for a stretch that touches its shelf and no magazine: the fast paths may be left in
+ * place. NULL: none. Not when cairn_thread_is_nested(). */
+static inline cairn_cache *shelf_begin(void)
+{
+	cairn_cache *c = cairn_thread_self.own;
+	if (!cairn_thread_has_cache())
+		return NULL;
+	c->is_busy = 1;
+	__asm__ volatile("" ::: "memory");
+	return c;
+}
+
+static inline void shelf_end(cairn_cache *c)
+{
+	__asm__ volatile("" ::: "memory");
+	c->is_busy = 0;
+}
+
+/* A large block out of a span that this thread has just freed, or NULL. */
+static void *alloc_kept(size_t bytes)
+{
+	cairn_cache *c = shelf_begin();
+	if (!c)
+		return NULL;
+	void *p = NULL;
+	cairn_span *s = cairn_shelf_take(&c->shelf, cairn_granules_for(bytes));
+	if (s) {
+		p = cairn_large_reuse(s, bytes);
+		count_large(c, 1, (int64_t)s->large_bytes);
+		count_alloc(c, 0, bytes);
+	}
+	shelf_end(c);
+	return p;
+}
+
 void *cairn_slow_alloc(size_t bytes, size_t align, bool *is_zero)
 {
 	if (cairn_thread_is_nested())
 		return alloc_nested(bytes, align, is_zero);
+	if (bytes > CAIRN_SMALL_MAX && bytes <= CAIRN_SHELF_BYTES && align <= CAIRN_GRANULE_BYTES) {
+		void *kept = alloc_kept(bytes);
+		if (kept && is_zero)
+			*is_zero = false;
+		if (cairn_likely(kept != NULL))
+			return kept;
+	}
 	unsigned size_class = align <= 16                    ? cairn_class_of(bytes)
 			      : align <= CAIRN_GRANULE_BYTES ? cairn_class_of_aligned(bytes, align)
 							     : 0;
@@ -86,12 +145,11 @@ void *cairn_slow_alloc(size_t bytes, size_t align, bool *is_zero)
 	if (cairn_unlikely(!p) && c) {
 		cairn_cache_empty_magazines(
 			c); /* what this thread holds may be what is missing: slots pin slabs, slabs chunks */
+		cairn_shelves_empty();
 		p = alloc_any(c, size_class, bytes, align, is_zero);
 	}
 	if (cairn_likely(p))
 		count_alloc(c, size_class, bytes);
-	if (!size_class)
-		cairn_purge_hold_peak(bytes);
 	cairn_thread_leave(c);
 	if (cairn_unlikely(!p))
 		errno = ENOMEM;
@@ -139,6 +197,8 @@ static bool free_other(void *p, const char *who)
 		if (s->base != p)
 			cairn_misuse_not_start(who, p);
 		cairn_large_free(s);
+	} else if (s && s->kind == CAIRN_SPAN_KEPT) {
+		cairn_misuse_already_free(who, p);
 	} else if (s && s->kind != CAIRN_SPAN_SLAB) {
 		cairn_heap_free_block(s, p, who);
 	} else if (cairn_window_is_open((uintptr_t)p)) {
@@ -177,6 +237,23 @@ static void free_deferred(void)
 	}
 }
 
+/* Puts p, when it is a large block, on the thread's shelf. False: it is not, or there is no room. */
+static bool free_kept(void *p)
+{
+	cairn_span *s = cairn_window_span((uintptr_t)p);
+	if (!s || s->kind != CAIRN_SPAN_LARGE || s->base != p || s->large_granules > CAIRN_SHELF_GRANULES)
+		return false;
+	cairn_cache *c = shelf_begin();
+	if (!c)
+		return false;
+	int64_t usable_bytes = (int64_t)s->large_bytes;
+	bool is_kept = cairn_shelf_put(&c->shelf, s);
+	if (is_kept)
+		count_large(c, -1, -usable_bytes);
+	shelf_end(c);
+	return is_kept;
+}
+
 void cairn_slow_free(void *p, const char *who)
 {
 	if (!p)
@@ -189,7 +266,8 @@ void cairn_slow_free(void *p, const char *who)
 		return;
 	}
 	size_t dirty_before = cairn_pageheap_dirty_bytes();
-	free_any(p, who);
+	if (!free_kept(p))
+		free_any(p, who);
 	free_deferred();
 	cairn_tend(dirty_before);
 }
@@ -209,6 +287,8 @@ size_t cairn_slow_usable_bytes(void *p, const char *who)
 			cairn_misuse_verdict(who, p, verdict);
 		return cairn_classes[s->size_class].bytes;
 	}
+	if (s->kind == CAIRN_SPAN_KEPT)
+		cairn_misuse_already_free(who, p);
 	if (s->base != p)
 		cairn_misuse_not_start(who, p);
 	return s->large_bytes;

@@ -8,6 +8,7 @@
 
 #include "malloc/fork.h"
 #include "malloc/lend.h"
+#include "malloc/shelf.h"
 #include "malloc/sizeclass.h"
 #include "malloc/stats.h"
 #include "malloc/tend.h"
@@ -33,6 +34,7 @@ static void start(void)
 		cairn_class_use_small_slabs();
 		cairn_lend_begin();
 	}
+	cairn_shelves_begin();
 	cairn_tend_start();
 	cairn_stats_init(cairn_env_text("CAIRN_RUN") || cairn_env_text("CAIRN_SUMMARY"));
 }

@@ -180,12 +180,28 @@ static void add_fill(cairn_cache *c, void *arg)
 	uint64_t *held = arg;
 	for (unsigned i = 1; i < CAIRN_CLASS_COUNT; i++)
 		held[i] += cairn_cache_fill(c, i);
+	held[0] -= (uint64_t)__atomic_load_n(&c->shelf.block_delta, __ATOMIC_RELAXED); /* a sum */
 }
 
 void cairn_stats_cached(uint64_t held[])
 {
 	memset(held, 0, CAIRN_CLASS_COUNT * sizeof *held);
 	cairn_threads_visit(add_fill, held);
+}
+
+static void add_large(cairn_cache *c, void *arg)
+{
+	uint64_t *to = arg;
+	to[0] += (uint64_t)__atomic_load_n(&c->shelf.block_delta, __ATOMIC_RELAXED); /* a sum */
+	to[1] += (uint64_t)__atomic_load_n(&c->shelf.byte_delta, __ATOMIC_RELAXED);  /* a sum */
+}
+
+void cairn_stats_large_sums(uint64_t *blocks, uint64_t *usable_bytes)
+{
+	uint64_t sums[2] = { sum_of(&own_control->out[0]), sum_of(&own_control->large_bytes) };
+	cairn_threads_visit(add_large, sums);
+	*blocks = sums[0];
+	*usable_bytes = sums[1];
 }
 
 /* The kernel's figures at exit. In a run the command has its own, from its last look, where they must not be asked. */
@@ -206,7 +222,8 @@ void cairn_stats_settle(void)
 		return;
 	uint64_t held[CAIRN_CLASS_COUNT];
 	cairn_stats_cached(held);
-	uint64_t bytes = sum_of(&own_control->large_bytes);
+	uint64_t blocks, bytes;
+	cairn_stats_large_sums(&blocks, &bytes);
 	for (unsigned i = 0; i < CAIRN_CLASS_COUNT; i++) {
 		uint64_t out = sum_of(&own_control->out[i]);
 		own_control->exit_live[i] = out > held[i] ? out - held[i] : 0;

@@ -41,7 +41,10 @@ const cairn_thread_counters *cairn_stats_thread(uint32_t index); /* NULL: no suc
 /* Empties nothing, but fills in the exit_ fields exactly: out less what magazines hold. Idempotent; called at exit. */
 void cairn_stats_settle(void);
 
-void cairn_stats_cached(uint64_t held[]);     /* slots in magazines, by class: CAIRN_CLASS_COUNT places; racy */
+/* Live large blocks and their usable bytes, what threads have counted apart included; racy like the above. */
+void cairn_stats_large_sums(uint64_t *blocks, uint64_t *usable_bytes);
+/* Slots in magazines by class, CAIRN_CLASS_COUNT places; of class 0 the frees that threads counted apart; racy. */
+void cairn_stats_cached(uint64_t held[]);
 void cairn_stats_cache_count(uint32_t n);
 /* Before fork, under every lock: notes what the child begins with. */
 void cairn_stats_fork_before(void);

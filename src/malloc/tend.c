@@ -3,6 +3,7 @@
 
 #include "malloc/cache.h"
 #include "malloc/fork.h"
+#include "malloc/shelf.h"
 #include "malloc/slabpurge.h"
 #include "malloc/threads.h"
 #include "os/clock.h"
@@ -15,6 +16,7 @@
 
 enum {
 	LOOK_MS = 100,
+	LOOK_NS = LOOK_MS * 1000 * 1000,
 	DEMAND_LOOKS = 5,
 	IDLE_LOOKS_MAX = 15,          /* without work, then the janitor goes */
 	STEP_US = 500,                /* of the janitor; no lock is held during a system call, so nobody waits for it */
@@ -42,7 +44,8 @@ void cairn_tend_start(void)
 /* What must stay: the most that was in use at one of the last looks, less what is in use now. */
 static size_t demand_bytes(size_t looks[DEMAND_LOOKS], unsigned n)
 {
-	size_t used = cairn_pageheap_used_bytes(), most = used;
+	size_t used = cairn_pageheap_used_bytes(), kept = cairn_shelves_kept_bytes(), most;
+	most = used -= kept < used ? kept : used; /* what lies on shelves is free */
 	looks[n % DEMAND_LOOKS] = used;
 	for (unsigned i = 0; i < DEMAND_LOOKS; i++)
 		most = looks[i] > most ? looks[i] : most;
@@ -52,9 +55,10 @@ static size_t demand_bytes(size_t looks[DEMAND_LOOKS], unsigned n)
 /* One look. Was there anything to do? */
 static bool janitor_look(size_t looks[DEMAND_LOOKS], unsigned n)
 {
+	cairn_shelves_look();
 	size_t keep = demand_bytes(looks, n), dirty = cairn_pageheap_dirty_bytes();
 	keep = keep < JANITOR_KEEP_BYTES ? JANITOR_KEEP_BYTES : keep;
-	bool worked = false;
+	bool worked = cairn_shelves_kept_bytes() > JANITOR_KEEP_BYTES;
 	if (dirty > keep || cairn_pageheap_hide_is_due()) {
 		size_t over = dirty > keep ? dirty - keep : 0;
 		size_t third = over / 3 > JANITOR_KEEP_BYTES ? dirty - over / 3 : keep;
@@ -94,6 +98,7 @@ static bool have_janitor(void)
 	if (now < atomic_load_explicit(&ask_again_ns, memory_order_relaxed) ||
 		atomic_exchange(&is_janitor_there, true))                                /* a hint */
 		return now >= atomic_load_explicit(&ask_again_ns, memory_order_relaxed); /* a hint */
+	cairn_shelves_share();
 	bool ok = cairn_thread_start_helper(janitor, NULL);
 	if (!ok) {
 		atomic_store_explicit(&ask_again_ns, now + ASK_AGAIN_NS, memory_order_relaxed); /* a hint */
@@ -102,14 +107,29 @@ static bool have_janitor(void)
 	return ok;
 }
 
+/* Where there is no janitor, whoever frees looks at the shelves now and then. */
+static void look_at_shelves(uint64_t now)
+{
+	static _Atomic uint64_t last; /* sync: atomic, relaxed: a hint */
+	if (!cairn_shelves_are_due() || atomic_load_explicit(&is_janitor_there, memory_order_relaxed) || /* a hint */
+		now - atomic_load_explicit(&last, memory_order_relaxed) < LOOK_NS) /* a hint */
+		return;
+	atomic_store_explicit(&last, now, memory_order_relaxed); /* a hint */
+	cairn_cache *c = cairn_thread_enter();
+	cairn_shelves_look();
+	cairn_thread_leave(c);
+}
+
 void cairn_tend(size_t dirty_before)
 {
 	static __thread unsigned calls __attribute__((tls_model("initial-exec")));
-	if (calls++ % LEARN_CALLS == 0)
+	if (calls++ % LEARN_CALLS == 0) {
 		cairn_purge_learn(cairn_clock_coarse_ns());
+		look_at_shelves(cairn_clock_coarse_ns());
+	}
 	bool pages = cairn_purge_is_due(), slabs = cairn_slabpurge_is_due();
 	/* A janitor keeps by demand, not by the hysteresis: what that has learnt would keep it from being called. */
-	bool is_work = cairn_pageheap_dirty_bytes() > CAIRN_PURGE_KEEP_MIN_BYTES;
+	bool is_work = cairn_pageheap_dirty_bytes() > CAIRN_PURGE_KEEP_MIN_BYTES || cairn_shelves_are_due();
 	if (!pages && !slabs && !is_work)
 		return;
 	if (have_janitor() || (!pages && !slabs))
@@ -137,6 +157,7 @@ size_t cairn_tend_now(size_t keep)
 	cairn_cache *c = cairn_thread_enter();
 	if (c)
 		cairn_cache_empty_magazines(c);
+	cairn_shelves_empty();
 	size_t before = cairn_slabpurge_bytes();
 	size_t purged = cairn_pageheap_count().purged_granules;
 	unsigned waits = 0;

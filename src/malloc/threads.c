@@ -163,6 +163,7 @@ static void thread_exit(void *arg)
 	cairn_cache *c = arg;
 	cairn_thread_self.offset = 0;
 	cairn_thread_self.own = CAIRN_SELF_GONE_BUSY;
+	cairn_shelf_close(&c->shelf);
 	cairn_cache_drain(c);
 	cache_put(c);
 	cairn_thread_leave(NULL);
@@ -277,12 +278,34 @@ const cairn_thread_counters *cairn_stats_thread(uint32_t index)
 	return index < caches_made() ? cairn_cache_counters(cache_at(index)) : NULL;
 }
 
-void cairn_threads_lock(void) { lock_threads(); }
-void cairn_threads_unlock(void) { unlock_threads(); }
+/* The forking thread's own shelf may be taken by itself, where a signal handler forks inside a slow path. */
+static bool is_interrupted(const cairn_cache *c) { return c == cairn_thread_self.own && c->is_busy; }
+
+void cairn_threads_lock(void)
+{
+	lock_threads();
+	for (uint32_t i = 1; i < cache_count; i++)
+		if (!is_interrupted(cache_at(i)))
+			cairn_shelf_hold(&cache_at(i)->shelf);
+}
+
+static void drop_shelves(void)
+{
+	for (uint32_t i = 1; i < cache_count; i++)
+		if (!is_interrupted(cache_at(i)))
+			cairn_shelf_drop(&cache_at(i)->shelf);
+}
+
+void cairn_threads_unlock(void)
+{
+	drop_shelves();
+	unlock_threads();
+}
 
 void cairn_threads_fork_child(void)
 {
 	cairn_lock_renew(&threads_lock);
+	drop_shelves();
 	for (uint32_t i = 0; i < cache_count && cairn_stats_is_counting(); i += CAIRN_CACHES_TOGETHER) {
 		if (!cairn_stats_map_counters(counters_at(i), i, CAIRN_CACHES_TOGETHER))
 			memset(counters_at(i), 0, (size_t)CAIRN_CACHES_TOGETHER * CAIRN_COUNTERS_BYTES);
@@ -293,6 +316,7 @@ void cairn_threads_fork_child(void)
 		cairn_cache *c = cache_at(i);
 		if (c->thread_id && c != cairn_thread_self.own) {
 			c->is_busy = 0;
+			cairn_shelf_close(&c->shelf);
 			cairn_cache_drain(c);
 			cache_put(c);
 		}
@@ -317,6 +341,7 @@ void cairn_threads_validate(void)
 	if (c) {
 		cairn_assert(c->thread_id); /* T1: own is in use */
 		cairn_cache_validate(c);
+		cairn_shelf_validate(&c->shelf);
 	}
 	cairn_thread_leave(c);
 	cairn_assert(!c || cairn_thread_cache() == c); /* T1 */

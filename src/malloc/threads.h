@@ -66,7 +66,8 @@ void cairn_threads_visit(void (*visit)(cairn_cache *c, void *arg), void *arg);
 /* The counters for requests served without a cache; to be added to atomically. */
 cairn_thread_counters *cairn_threads_shared_counters(void);
 
-void cairn_threads_lock(void); /* for fork, in order of rank */
+/* For fork, in order of rank; what lies on shelves is whole as well. */
+void cairn_threads_lock(void);
 void cairn_threads_unlock(void);
 /* In the child, the world's only thread: the others' caches become idle, their slots given back. */
 void cairn_threads_fork_child(void);

@@ -39,6 +39,7 @@ typedef enum cairn_span_kind {
 	CAIRN_SPAN_LARGE, /* one block */
 	CAIRN_SPAN_HEAP,  /* a slab that belongs to a first-class heap */
 	CAIRN_SPAN_HEAP_LARGE,
+	CAIRN_SPAN_KEPT, /* a large block that was freed and lies on a thread's shelf */
 } cairn_span_kind;
 
 /* One span. The page heap writes base and kind; the rest belongs to the floor that holds the span. */
@@ -62,7 +63,7 @@ typedef struct cairn_span {
 	};
 	uint16_t free_count;    /* slab: ones in free_bits; sync: owner's lock */
 	uint16_t scan_at; /* slab: free_count at which it is worth looking for empty pages again; sync: owner's lock */
-	uint8_t kind; /* cairn_span_kind; sync: pageheap lock to change, readable by who holds a block of it */
+	uint8_t kind; /* cairn_span_kind; sync: pageheap lock, or who frees a large block; readable by who holds one */
 	uint8_t size_class;     /* const while the span lives */
 	uint8_t bucket;         /* slab: which list of its class it is in; sync: owner's lock */
 	union {

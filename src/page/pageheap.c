@@ -51,6 +51,7 @@ static cairn_node dirty_chunks;                    /* sync: pageheap_lock; chunk
 static uint64_t list_has[3];                       /* sync: pageheap_lock; which lists are not empty */
 static size_t free_granules, dirty_granules;       /* sync: pageheap_lock; also read without */
 static size_t used_granules;                       /* sync: pageheap_lock; also read without */
+static size_t highest_used_granules;               /* sync: pageheap_lock; also read without */
 static size_t purging_granules;                    /* sync: pageheap_lock; out of the free sets while being purged */
 static size_t purged_granules;                     /* sync: pageheap_lock */
 static size_t purged_free_granules;                /* sync: pageheap_lock; clean because purged, an upper bound */
@@ -79,6 +80,13 @@ static void chunk_relist(cairn_chunk *c)
 		cairn_node_init(&lists[longest]);
 	cairn_list_push(&lists[longest], &c->node);
 	cairn_bit_set(list_has, longest);
+}
+
+static void set_used(size_t granules)
+{
+	__atomic_store_n(&used_granules, granules, __ATOMIC_RELAXED); /* a hint for purge, no order needed */
+	if (granules > highest_used_granules)
+		__atomic_store_n(&highest_used_granules, granules, __ATOMIC_RELAXED); /* likewise */
 }
 
 static void dirty_chunk_append(cairn_chunk *c)
@@ -275,23 +283,40 @@ static void set_lead_granules(cairn_chunk *c, unsigned n)
 	__atomic_store_n(&c->lead_granules, (uint8_t)n, __ATOMIC_RELAXED);
 }
 
-/* Wholly free chunks in a row, `chunks` of them, in an open part; the first one's start or 0. */
-static uintptr_t find_chunks(size_t chunks, cairn_window **window)
+/* Of the places in r where `chunks` chunks in a row are wholly free, the one with the most dirty granules, if it has
+ * more than *dirty or none is known yet. */
+static uintptr_t find_in_region(cairn_page_region *r, size_t chunks, uintptr_t best, size_t *dirty)
 {
-	if (free_granules / CAIRN_CHUNK_GRANULES < chunks)
-		return 0;
-	for (cairn_page_region *r = cairn_window_newest(); r; r = r->next) {
-		cairn_chunk *c = cairn_window_chunk(r->window, r->start);
-		size_t all = (r->open_end - r->start) >> CAIRN_CHUNK_SHIFT, run = 0;
-		for (size_t i = 0; i < all; i++) {
-			run = c[i].longest == CAIRN_CHUNK_GRANULES ? run + 1 : 0;
-			if (run == chunks) {
-				*window = r->window;
-				return r->start + ((i + 1 - chunks) << CAIRN_CHUNK_SHIFT);
-			}
+	cairn_chunk *c = cairn_window_chunk(r->window, r->start);
+	size_t all = (r->open_end - r->start) >> CAIRN_CHUNK_SHIFT, run = 0, sum = 0;
+	for (size_t i = 0; i < all; i++) {
+		if (c[i].longest != CAIRN_CHUNK_GRANULES) {
+			run = sum = 0;
+			continue;
+		}
+		if (++run > chunks)
+			sum -= cairn_bits128_count(c[i - chunks].dirty);
+		sum += cairn_bits128_count(c[i].dirty);
+		if (run >= chunks && (!best || sum > *dirty)) {
+			best = r->start + ((i + 1 - chunks) << CAIRN_CHUNK_SHIFT);
+			*dirty = sum;
 		}
 	}
-	return 0;
+	return best;
+}
+
+/* Wholly free chunks in a row, `chunks` of them, in an open part, the place that costs the fewest faults; the first
+ * one's start or 0. */
+static uintptr_t find_chunks(size_t chunks, cairn_window **window)
+{
+	uintptr_t best = 0;
+	size_t dirty = 0;
+	if (free_granules / CAIRN_CHUNK_GRANULES < chunks)
+		return 0;
+	for (cairn_page_region *r = cairn_window_newest(); r; r = r->next)
+		best = find_in_region(r, chunks, best, &dirty);
+	*window = best ? cairn_window_of(best) : NULL;
+	return best;
 }
 
 /* The same out of memory not opened yet. What lies open before it, up to the chunk's start, stays free. */
@@ -342,8 +367,7 @@ static cairn_span *span_begin(cairn_window *w, uintptr_t base, size_t granules, 
 	cairn_span *s = &c->spans[from];
 	*s = (cairn_span){ .base = (char *)base, .kind = (uint8_t)kind, .is_zero = is_zero };
 	cairn_node_init(&s->node);
-	__atomic_store_n(
-		&used_granules, used_granules + granules, __ATOMIC_RELAXED); /* a hint for purge, no order needed */
+	set_used(used_granules + granules);
 	return s;
 }
 
@@ -477,7 +501,7 @@ static cairn_span *alloc_far_aligned(size_t n, size_t align, cairn_span_kind kin
 	if (!chunk_has_spans(cairn_window_chunk(w, start)))
 		start = base; /* no memory for the header: give all back */
 	wide->kind = CAIRN_SPAN_NONE;
-	__atomic_store_n(&used_granules, used_granules - n - align, __ATOMIC_RELAXED); /* a hint, as above */
+	set_used(used_granules - n - align);
 	give_across(w, base, n + align, true);
 	if (start == base && base % (align << CAIRN_GRANULE_SHIFT))
 		return NULL;
@@ -511,7 +535,7 @@ void cairn_pageheap_free(cairn_span *s, size_t granules, size_t touched)
 	lock_pageheap();
 	uintptr_t base = (uintptr_t)s->base;
 	s->kind = CAIRN_SPAN_NONE;
-	__atomic_store_n(&used_granules, used_granules - granules, __ATOMIC_RELAXED); /* a hint, as above */
+	set_used(used_granules - granules);
 	cairn_window *w = cairn_window_of(base);
 	give_across(w, base, touched, true);
 	give_across(w, base + (touched << CAIRN_GRANULE_SHIFT), granules - touched, false);
@@ -591,8 +615,7 @@ bool cairn_pageheap_grow(cairn_span *s, size_t from_granules, size_t to_granules
 		if (dirty)
 			*dirty = there;
 		take_behind(w, s, from, to);
-		__atomic_store_n(
-			&used_granules, used_granules + to_granules - from_granules, __ATOMIC_RELAXED); /* a hint */
+		set_used(used_granules + to_granules - from_granules);
 	}
 	unlock_pageheap();
 	return ok;
@@ -603,7 +626,7 @@ void cairn_pageheap_shrink(cairn_span *s, size_t from_granules, size_t to_granul
 	cairn_assert(to_granules && to_granules <= from_granules && touched <= from_granules);
 	lock_pageheap();
 	uintptr_t start = (uintptr_t)s->base + (to_granules << CAIRN_GRANULE_SHIFT);
-	__atomic_store_n(&used_granules, used_granules - (from_granules - to_granules), __ATOMIC_RELAXED); /* a hint */
+	set_used(used_granules - (from_granules - to_granules));
 	cairn_window *w = cairn_window_of(start);
 	size_t dirty = touched > to_granules ? touched - to_granules : 0;
 	give_across(w, start, dirty, true);
@@ -733,7 +756,7 @@ bool cairn_pageheap_hide_step(void)
 	return more;
 }
 
-/* The three below are hints for purging: a stale value only shifts when it happens. */
+/* The four below are hints for purging: a stale value only shifts when it happens. */
 size_t cairn_pageheap_dirty_bytes(void)
 {
 	return __atomic_load_n(&dirty_granules, __ATOMIC_RELAXED) << CAIRN_GRANULE_SHIFT;
@@ -742,6 +765,11 @@ size_t cairn_pageheap_dirty_bytes(void)
 size_t cairn_pageheap_used_bytes(void)
 {
 	return __atomic_load_n(&used_granules, __ATOMIC_RELAXED) << CAIRN_GRANULE_SHIFT;
+}
+
+size_t cairn_pageheap_highest_used_bytes(void)
+{
+	return __atomic_load_n(&highest_used_granules, __ATOMIC_RELAXED) << CAIRN_GRANULE_SHIFT;
 }
 
 size_t cairn_pageheap_rewanted_bytes(void)

@@ -53,6 +53,7 @@ bool cairn_pageheap_hide_step(void);
 cairn_pageheap_numbers cairn_pageheap_count(void); /* consistent: taken under the lock */
 size_t cairn_pageheap_dirty_bytes(void);           /* a recent value, without the lock */
 size_t cairn_pageheap_used_bytes(void);            /* likewise */
+size_t cairn_pageheap_highest_used_bytes(void);    /* the most that was ever used at once, likewise */
 size_t cairn_pageheap_rewanted_bytes(void);        /* handed out from purged memory, cumulative: see page/purge.c */
 
 /* Calls visit for every span, in no order, under the lock: visit takes no lock of lower rank and calls nothing here. */

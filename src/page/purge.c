@@ -14,12 +14,15 @@ enum {
 	FAULT_BYTES_PER_US = 4096,
 	PURGE_BYTES_PER_US = 2048, /* a pessimist's: so that all of it is reached */
 	LEARN_SHARE = 8, /* more than an eighth of the hysteresis wanted again since the last look: it doubles */
+	ALLOWANCE_SHARE = 4,               /* of the highest use, or */
+	ALLOWANCE_LEAST_BYTES = 16 << 20, /* the more: what churn is given over the peak */
 	REST_NS = 1000 * 1000 * 1000,
 };
 
 /* All: sync: atomic, relaxed; hints that decide when, never what. */
 static _Atomic size_t hysteresis_bytes; /* sync: atomic, relaxed */
-static _Atomic size_t highest_used_bytes; /* sync: atomic, relaxed */
+static _Atomic size_t allowance_bytes; /* sync: atomic, relaxed; over the highest use */
+static _Atomic size_t held_down_bytes; /* sync: atomic, relaxed; purged for the peak since the allowance rose */
 static _Atomic size_t seen_rewanted_bytes; /* sync: atomic, relaxed */
 static _Atomic size_t noted_rewanted_bytes; /* sync: atomic, relaxed */
 static _Atomic uint64_t last_change_ns; /* sync: atomic, relaxed */
@@ -48,11 +51,8 @@ void cairn_purge_note_rewanted(size_t bytes)
 
 void cairn_purge_learn(uint64_t now_ns)
 {
-	size_t used = cairn_pageheap_used_bytes();
 	size_t rewanted = cairn_pageheap_rewanted_bytes() + hint(&noted_rewanted_bytes);
-	if (used > hint(&highest_used_bytes))
-		set_hint(&highest_used_bytes, used);
-	size_t most = hint(&highest_used_bytes), h = cairn_purge_hysteresis_bytes();
+	size_t most = cairn_pageheap_highest_used_bytes(), h = cairn_purge_hysteresis_bytes();
 	size_t again = rewanted - hint(&seen_rewanted_bytes);
 	if (again) {
 		set_hint(&seen_rewanted_bytes, rewanted);
@@ -61,6 +61,8 @@ void cairn_purge_learn(uint64_t now_ns)
 		atomic_store_explicit(&last_change_ns, now_ns, memory_order_relaxed); /* a hint */
 	} else if (now_ns - atomic_load_explicit(&last_change_ns, memory_order_relaxed) > REST_NS) { /* a hint */
 		h /= 2;
+		set_hint(&allowance_bytes, hint(&allowance_bytes) / 2);
+		set_hint(&held_down_bytes, hint(&held_down_bytes) / 2);
 		atomic_store_explicit(&last_change_ns, now_ns, memory_order_relaxed); /* a hint */
 	}
 	set_hint(&hysteresis_bytes, h < CAIRN_PURGE_KEEP_MIN_BYTES ? CAIRN_PURGE_KEEP_MIN_BYTES : h);
@@ -137,16 +139,35 @@ bool cairn_purge_step(size_t keep_bytes, unsigned budget_us)
 	return more;
 }
 
+static size_t allowance_most(size_t most)
+{
+	return most / ALLOWANCE_SHARE > ALLOWANCE_LEAST_BYTES ? most / ALLOWANCE_SHARE : ALLOWANCE_LEAST_BYTES;
+}
+
+/* A program that frees one kind and makes another goes through this once. One that goes on and on takes up and drops
+ * the same memory, and is given more room: half of what it may have at first, then all. */
+static void learn_allowance(size_t purged_bytes, size_t most)
+{
+	size_t purged = hint(&held_down_bytes) + purged_bytes;
+	if (purged > most / 2) {
+		size_t allowance = allowance_most(most);
+		set_hint(&allowance_bytes, hint(&allowance_bytes) ? allowance : allowance / 2);
+		purged = 0;
+	}
+	set_hint(&held_down_bytes, purged);
+}
+
 void cairn_purge_hold_peak(size_t bytes)
 {
 	size_t used = cairn_pageheap_used_bytes(), dirty = cairn_pageheap_dirty_bytes();
-	size_t most = hint(&highest_used_bytes) > used ? hint(&highest_used_bytes) : used;
-	if (dirty <= CAIRN_PURGE_KEEP_MIN_BYTES || used + dirty <= most + CAIRN_PURGE_KEEP_MIN_BYTES)
+	size_t most = cairn_pageheap_highest_used_bytes();
+	size_t allowed = most + CAIRN_PURGE_KEEP_MIN_BYTES + hint(&allowance_bytes);
+	if (dirty <= CAIRN_PURGE_KEEP_MIN_BYTES || used + dirty <= allowed)
 		return;
-	set_hint(&highest_used_bytes, most);
 	/* As long as touching what was allocated will take: the OS gives pages more slowly than it takes them. */
-	cairn_purge_step(
-		most + CAIRN_PURGE_KEEP_MIN_BYTES - used, SELF_BUDGET_US + (unsigned)(bytes / FAULT_BYTES_PER_US));
+	cairn_purge_step(allowed - used, SELF_BUDGET_US + (unsigned)(bytes / FAULT_BYTES_PER_US));
+	size_t left = cairn_pageheap_dirty_bytes();
+	learn_allowance(dirty > left ? dirty - left : 0, most);
 }
 
 void cairn_purge_self(size_t freed_bytes)
@@ -159,7 +180,8 @@ void cairn_purge_self(size_t freed_bytes)
 
 void cairn_purge_validate(void)
 {
-	size_t h = cairn_purge_hysteresis_bytes(), most = hint(&highest_used_bytes);
+	size_t h = cairn_purge_hysteresis_bytes(), most = cairn_pageheap_highest_used_bytes();
 	cairn_assert(h >= CAIRN_PURGE_KEEP_MIN_BYTES);                                                 /* U1 */
 	cairn_assert(h <= (most > CAIRN_PURGE_KEEP_MIN_BYTES ? most : CAIRN_PURGE_KEEP_MIN_BYTES)); /* U1 */
+	cairn_assert(hint(&allowance_bytes) <= allowance_most(most));                                          /* U2 */
 }

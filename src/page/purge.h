@@ -7,6 +7,9 @@
  *   hysteresis   kept at any time, at least KEEP_MIN. Memory that is purged and soon wanted again raises it by what was
  *                wanted, or doubles it when that is much, up to the most that was ever used; rest halves it
  *                every second.
+ *   allowance    over the highest use ever: the most that used and dirty memory may come to. It begins with nothing;
+ *                purging for that bound again and again, by half of the highest use in all, gives half of what may
+ *                be, then all; rest halves it likewise.
  *
  * One thread purges at a time; another that would like to goes on without. The purging system call may sleep for as
  * long as it takes a userfaultfd monitor to answer, and the monitor may be a thread of this process that allocates and
@@ -14,6 +17,7 @@
  *
  * Invariants, checked by cairn_purge_validate():
  *   (U1) KEEP_MIN <= hysteresis <= max(KEEP_MIN, the highest use).
+ *   (U2) The allowance is at most a quarter of the highest use, or 16 MiB.
  *
  * Threads: any; state is relaxed atomics, a lost update shifts a purge by one step. No lock is held during a system
  * call. Failure: when the OS will not take pages, purging stops for a second; nothing else changes. */
@@ -39,9 +43,9 @@ void cairn_purge_fork_child(void);
 bool cairn_purge_step(size_t keep_bytes, unsigned budget_us);
 /* One step of self-purging: down to half of the hysteresis, at most 100 us and what it takes to purge freed_bytes. */
 void cairn_purge_self(size_t freed_bytes);
-/* After an allocation of so many bytes: when what is used and what is dirty come to more than was ever used at once,
- * the dirty memory did not serve, and is given back instead of adding to the highest residency: about as much as was
- * allocated. */
+/* After an allocation of so many bytes: when what is used and what is dirty come to more than was ever used at once
+ * and the allowance, the dirty memory did not serve, and is given back instead of adding to the highest residency:
+ * about as much as was allocated. */
 void cairn_purge_hold_peak(size_t bytes);
 /* Pages purged by others than this file (inside slabs) are wanted again. */
 void cairn_purge_note_rewanted(size_t bytes);

@@ -164,7 +164,7 @@ __attribute__((unused)) static void counts_now(oracle_counts *now)
 		for (unsigned c = 0; c < CAIRN_CLASS_COUNT; c++)
 			now->allocations[c] += cairn_stats_thread(i)->by_class[c].allocations;
 	for (unsigned c = 0; c < CAIRN_CLASS_COUNT; c++)
-		now->live[c] = cairn_stats_out_of(c) - (c ? held[c] : 0);
+		now->live[c] = cairn_stats_out_of(c) - held[c];
 }
 
 static void oracle_check_counts(oracle *o)

@@ -4,6 +4,7 @@
 #include "malloc/stats.h"
 #include "os/vm.h"
 #include "page/pageheap.h"
+#include "page/purge.h"
 #include "page/window.h"
 #include "support/child.h"
 
@@ -16,6 +17,25 @@ static bool is_filled(const char *p, size_t bytes, char with)
 			return false;
 	return true;
 }
+
+static void run_comes_and_goes(void *unused)
+{
+	(void)unused;
+	enum { BYTES = 64 << 20 };
+	size_t purged = 0;
+	for (int i = 0; i < 8; i++) {
+		char *p = cairn_malloc(BYTES);
+		REQUIRE(p);
+		memset(p, i, BYTES);
+		cairn_free(p);
+		if (i == 2)
+			purged = cairn_pageheap_count().purged_granules;
+	}
+	EXPECT_EQ(cairn_pageheap_count().purged_granules, purged);
+	cairn_purge_validate();
+}
+
+static void what_comes_and_goes_is_purged_no_more_after_a_while(void) { in_a_child(run_comes_and_goes, NULL); }
 
 static void usable_size_is_the_request_in_whole_4_kib(void)
 {
@@ -190,6 +210,7 @@ static void runways_together_stay_within_their_bound(void)
 int main(void)
 {
 	RUN(a_move_touches_its_block_alone_whatever_the_page); /* first: its children inject a page size */
+	RUN(what_comes_and_goes_is_purged_no_more_after_a_while);
 	RUN(usable_size_is_the_request_in_whole_4_kib);
 	RUN(what_is_said_to_be_zero_is_zero);
 	RUN(calloc_zeroes_what_a_move_left_behind);
