@@ -4,6 +4,7 @@
  * name (malloc/interpose.c), and malloc_usable_size knows strangers. */
 #include "cairn/malloc.h"
 
+#include "base/assert.h"
 #include "base/bits.h"
 #include "malloc/emergency.h"
 #include "malloc/family.h"
@@ -12,6 +13,7 @@
 #include "malloc/misuse.h"
 #include "malloc/slow.h"
 #include "malloc/start.h"
+#include "malloc/stats.h"
 #include "malloc/tend.h"
 #include "malloc/threads.h"
 #include "os/vm.h"
@@ -31,6 +33,15 @@ void *cairn_reallocarray(void *p, size_t count, size_t size)
 	return cairn_realloc(p, bytes);
 }
 
+/* May malloc serve an aligned request, by its size rounded up to a multiple of align? The class of such a size has
+ * slots that are as aligned: its spacing divides align, or align divides its spacing. Not where the bytes asked for are
+ * counted, nor on the empty cache, from where a signal handler's request may go to the emergency store. */
+static bool is_as_malloc(size_t align, size_t size)
+{
+	return align <= CAIRN_GRANULE_BYTES && size <= CAIRN_SMALL_MAX - align && !cairn_stats_is_counting() &&
+	       cairn_thread_cache() != &cairn_cache_empty;
+}
+
 /* glibc rounds an alignment that is no power of two up to one, and refuses what cannot be (EINVAL). */
 void *cairn_memalign(size_t align, size_t size)
 {
@@ -42,6 +53,8 @@ void *cairn_memalign(size_t align, size_t size)
 		return cairn_malloc(size);
 	if (!cairn_is_power_of_two(align))
 		align = (size_t)1 << (cairn_log2(align) + 1);
+	if (cairn_likely(is_as_malloc(align, size)))
+		return cairn_malloc(cairn_round_up(size ? size : 1, align));
 	if (size > PTRDIFF_MAX || align > PTRDIFF_MAX - size) {
 		errno = ENOMEM;
 		return NULL;
@@ -83,8 +96,8 @@ void cairn_check_size(void *p, size_t align, size_t size, const char *who)
 		return; /* there a block may be larger than it need be */
 	size_t usable = cairn_slow_usable_bytes(p, who);
 	unsigned size_class = align > CAIRN_GRANULE_BYTES ? 0
-	                      : align > 16                ? cairn_class_of_aligned(size, align)
-	                                                  : cairn_class_of(size);
+			      : align > 16                ? cairn_class_of_aligned(size, align)
+							  : cairn_class_of(size);
 	size_t made = size_class ? cairn_classes[size_class].bytes : cairn_large_usable_bytes(size ? size : 1);
 	bool is_right = usable == made || usable == cairn_lend_usable_bytes(size_class, size);
 	if (usable && !is_right && !(size <= usable && size > usable - usable / 4))

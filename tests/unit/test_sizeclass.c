@@ -71,6 +71,8 @@ static void every_alignment_is_served_by_a_class_that_has_it(void) /* S6 */
 	for (size_t align = 16; align <= CAIRN_GRANULE_BYTES; align *= 2)
 		for (size_t n = 0; n <= CAIRN_SMALL_MAX; n++) {
 			unsigned c = cairn_class_of_aligned(n, align);
+			if (n + align <= CAIRN_SMALL_MAX) /* what aligned requests are served by */
+				EXPECT_EQ(c, cairn_class_of(cairn_round_up(n ? n : 1, align)));
 			if (!c)
 				continue; /* such a request is a large block */
 			EXPECT(cairn_classes[c].bytes >= n && cairn_classes[c].bytes % align == 0);
