@@ -47,6 +47,7 @@
 #include "malloc/shelf.c"
 #include "malloc/sizeclass.c"
 #include "malloc/slab.c"
+#include "malloc/slabhide.c"
 #include "malloc/slabpurge.c"
 #include "malloc/slow.c"
 #include "malloc/start.c"

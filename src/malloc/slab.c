@@ -2,6 +2,7 @@
 #include "malloc/slab.h"
 
 #include "base/assert.h"
+#include "malloc/slabhide.h"
 #include "os/meta.h"
 #include "os/vm.h"
 #include "page/pageheap.h"
@@ -46,6 +47,8 @@ void cairn_slab_destroy(cairn_span *s)
 	const cairn_class *k = class_of_slab(s);
 	if (s->kind == CAIRN_SPAN_SLAB)
 		cairn_window_set_class((uintptr_t)s->base, k->granules, 0);
+	cairn_slabhide_show(s, s->clean_pages);
+	cairn_slabhide_set(s, 0, false);
 	cairn_meta_free(s->free_bits, bits_words(k) * 8);
 	cairn_pageheap_free(s, k->granules, k->granules);
 }
@@ -58,13 +61,14 @@ static uint64_t slot_pages(const cairn_class *k, size_t offset)
 	return (~0ull >> (63 - (last - first))) << first;
 }
 
-/* These pages will be written: they are not clean any more. */
+/* These pages will be written: they are not clean any more, and in core files. */
 static void take_pages(cairn_span *s, uint64_t pages)
 {
 	uint64_t again = s->clean_pages & pages;
 	if (!again)
 		return;
-	s->clean_pages &= ~again;
+	cairn_slabhide_show(s, again);
+	cairn_slabhide_set(s, s->clean_pages & ~again, s->is_hidden);
 	cairn_purge_note_rewanted(cairn_bits_count(again) * cairn_vm_page_bytes());
 }
 
@@ -83,8 +87,10 @@ size_t cairn_slab_take(cairn_span *s, void **end, size_t n)
 		word_set(&s->free_bits[w], bits);
 	}
 	s->free_count = (uint16_t)(s->free_count - (end - at));
+	uint64_t pages = 0;
 	for (void **slot = at; s->clean_pages && slot < end; slot++)
-		take_pages(s, slot_pages(k, (size_t)((char *)*slot - s->base)));
+		pages |= slot_pages(k, (size_t)((char *)*slot - s->base));
+	take_pages(s, pages);
 	return (size_t)(end - at);
 }
 
@@ -178,7 +184,7 @@ void cairn_slab_unhold(cairn_span *s, uint64_t pages, bool purged)
 	s->free_count = (uint16_t)(s->free_count + mark_slots(s, pages, true));
 	s->holds--;
 	if (purged)
-		s->clean_pages |= pages;
+		cairn_slabhide_set(s, s->clean_pages | pages, s->is_hidden);
 }
 
 void cairn_slab_validate(const cairn_span *s)

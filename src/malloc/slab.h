@@ -10,7 +10,7 @@
  *   (B2) A page in clean_pages has no live block and no magazine's block in it.
  *
  * Locks: every function is called under the owner's lock (a central list's, or a first-class heap's).
- * Not here: which slab serves next (malloc/central.c). */
+ * Not here: which slab serves next (malloc/central.c), and what is in core files (malloc/slabhide.h). */
 #ifndef CAIRN_MALLOC_SLAB_H
 #define CAIRN_MALLOC_SLAB_H
 

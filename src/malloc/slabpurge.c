@@ -2,6 +2,7 @@
 #include "malloc/slabpurge.h"
 
 #include "malloc/central.h"
+#include "malloc/slabhide.h"
 #include "os/clock.h"
 #include "os/vm.h"
 #include "page/pageheap.h"
@@ -11,7 +12,8 @@ enum { BATCH = 8 }; /* slabs held at once */
 
 typedef struct held_slab {
 	cairn_span *span;
-	uint64_t pages;
+	uint64_t pages; /* to purge */
+	uint64_t hide;  /* to hide then: these, and the clean ones of a slab that was not hidden */
 	bool purged;
 } held_slab;
 
@@ -28,6 +30,18 @@ static void slab_wait(cairn_span *s)
 	s->scan_at = (uint16_t)(s->free_count + (slots ? slots : 1));
 }
 
+/* The pages to hide once pages are purged; 0: none. A hidden slab for which there are too many runs now is shown. */
+static uint64_t pages_to_hide(cairn_span *s, uint64_t pages)
+{
+	if (cairn_slabhide_is_wanted(s, pages))
+		return s->is_hidden ? pages : s->holds ? 0 : pages | s->clean_pages;
+	if (s->is_hidden) {
+		cairn_slabhide_show(s, s->clean_pages);
+		cairn_slabhide_set(s, s->clean_pages, false);
+	}
+	return 0;
+}
+
 /* Takes up to BATCH slabs with empty pages from the class's queue. more: is the queue not empty yet? */
 static size_t hold_batch(unsigned size_class, held_slab *held, bool *more)
 {
@@ -41,10 +55,11 @@ static size_t hold_batch(unsigned size_class, held_slab *held, bool *more)
 		if (!pages)
 			continue;
 		uint16_t was_free = s->free_count;
-		cairn_slab_hold(s, pages);
+		uint64_t hide = pages_to_hide(s, pages);
+		cairn_slab_hold(s, pages | hide);
 		c->held += (uint64_t)was_free - s->free_count;
 		cairn_central_place(c, s);
-		held[n++] = (held_slab){ s, pages, false };
+		held[n++] = (held_slab){ s, pages, hide, false };
 	}
 	*more = !cairn_list_is_empty(&c->purge_queue);
 	cairn_central_unlock(c);
@@ -75,7 +90,9 @@ static void unhold_batch(unsigned size_class, const held_slab *held, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		cairn_span *s = held[i].span;
 		uint16_t was_free = s->free_count;
-		cairn_slab_unhold(s, held[i].pages, held[i].purged);
+		cairn_slab_unhold(s, held[i].pages | held[i].hide, held[i].purged);
+		if (held[i].hide && held[i].purged)
+			cairn_slabhide_set(s, s->clean_pages, true);
 		c->held -= (uint64_t)s->free_count - was_free;
 		if (s->free_count == cairn_classes[size_class].capacity)
 			cairn_central_drop_slab(c, s);
@@ -100,6 +117,8 @@ static bool purge_class(unsigned size_class)
 			cairn_vm_no_huge((void *)cairn_round_down((uintptr_t)held[i].span->base, CAIRN_CHUNK_BYTES),
 				CAIRN_CHUNK_BYTES);
 		held[i].purged = purge_pages(&held[i]);
+		if (held[i].purged && held[i].hide)
+			cairn_slabhide_hide(held[i].span->base, held[i].hide);
 	}
 	if (n)
 		unhold_batch(size_class, held, n);

@@ -65,7 +65,8 @@ typedef struct cairn_span {
 	uint16_t scan_at; /* slab: free_count at which it is worth looking for empty pages again; sync: owner's lock */
 	uint8_t kind; /* cairn_span_kind; sync: pageheap lock, or who frees a large block; readable by who holds one */
 	uint8_t size_class;     /* const while the span lives */
-	uint8_t bucket;         /* slab: which list of its class it is in; sync: owner's lock */
+	uint8_t bucket : 7;     /* slab: which list of its class it is in; sync: owner's lock */
+	uint8_t is_hidden : 1;  /* slab: its clean pages are not in core files: malloc/slabhide.h; sync: owner's lock */
 	union {
 		uint8_t is_zero; /* large: never written since the OS gave it; sync: who holds the block */
 		uint8_t holds;      /* slab: purges at work inside it; sync: owner's lock */

@@ -3,6 +3,7 @@
  *
  * Each case runs in a child of its own. CAIRN_SEED repeats a run, CAIRN_TEST_OPS says how many operations. */
 #include "support/child.h"
+#include "support/hidden.h"
 #include "support/oracle.h"
 
 #include "os/limits.h"
@@ -82,6 +83,41 @@ static void blocks_of_a_few_granules_stay_whole(void)
 	size_t largest = 1 << 20;
 	in_a_child(run_with_largest, &largest);
 }
+
+/* ---- Core files: pages inside slabs are hidden at once, a few runs of them or as many as there are ---- */
+
+/* Blocks a byte of which the kernel leaves out of core files. */
+static size_t left_out(void)
+{
+	static hidden_range ranges[HIDDEN_MOST];
+	size_t n = hidden_ranges(ranges, HIDDEN_MOST), out = 0;
+	for (size_t b = 0; b < table.count; b++) {
+		uintptr_t from = (uintptr_t)table.blocks[b].p, to = from + table.blocks[b].usable;
+		size_t i = 0;
+		while (i < n && ranges[i].to <= from)
+			i++;
+		out += i < n && ranges[i].from < to;
+	}
+	return out;
+}
+
+static void run_hiding(void *runs)
+{
+	size_t most = 0;
+	cairn_slabhide_limits_inject(0, *(size_t *)runs);
+	table_begin(32 << 10);
+	for (int i = 0; i < 40 && !has_failed(); i++) {
+		run_steps(ops() / 40);
+		EXPECT_EQ(left_out(), 0);
+		most = cairn_slabhide_runs() > most ? cairn_slabhide_runs() : most;
+	}
+	NOTE("at most %zu runs were hidden", most);
+	EXPECT(most || table.may_refuse);
+	oracle_end(&table);
+}
+
+static void hiding_pages_inside_slabs_hides_no_block(void) { in_a_child(run_hiding, &(size_t){ 12288 }); }
+static void hiding_a_few_pages_inside_slabs_hides_no_block(void) { in_a_child(run_hiding, &(size_t){ 8 }); }
 
 /* ---- Windows: somebody else maps the page behind our newest region, over and over ---- */
 
@@ -245,6 +281,8 @@ int main(int words, char **word)
 	RUN(every_block_is_whole_with_pages_of_64_kib);
 	RUN(small_blocks_alone_stay_whole);
 	RUN(blocks_of_a_few_granules_stay_whole);
+	RUN(hiding_pages_inside_slabs_hides_no_block);
+	RUN(hiding_a_few_pages_inside_slabs_hides_no_block);
 	RUN(every_block_is_whole_over_many_windows);
 	if (CAN_LIMIT) {
 		RUN(a_limit_on_address_space_only_refuses);

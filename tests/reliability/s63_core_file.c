@@ -4,10 +4,11 @@
 #include <sys/stat.h>
 
 /* What the program held before it crashed. */
-enum { KEPT, FREED_LARGE, FREED_SMALL, MOST_FREED, MANY_LARGE_FREED, KINDS };
+enum { KEPT, FREED_LARGE, FREED_SMALL, MOST_FREED, MANY_LARGE_FREED, MIDDLING_FREED, TENTH_KEPT, KINDS };
 static const char *const names[KINDS] = { "50 MB kept", "1 GiB freed", "512 MiB of small blocks freed",
-	"four of five small blocks freed", "four of five blocks of 300 KB freed" };
-enum { BLOCKS = 200000, SAMPLES = 4000 };
+	"four of five small blocks freed", "four of five blocks of 300 KB freed",
+	"four of five blocks of 12,000 B freed", "a random tenth of small blocks kept" };
+enum { BLOCKS = 380000, SAMPLES = 10000 };
 
 /* Shared with the program that crashes: what must be found in its core file. */
 static struct shared {
@@ -20,6 +21,7 @@ static struct shared {
 } *shared;
 
 static void *blocks[BLOCKS];
+static bool kept[BLOCKS];
 
 static void *made(size_t bytes, uint64_t mark) {
 	unsigned char *p = malloc(bytes);
@@ -34,24 +36,40 @@ static void note(void *p, size_t bytes, uint64_t mark) {
 		shared->sample[shared->samples++] = (struct sample){ (uintptr_t)p, mark, mark, bytes };
 }
 static size_t size_of(int kind, uint32_t *seed) {
-	return kind == KEPT || kind == FREED_SMALL ? 1000 : kind == MOST_FREED ? 16 + dice(seed) % 1009 : 300000;
+	return kind == KEPT || kind == FREED_SMALL ? 1000 : kind == MIDDLING_FREED ? 12000 :
+		kind == MANY_LARGE_FREED ? 300000 : 16 + dice(seed) % 1009;
+}
+static bool is_kept(int kind, size_t i, uint32_t *seed) {
+	return kind == KEPT || (kind == TENTH_KEPT ? dice(seed) % 10 == 0 : kind != FREED_SMALL && i % 5 == 0);
+}
+static size_t count_of(int kind) {
+	static const size_t counts[KINDS] = { [KEPT] = 50000, [FREED_SMALL] = 200000, [MOST_FREED] = 200000,
+		[MANY_LARGE_FREED] = 1000, [MIDDLING_FREED] = 22000, [TENTH_KEPT] = 380000 };
+	return counts[kind];
+}
+static void make_and_note(int kind, uint32_t *seed, uint64_t mark) {
+	size_t bytes = size_of(kind, seed);
+	note(made(bytes, mark), bytes, mark);
 }
 /* Makes blocks, frees those that the kind wants freed, makes some again, and notes some of the live ones. */
 static void hold(int kind) {
-	uint32_t seed = 63;
-	size_t n = kind == KEPT ? 50000 : kind == FREED_SMALL ? BLOCKS : kind == MOST_FREED ? BLOCKS : 1000;
+	uint32_t seed = 63, keep_seed = 64;
+	size_t n = count_of(kind);
 	for (int round = 0; round < (kind == FREED_SMALL ? 2 : 1); round++) {
 		for (size_t i = 0; i < n; i++) {
 			size_t bytes = size_of(kind, &seed);
 			uint64_t mark = 0x6361697200000000u + i;
 			blocks[i] = made(bytes, mark);
-			if (kind == KEPT || (kind != FREED_SMALL && i % 5 == 0))
+			kept[i] = is_kept(kind, i, &keep_seed);
+			if (kept[i] && (kind != TENTH_KEPT || i % 8 == 0))
 				note(blocks[i], bytes, mark);
 		}
-		for (size_t i = 0; i < n && kind != KEPT; i++)
-			if (kind == FREED_SMALL || i % 5)
+		for (size_t i = 0; i < n; i++)
+			if (!kept[i])
 				free(blocks[i]);
 	}
+	for (size_t i = 0; i < 2000 && (kind == MIDDLING_FREED || kind == TENTH_KEPT); i++)
+		make_and_note(kind, &seed, i + 1); /* out of pages inside slabs in use that were given back */
 }
 /* Bytes of the mappings that a core file would hold whole: private, writable, not marked "dd" (VmFlags). */
 static size_t dumped_bytes(void) {

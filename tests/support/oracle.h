@@ -20,6 +20,7 @@
 #include "malloc/central.h"
 #include "malloc/heap.h"
 #include "malloc/large.h"
+#include "malloc/slabhide.h"
 #include "malloc/slabpurge.h"
 #include "malloc/threads.h"
 #include "os/meta.h"
@@ -198,6 +199,7 @@ static void oracle_validate(oracle *o)
 	validate_all(o->heaps, ORACLE_HEAPS);
 	if (!o->is_alone)
 		return;
+	cairn_slabhide_validate();
 	cairn_window_validate();
 	oracle_check_counts(o);
 }
