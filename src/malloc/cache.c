@@ -10,12 +10,14 @@
 #include "base/assert.h"
 #include "malloc/central.h"
 #include "os/meta.h"
+#include "page/pageheap.h"
 #include "page/window.h"
 
 #include <string.h>
 
 enum {
 	CAPACITY_MIN = 2,
+	CAPACITY_LAZY = 62,       /* at most, in a small program under a limit on data: 16 KiB of slots would be much */
 	CAPACITY_LETTING_GO = 14, /* a magazine shrinks down to this while the program only frees */
 	SLOW_START_REFILLS = 4,   /* a class of which a thread wants a few blocks gets few: 200 threads are many */
 	LETTING_GO_FLUSHES = 3,   /* so many in a row, or a random walk between full and empty would look like it */
@@ -95,6 +97,12 @@ static size_t first_batch(const cairn_class *k)
 	return k->bytes < LINE_BYTES ? LINE_BYTES / (k->bytes & -k->bytes) : 1;
 }
 
+static size_t magazine_most(const cairn_class *k)
+{
+	bool is_small = cairn_pageheap_used_bytes() < cairn_window_lazy_bytes;
+	return is_small && k->magazine_max > CAPACITY_LAZY ? CAPACITY_LAZY : k->magazine_max;
+}
+
 /* Capacity and batch for a refill that found the magazine empty. */
 static bool magazine_grow(cairn_cache *c, unsigned size_class)
 {
@@ -104,7 +112,7 @@ static bool magazine_grow(cairn_cache *c, unsigned size_class)
 	size_t batch = cold->refills < SLOW_START_REFILLS ? first_batch(k) : 2u * cold->batch;
 	cold->refills += cold->refills < SLOW_START_REFILLS;
 	size_t capacity = cold->capacity ? cold->capacity : CAPACITY_MIN;
-	while (capacity < 2 * batch && capacity < k->magazine_max)
+	while (capacity < 2 * batch && capacity < magazine_most(k))
 		capacity = 2 * capacity + 2;
 	batch = batch > (capacity + 1) / 2 ? (capacity + 1) / 2 : batch;
 	if (capacity != cold->capacity && !magazine_resize(c, size_class, capacity) && !cold->capacity)

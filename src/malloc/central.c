@@ -59,19 +59,42 @@ void cairn_central_place(cairn_central *c, cairn_span *s)
 		cairn_list_push(&c->partial[bucket], &s->node);
 }
 
-/* The fullest slab that has a free slot, or a new one where it may be, or NULL. */
-static cairn_span *slab_to_serve(cairn_central *c, bool may_create)
+static cairn_span *slab_make(cairn_central *c)
 {
-	for (int i = 0; i < CAIRN_CENTRAL_BUCKETS; i++)
-		if (!cairn_list_is_empty(&c->partial[i]))
-			return cairn_container(c->partial[i].next, cairn_span, node);
-	cairn_span *s = may_create ? cairn_slab_create(c->size_class, CAIRN_SPAN_SLAB) : NULL;
+	cairn_span *s = cairn_slab_create(c->size_class, CAIRN_SPAN_SLAB);
 	if (s) {
 		c->slots += s->free_count;
 		s->scan_at = UINT16_MAX; /* set when a slot first comes back */
 		cairn_central_place(c, s);
 	}
 	return s;
+}
+
+/* The fullest slab that has a free slot, or a new one where it may be, or NULL. */
+static cairn_span *slab_to_serve(cairn_central *c, bool may_create)
+{
+	for (int i = 0; i < CAIRN_CENTRAL_BUCKETS; i++)
+		if (!cairn_list_is_empty(&c->partial[i]))
+			return cairn_container(c->partial[i].next, cairn_span, node);
+	return may_create ? slab_make(c) : NULL;
+}
+
+/* Under a limit on data, when the page that the fullest slab needs is refused: slots of another slab that has some in
+ * open pages, or of a new one. */
+static size_t take_elsewhere(cairn_central *c, void **end, size_t n)
+{
+	cairn_span *s = NULL;
+	size_t taken = 0;
+	for (int i = 0; i < CAIRN_CENTRAL_BUCKETS && !taken; i++)
+		for (cairn_node *node = c->partial[i].next; node != &c->partial[i] && !taken; node = node->next) {
+			s = cairn_container(node, cairn_span, node);
+			taken = cairn_slab_take(s, end, n);
+		}
+	if (!taken && (s = slab_make(c)))
+		taken = cairn_slab_take(s, end, n);
+	if (taken)
+		cairn_central_place(c, s);
+	return taken;
 }
 
 size_t cairn_central_take(cairn_central *c, void **end, size_t n)
@@ -82,8 +105,15 @@ size_t cairn_central_take(cairn_central *c, void **end, size_t n)
 		cairn_span *s = slab_to_serve(c, !taken || !cairn_limits_are_tight());
 		if (!s)
 			break;
-		taken += cairn_slab_take(s, end - taken, n - taken);
+		size_t got = cairn_slab_take(s, end - taken, n - taken);
+		if (cairn_unlikely(!got)) {
+			taken += taken ? 0 : take_elsewhere(c, end, n);
+			break;
+		}
+		taken += got;
 		cairn_central_place(c, s);
+		if (cairn_unlikely(cairn_window_is_lazy(s->base)))
+			break; /* nor is a page opened */
 	}
 	c->out += taken;
 	cairn_stats_out(c->size_class, (int64_t)taken);

@@ -82,19 +82,30 @@ static void count_alloc_apart(unsigned size_class, size_t bytes)
 	__atomic_add_fetch(&shared->by_class[size_class].requested, bytes, __ATOMIC_RELAXED); /* a sum */
 }
 
+static bool slab_add(cairn_heap *h, unsigned size_class)
+{
+	cairn_span *fresh = cairn_slab_create(size_class, CAIRN_SPAN_HEAP);
+	if (!fresh)
+		return false;
+	fresh->heap = h;
+	cairn_list_push(&h->partial[size_class], &fresh->node);
+	return true;
+}
+
+/* A slot of the class's first slab; a new one where that has none to give (a page of it may be refused). */
 static void *alloc_slot(cairn_heap *h, unsigned size_class)
 {
 	cairn_node *list = &h->partial[size_class];
-	if (cairn_list_is_empty(list)) {
-		cairn_span *fresh = cairn_slab_create(size_class, CAIRN_SPAN_HEAP);
-		if (!fresh)
-			return NULL;
-		fresh->heap = h;
-		cairn_list_push(list, &fresh->node);
-	}
-	cairn_span *s = cairn_container(list->next, cairn_span, node);
 	void *slot;
-	cairn_slab_take(s, &slot + 1, 1);
+	if (cairn_list_is_empty(list) && !slab_add(h, size_class))
+		return NULL;
+	cairn_span *s = cairn_container(list->next, cairn_span, node);
+	if (!cairn_slab_take(s, &slot + 1, 1)) {
+		if (!slab_add(h, size_class))
+			return NULL;
+		s = cairn_container(list->next, cairn_span, node);
+		cairn_slab_take(s, &slot + 1, 1);
+	}
 	if (!s->free_count) {
 		cairn_list_remove(&s->node);
 		cairn_list_push(&h->full, &s->node);

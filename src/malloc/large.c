@@ -132,10 +132,14 @@ void *cairn_large_alloc(size_t bytes, size_t align, bool *is_zero)
 	cairn_span *s = cairn_pageheap_alloc(granules, align_granules, CAIRN_SPAN_LARGE, &zero);
 	if (!s)
 		return NULL;
-	if (is_zero)
-		*is_zero = zero;
 	s->large_granules = s->touched_granules = granules;
 	s->large_bytes = cairn_large_usable_bytes(bytes ? bytes : 1);
+	if (!cairn_window_open_pages(s->base, s->large_bytes)) {
+		cairn_pageheap_free(s, granules, zero ? 0 : granules);
+		return NULL;
+	}
+	if (is_zero)
+		*is_zero = zero;
 	if (!zero)
 		tend_tail(s, granules);
 	add_runway(s, granules);
@@ -182,7 +186,8 @@ static void set_usable(cairn_span *s, size_t granules, size_t usable)
 bool cairn_large_resize_within(cairn_span *s, size_t bytes)
 {
 	size_t usable = cairn_large_usable_bytes(bytes);
-	if (bytes > PTRDIFF_MAX || usable < s->large_bytes || usable > s->large_granules << CAIRN_GRANULE_SHIFT)
+	if (bytes > PTRDIFF_MAX || usable < s->large_bytes || usable > s->large_granules << CAIRN_GRANULE_SHIFT ||
+		!cairn_window_open_pages(s->base, usable))
 		return false;
 	forget_runway(s);
 	set_usable(s, cairn_granules_for(bytes), usable);
@@ -197,6 +202,11 @@ bool cairn_large_resize(cairn_span *s, size_t bytes)
 	bool grows = granules > held, shrinks = usable < s->large_bytes && granules < held;
 	if (grows && (!is_granted(bytes) || !cairn_pageheap_grow(s, held, granules, NULL)))
 		return false;
+	if (!cairn_window_open_pages(s->base, usable)) {
+		if (grows)
+			cairn_pageheap_shrink(s, granules, held, granules);
+		return false;
+	}
 	forget_runway(s);
 	if (shrinks)
 		cairn_pageheap_shrink(s, held, granules, s->touched_granules);

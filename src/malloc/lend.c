@@ -3,11 +3,13 @@
 
 #include "malloc/central.h"
 #include "malloc/large.h"
+#include "page/window.h"
 
 enum {
 	LENDER_MIN_BYTES = 64,
 	LENDER_MAX_BYTES = 4096,
 	LEND_SLABS = 6,                  /* that a lender gets for others, at most */
+	LEND_SLABS_LAZY = 2,             /* where a slab costs the pages that are used: page/window.h */
 	LEND_LARGE_MAX_BYTES = 32 << 10, /* where the lender is large.c */
 	LOANS_MAX = 1000,                /* each costs a slow path */
 	LOANS_ENDED = UINT16_MAX,
@@ -30,7 +32,8 @@ static unsigned lender_of(unsigned size_class)
 /* What a loan takes as a large block. */
 static size_t loan_bytes(unsigned size_class)
 {
-	return cairn_round_up(cairn_classes[size_class].bytes, CAIRN_GRANULE_BYTES);
+	size_t bytes = cairn_classes[size_class].bytes;
+	return cairn_window_lazy_bytes ? cairn_large_usable_bytes(bytes) : cairn_round_up(bytes, CAIRN_GRANULE_BYTES);
 }
 
 /* A free slot costs nothing, and few slabs for all classes less than one for each. */
@@ -40,7 +43,8 @@ static bool can_lend(const cairn_cache *c, unsigned lender)
 		return true;
 	cairn_central *central = cairn_central_lock(lender);
 	bool has_slot = central->slots > central->out + central->held;
-	bool is_small = central->slots < LEND_SLABS * (uint64_t)cairn_classes[lender].capacity;
+	size_t most = cairn_window_lazy_bytes ? LEND_SLABS_LAZY : LEND_SLABS;
+	bool is_small = central->slots < most * cairn_classes[lender].capacity;
 	cairn_central_unlock(central);
 	return has_slot || is_small;
 }

@@ -16,6 +16,17 @@ static size_t bits_words(const cairn_class *k) { return (k->capacity + 63u) / 64
  * its caller holds and nobody changes. Relaxed: nothing is published by them. */
 static void word_set(uint64_t *word, uint64_t to) { __atomic_store_n(word, to, __ATOMIC_RELAXED); }
 
+/* A span whose first slot can be taken. */
+static cairn_span *span_get(const cairn_class *k, cairn_span_kind kind)
+{
+	bool is_zero;
+	cairn_span *s = cairn_pageheap_alloc(k->granules, 1, kind, &is_zero);
+	if (!s || cairn_window_open_pages(s->base, k->bytes))
+		return s;
+	cairn_pageheap_free(s, k->granules, is_zero ? 0 : k->granules);
+	return NULL;
+}
+
 cairn_span *cairn_slab_create(unsigned size_class, cairn_span_kind kind)
 {
 	const cairn_class *k = &cairn_classes[size_class];
@@ -23,7 +34,7 @@ cairn_span *cairn_slab_create(unsigned size_class, cairn_span_kind kind)
 	uint64_t *bits = cairn_meta_alloc(words * 8);
 	if (!bits)
 		return NULL;
-	cairn_span *s = cairn_pageheap_alloc(k->granules, 1, kind, NULL);
+	cairn_span *s = span_get(k, kind);
 	if (!s) {
 		cairn_meta_free(bits, words * 8);
 		return NULL;
@@ -72,7 +83,37 @@ static void take_pages(cairn_span *s, uint64_t pages)
 	cairn_purge_note_rewanted(cairn_bits_count(again) * cairn_vm_page_bytes());
 }
 
-size_t cairn_slab_take(cairn_span *s, void **end, size_t n)
+/* Takes up to n of the free slots whose pages are open. *closed: the first one whose are not, or NULL. */
+static size_t take_open(cairn_span *s, void **end, size_t n, char **closed)
+{
+	const cairn_class *k = class_of_slab(s);
+	void **at = end, **last = end - n;
+	*closed = NULL;
+	for (size_t i = 0; i < k->capacity && at > last; i++) {
+		char *slot = s->base + i * k->bytes;
+		if (!cairn_bit_get(s->free_bits, i))
+			continue;
+		if (cairn_window_pages_are_open(slot, k->bytes)) {
+			*--at = slot;
+			word_set(&s->free_bits[i / 64], s->free_bits[i / 64] & ~(1ull << i % 64));
+		} else if (!*closed) {
+			*closed = slot;
+		}
+	}
+	return (size_t)(end - at);
+}
+
+/* A page is opened only when no slot can be had without. */
+static size_t take_lazily(cairn_span *s, void **end, size_t n)
+{
+	char *closed;
+	size_t taken = take_open(s, end, n, &closed);
+	if (!taken && closed && cairn_window_open_pages(closed, class_of_slab(s)->bytes))
+		taken = take_open(s, end, n, &closed);
+	return taken;
+}
+
+static size_t take_lowest(cairn_span *s, void **end, size_t n)
 {
 	const cairn_class *k = class_of_slab(s);
 	size_t words = bits_words(k), bytes = k->bytes;
@@ -86,12 +127,19 @@ size_t cairn_slab_take(cairn_span *s, void **end, size_t n)
 		}
 		word_set(&s->free_bits[w], bits);
 	}
-	s->free_count = (uint16_t)(s->free_count - (end - at));
-	uint64_t pages = 0;
-	for (void **slot = at; s->clean_pages && slot < end; slot++)
-		pages |= slot_pages(k, (size_t)((char *)*slot - s->base));
-	take_pages(s, pages);
 	return (size_t)(end - at);
+}
+
+size_t cairn_slab_take(cairn_span *s, void **end, size_t n)
+{
+	bool is_lazy = cairn_window_is_lazy(s->base);
+	size_t taken = cairn_unlikely(is_lazy) ? take_lazily(s, end, n) : take_lowest(s, end, n);
+	s->free_count = (uint16_t)(s->free_count - taken);
+	uint64_t pages = 0;
+	for (void **slot = end - taken; s->clean_pages && slot < end; slot++)
+		pages |= slot_pages(class_of_slab(s), (size_t)((char *)*slot - s->base));
+	take_pages(s, pages);
+	return taken;
 }
 
 size_t cairn_slab_give(cairn_span *s, void **slots, size_t n, cairn_give *verdict)
@@ -199,4 +247,7 @@ void cairn_slab_validate(const cairn_span *s)
 		i++) /* a held slot may reach into a clean page */
 		cairn_assert(
 			cairn_bit_get(s->free_bits, i) || !(slot_pages(k, i * k->bytes) & s->clean_pages)); /* B2 */
+	for (size_t i = 0; i < k->capacity && cairn_window_is_lazy(s->base) && !s->holds; i++)
+		cairn_assert(cairn_bit_get(s->free_bits, i) ||
+			     cairn_window_pages_are_open(s->base + i * k->bytes, k->bytes)); /* B3 */
 }

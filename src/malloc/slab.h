@@ -8,6 +8,7 @@
  * Invariants, checked by cairn_slab_validate():
  *   (B1) free_count is the number of ones in free_bits, and bits past the capacity are 0.
  *   (B2) A page in clean_pages has no live block and no magazine's block in it.
+ *   (B3) The pages of a live block, or a magazine's, are open: under a limit on data see page/window.h.
  *
  * Locks: every function is called under the owner's lock (a central list's, or a first-class heap's).
  * Not here: which slab serves next (malloc/central.c), and what is in core files (malloc/slabhide.h). */
@@ -27,7 +28,8 @@ cairn_span *cairn_slab_create(unsigned size_class, cairn_span_kind kind);
 /* Takes an entirely free slab. */
 void cairn_slab_destroy(cairn_span *s);
 
-/* Takes up to n free slots, lowest address first, into end[-1], end[-2] ...: popped from there, addresses rise. */
+/* Takes up to n free slots, lowest address first, into end[-1], end[-2] ...: popped from there, addresses rise. Under a
+ * limit on data those whose pages are open go first, and 0 says that a page for one was refused. */
 size_t cairn_slab_take(cairn_span *s, void **end, size_t n);
 /* The word of s's bits that giving p will read: to prefetch. */
 static inline const uint64_t *cairn_slab_bits_of(const cairn_span *s, const void *p)

@@ -11,12 +11,17 @@ enum {
 	REGION_MIN_BYTES = 256 << 10,
 	TAIL_BYTES = 64 << 10, /* of the newest region stays reserved: a multiple of every OS page */
 	REGION_MAX_BYTES = 1 << 30,
+	LAZY_BYTES = 8 << 20, /* no more: a block that ends before its granule does may split a mapping */
+	LAZY_PAGES = LAZY_BYTES / 4096,
 };
 
 cairn_window cairn_window_first;
 static cairn_page_region *newest_region; /* sync: pageheap lock */
 static size_t reserved_bytes;       /* sync: pageheap lock */
 static size_t open_bytes;           /* sync: pageheap lock */
+
+size_t cairn_window_lazy_bytes;
+static uint64_t lazy_is_open[LAZY_PAGES / 64]; /* sync: atomic; a page's bit is set by who holds its span */
 
 cairn_page_region *cairn_window_newest(void) { return newest_region; }
 size_t cairn_window_open_bytes(void) { return open_bytes; }
@@ -122,6 +127,13 @@ static cairn_window *window_make(uintptr_t base, size_t bytes)
 	return w;
 }
 
+/* Pages as large as a granule are not opened apart. */
+static void lazy_begin(void)
+{
+	if (cairn_limits_get()->data_bytes != SIZE_MAX && cairn_vm_page_bytes() < CAIRN_GRANULE_BYTES)
+		cairn_window_lazy_bytes = LAZY_BYTES;
+}
+
 static cairn_page_region *region_make(cairn_window *w, uintptr_t start, size_t bytes)
 {
 	cairn_page_region *r = cairn_meta_alloc(sizeof *r);
@@ -171,6 +183,8 @@ static cairn_page_region *reserve_apart(size_t bytes)
 	else
 		ok = (w = window_make((uintptr_t)start, bytes)) != NULL;
 	cairn_page_region *r = ok ? region_make(w, (uintptr_t)start, bytes) : NULL;
+	if (r && is_first)
+		lazy_begin();
 	if (!r)
 		cairn_vm_release(start, bytes);
 	return r;
@@ -217,10 +231,55 @@ bool cairn_window_open(cairn_page_region *r, size_t bytes)
 	/* With a larger OS page the last open page may be open already. */
 	size_t page = cairn_vm_page_bytes();
 	uintptr_t from = cairn_round_up(r->open_end, page), to = cairn_round_up(r->open_end + bytes, page);
+	if (cairn_window_is_lazy((void *)from))
+		from = cairn_window_first.base + cairn_window_lazy_bytes;
 	if (to > from && !cairn_vm_open((void *)from, to - from))
 		return false;
 	r->open_end += bytes;
 	open_bytes += bytes;
+	return true;
+}
+
+/* ---- Lazy pages. The bits are relaxed: who held the span before handed it over under the pageheap lock, and a bit
+ * that is read too early, or whose process forked before it was set, costs one call more. ---- */
+
+static bool lazy_page_is_open(size_t i)
+{
+	return __atomic_load_n(&lazy_is_open[i / 64], __ATOMIC_RELAXED) >> i % 64 & 1; /* see above */
+}
+
+/* The pages of [p, p + bytes) from the first to the last that is not open; false when all are. */
+static bool lazy_pages(const void *p, size_t bytes, size_t *first, size_t *last)
+{
+	unsigned shift = cairn_log2(cairn_vm_page_bytes());
+	size_t from = (uintptr_t)p - cairn_window_first.base, to = from + bytes;
+	if (!bytes || from >= cairn_window_lazy_bytes)
+		return false;
+	to = to < cairn_window_lazy_bytes ? to : cairn_window_lazy_bytes;
+	*first = from >> shift;
+	*last = (to - 1) >> shift;
+	while (*first <= *last && lazy_page_is_open(*first))
+		++*first;
+	while (*first < *last && lazy_page_is_open(*last))
+		--*last;
+	return *first <= *last;
+}
+
+bool cairn_window_pages_are_open(const void *p, size_t bytes)
+{
+	size_t first, last;
+	return !lazy_pages(p, bytes, &first, &last);
+}
+
+bool cairn_window_open_pages(const void *p, size_t bytes)
+{
+	size_t first, last, page = cairn_vm_page_bytes();
+	if (!lazy_pages(p, bytes, &first, &last))
+		return true;
+	if (!cairn_vm_open((void *)(cairn_window_first.base + first * page), (last + 1 - first) * page))
+		return false;
+	for (size_t i = first; i <= last; i++)
+		__atomic_fetch_or(&lazy_is_open[i / 64], 1ull << i % 64, __ATOMIC_RELAXED); /* see above */
 	return true;
 }
 

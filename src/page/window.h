@@ -18,6 +18,10 @@
  *   (W3) A granule's class byte is not 0 only inside a span of kind SLAB, and then it is that slab's class.
  *   (W4) cairn_window_of leads from every address of a region to the region's window.
  *
+ * Under a limit on data (RLIMIT_DATA) what is open counts, page by page. There the first 8 MiB of the heap are lazy:
+ * "open" says of a granule that it may be handed out, and whoever hands out a block of it first opens the OS pages that
+ * the block lies in (cairn_window_open_pages). An OS page, once open, stays open.
+ *
  * Locks: changed under the pageheap lock; read without (a caller that holds a block in a window learnt of it after the
  * window was published). Failure: NULL, nothing changed.
  * Not here: which granules are free (page/pageheap.h). */
@@ -128,6 +132,20 @@ cairn_page_region *cairn_window_newest(void); /* returns borrowed, NULL before t
 /* Moves region->open_end by bytes (a multiple of the granule) and opens them. False: refused. */
 bool cairn_window_open(cairn_page_region *r, size_t bytes);
 size_t cairn_window_open_bytes(void); /* sum over all regions */
+
+extern size_t cairn_window_lazy_bytes; /* of the first window, from its base on; 0 without a limit; const after init */
+
+/* Must the OS pages of a block at p be opened before it is handed out? A span's first address answers for all of it:
+ * pages outside are open. */
+static inline bool cairn_window_is_lazy(const void *p)
+{
+	return (uintptr_t)p - cairn_window_first.base < cairn_window_lazy_bytes;
+}
+
+/* Opens the OS pages that [p, p + bytes) lies in, as far as they are lazy. The caller owns the span. False: the OS
+ * refused. */
+bool cairn_window_open_pages(const void *p, size_t bytes);
+bool cairn_window_pages_are_open(const void *p, size_t bytes);
 
 void cairn_window_validate(void);
 

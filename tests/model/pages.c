@@ -171,6 +171,10 @@ static void do_alloc(void)
 	if (align > CAIRN_CHUNK_GRANULES && granules < CAIRN_CHUNK_GRANULES)
 		granules = CAIRN_CHUNK_GRANULES; /* what so far an alignment makes of it */
 	cairn_span *s = cairn_pageheap_alloc(granules, align, kind, &zero);
+	if (s && !cairn_window_open_pages(s->base, granules << CAIRN_GRANULE_SHIFT)) { /* as who holds a span does */
+		cairn_pageheap_free(s, granules, zero ? 0 : granules);
+		s = NULL;
+	}
 	if (!s) {
 		EXPECT(may_refuse);
 		return;
@@ -210,6 +214,11 @@ static void do_grow(void)
 	if (!cairn_pageheap_grow(n->s, n->granules, to, only_clean ? &(size_t){ 0 } : NULL))
 		return;
 	size_t from = n->granules;
+	if (!cairn_window_open_pages(n->base, to << CAIRN_GRANULE_SHIFT)) {
+		cairn_pageheap_shrink(n->s, to, from, to);
+		EXPECT(may_refuse);
+		return;
+	}
 	live_granules += to - from;
 	n->granules = to;
 	EXPECT(!meets_something(n->base, to, n));
