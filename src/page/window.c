@@ -271,7 +271,7 @@ bool cairn_window_pages_are_open(const void *p, size_t bytes)
 	return !lazy_pages(p, bytes, &first, &last);
 }
 
-bool cairn_window_open_pages(const void *p, size_t bytes)
+bool cairn_window_open_lazy(const void *p, size_t bytes)
 {
 	size_t first, last, page = cairn_vm_page_bytes();
 	if (!lazy_pages(p, bytes, &first, &last))

@@ -144,7 +144,11 @@ static inline bool cairn_window_is_lazy(const void *p)
 
 /* Opens the OS pages that [p, p + bytes) lies in, as far as they are lazy. The caller owns the span. False: the OS
  * refused. */
-bool cairn_window_open_pages(const void *p, size_t bytes);
+bool cairn_window_open_lazy(const void *p, size_t bytes);
+static inline bool cairn_window_open_pages(const void *p, size_t bytes)
+{
+	return cairn_likely(!cairn_window_is_lazy(p)) || cairn_window_open_lazy(p, bytes);
+}
 bool cairn_window_pages_are_open(const void *p, size_t bytes);
 
 void cairn_window_validate(void);
