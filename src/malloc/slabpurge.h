@@ -4,7 +4,8 @@
  * back queue in their class (malloc/central.c); here a few at a time are looked at, the free slots on their empty
  * pages taken out, the pages purged with no lock held, and the slots put back.
  *
- * Threads: any. Locks: a central lock, never during a system call. Failure: pages the OS keeps stay as they were. */
+ * Threads: any. Locks: a central lock, never during a system call, but where a slab with too
+ * many hidden runs is shown (malloc/slabhide.h). Failure: pages the OS keeps stay as they were. */
 #ifndef CAIRN_MALLOC_SLABPURGE_H
 #define CAIRN_MALLOC_SLABPURGE_H
 

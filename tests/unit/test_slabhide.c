@@ -2,6 +2,7 @@
  * mapping. Cases cite the invariants of malloc/slabhide.h. */
 #include "cairn/malloc.h"
 #include "malloc/central.h"
+#include "malloc/fork.h"
 #include "malloc/slabhide.h"
 #include "malloc/slabpurge.h"
 #include "malloc/threads.h"
@@ -12,6 +13,8 @@
 #include "support/hidden.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <sys/wait.h>
 
 enum { MIB = 1 << 20, PAGE = 4096, BLOCKS = 48000, SHOWN_MOST = 24 * MIB, RUNS_MOST = 12288, BATCH_PAGES = 8 * 64 };
 
@@ -221,6 +224,67 @@ static void run_refused_now_and_then(void *unused)
 	EXPECT_EQ(good_blocks(), block_count);
 }
 
+static _Atomic bool is_over;
+
+static void *purge_on(void *unused)
+{
+	(void)unused;
+	while (!is_over) {
+		cairn_cache *c = cairn_thread_enter(); /* as the library's own callers */
+		cairn_slabpurge_step(100);
+		cairn_thread_leave(c);
+	}
+	return NULL;
+}
+
+/* One thread purges and hides all the time, within as many runs, while this one fills and thins out. */
+static void run_beside_a_purger(void *runs)
+{
+	pthread_t purger;
+	cairn_slabhide_limits_inject(0, *(size_t *)runs);
+	EXPECT_EQ(pthread_create(&purger, NULL, purge_on, NULL), 0);
+	fill(16 * MIB / 3000, 3000);
+	for (int round = 0; round < 12; round++) {
+		thin_out(2 + round % 4);
+		EXPECT_EQ(good_blocks(), live_blocks());
+		fill_again();
+		EXPECT_EQ(good_blocks(), block_count);
+	}
+	is_over = true;
+	pthread_join(purger, NULL);
+	validate();
+}
+
+/* Children that begin in the midst of it find their blocks, old and new, in core files. */
+static void run_forks_beside_a_purger(void *unused)
+{
+	(void)unused;
+	pthread_t purger;
+	cairn_fork_register(); /* as a janitor does */
+	cairn_slabhide_limits_inject(0, RUNS_MOST);
+	EXPECT_EQ(pthread_create(&purger, NULL, purge_on, NULL), 0);
+	fill(16 * MIB / 3000, 3000);
+	for (int round = 0; round < 10; round++) {
+		thin_out(2 + (size_t)round % 4);
+		pid_t child = fork();
+		if (!child) {
+			bool is_good = good_blocks() == live_blocks();
+			fill_again();
+			is_good &= good_blocks() == block_count;
+			thin_out(3);
+			purge_all();
+			fill_again();
+			_exit(is_good && good_blocks() == block_count ? 0 : 1);
+		}
+		int status;
+		EXPECT(waitpid(child, &status, 0) == child && status == 0);
+		fill_again();
+	}
+	is_over = true;
+	pthread_join(purger, NULL);
+	validate();
+}
+
 static void of_12000_bytes_are_left_out(void) { in_a_child(run_thinned, &(size_t){ 12000 }); }
 static void of_3000_bytes_are_left_out(void) { in_a_child(run_thinned, &(size_t){ 3000 }); }
 static void slabs_that_go_take_nothing_hidden_along(void) { in_a_child(run_all_freed, NULL); }
@@ -229,6 +293,9 @@ static void a_checkerboard_makes_a_bounded_number_of_mappings(void) { in_a_child
 static void refused_advice_hides_no_block(void) { in_a_child(run_refused, &(unsigned){ 1 }); }
 static void advice_refused_in_turns_hides_no_block(void) { in_a_child(run_refused, &(unsigned){ 2 }); }
 static void advice_refused_now_and_then_hides_no_block(void) { in_a_child(run_refused_now_and_then, NULL); }
+static void beside_allocation_no_block_is_hidden(void) { in_a_child(run_beside_a_purger, &(size_t){ RUNS_MOST }); }
+static void within_few_runs_no_block_is_hidden(void) { in_a_child(run_beside_a_purger, &(size_t){ 100 }); }
+static void in_children_no_block_is_hidden(void) { in_a_child(run_forks_beside_a_purger, NULL); }
 
 int main(void)
 {
@@ -239,6 +306,10 @@ int main(void)
 	RUN(slabs_that_go_take_nothing_hidden_along);
 	RUN(what_a_program_hides_stays_hidden);
 	RUN(a_checkerboard_makes_a_bounded_number_of_mappings);
+	RUN(beside_allocation_no_block_is_hidden);
+	RUN(within_few_runs_no_block_is_hidden);
+	if (!IS_SANITIZED)
+		RUN(in_children_no_block_is_hidden);
 	if (CAN_REFUSE) {
 		RUN(refused_advice_hides_no_block);
 		RUN(advice_refused_in_turns_hides_no_block);
