@@ -110,7 +110,6 @@ static bool magazine_grow(cairn_cache *c, unsigned size_class)
 	cairn_magazine_cold *cold = &c->cold[size_class];
 	cold->flushes = 0;
 	size_t batch = cold->refills < SLOW_START_REFILLS ? first_batch(k) : 2u * cold->batch;
-	cold->refills += cold->refills < SLOW_START_REFILLS;
 	size_t capacity = cold->capacity ? cold->capacity : CAPACITY_MIN;
 	while (capacity < 2 * batch && capacity < magazine_most(k))
 		capacity = 2 * capacity + 2;
@@ -118,7 +117,8 @@ static bool magazine_grow(cairn_cache *c, unsigned size_class)
 	if (capacity != cold->capacity && !magazine_resize(c, size_class, capacity) && !cold->capacity)
 		return false;
 	batch = batch > cold->capacity ? cold->capacity : batch;
-	cold->batch = (uint16_t)batch;
+	cold->batch = (uint16_t)batch; /* not 0: the next one is made of it */
+	cold->refills += cold->refills < SLOW_START_REFILLS;
 	return true;
 }
 

@@ -210,17 +210,6 @@ static void run_limited_with_page(void *page_bytes)
 	}
 }
 
-static int be_limited(void)
-{
-	EXPECT(cairn_limits_are_tight());
-	bool is_new = !cairn_pageheap_count().open_granules; /* else the page size cannot be injected any more */
-	for (size_t page = is_new ? 4096 : 65536; page <= 65536; page *= 4) {
-		size_t page_bytes = is_new ? page : cairn_vm_page_bytes();
-		in_a_child(run_limited_with_page, &page_bytes);
-	}
-	return has_failed();
-}
-
 static void every_block_is_whole_in_a_program_that_was_started_under_a_limit(void)
 {
 	if (is_emulated())
@@ -270,6 +259,22 @@ static void a_refused_mprotect_is_a_null_at_most(void) { refused("mprotect", ENO
 static void a_refused_madvise_harms_nothing(void) { refused("madvise", ENOMEM); }
 static void a_locked_page_harms_nothing(void) { refused("madvise", EINVAL); }
 static void a_refused_mremap_harms_nothing(void) { refused("mremap", ENOMEM); }
+
+static int be_limited(void)
+{
+	EXPECT(cairn_limits_are_tight());
+	bool is_new = !cairn_pageheap_count().open_granules; /* else the page size cannot be injected any more */
+	for (size_t page = is_new ? 4096 : 65536; page <= 65536; page *= 4) {
+		size_t page_bytes = is_new ? page : cairn_vm_page_bytes();
+		in_a_child(run_limited_with_page, &page_bytes);
+	}
+	/* Pages are opened when a block of them is handed out, and that may be refused. */
+	if (CAN_LIMIT)
+		limited(RLIMIT_DATA);
+	if (CAN_REFUSE)
+		refused("mprotect", ENOMEM);
+	return has_failed();
+}
 
 int main(int words, char **word)
 {

@@ -129,11 +129,18 @@ UNUSED static void small(void) {
  * not. */
 UNUSED static int small_programs(const char *self, int resource, size_t more) {
 	static char *list[][5] = { { "/bin/true" }, { "/bin/ls", "/" }, { "/bin/cat", "/etc/passwd" },
-		{ "/bin/sed", "-n", "1p", "/etc/passwd" }, { "/bin/sh", "-c", "ls /" }, { NULL, "small" } };
+		{ "/bin/sed", "-n", "1p", "/etc/passwd" }, { "/bin/sh", "-c", "ls /" },
+		{ "/bin/bash", "-c", "for i in 1 2 3 4 5 6 7 8; do x=\"$x $i\"; done" },
+		{ "/usr/bin/sqlite3", ":memory:",
+			"create table t(a, b); with recursive c(x) as (select 1 union all select x + 1 from c where x < 2000) "
+			"insert into t select x, hex(x * 7777777777) from c; create index i on t(b); select count(*) from t;" },
+		{ NULL, "small" } };
 	int failed = 0;
 	for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
 		if (!list[i][0])
 			list[i][0] = (char *)self;
+		if (access(list[i][0], X_OK) != 0)
+			continue;
 		size_t plain = least(list[i], resource, true), granted = plain + plain / 4 + more;
 		bool ok = lives(list[i], resource, granted, false);
 		NOTE("%s: libc's malloc needs %zu KiB; %s with %zu\n", list[i][0], plain / KIB, ok ? "lives" : "DIES",
