@@ -132,8 +132,10 @@ UNUSED static int small_programs(const char *self, int resource, size_t more) {
 		{ "/bin/sed", "-n", "1p", "/etc/passwd" }, { "/bin/sh", "-c", "ls /" },
 		{ "/bin/bash", "-c", "for i in 1 2 3 4 5 6 7 8; do x=\"$x $i\"; done" },
 		{ "/usr/bin/sqlite3", ":memory:",
-			"create table t(a, b); with recursive c(x) as (select 1 union all select x + 1 from c where x < 2000) "
-			"insert into t select x, hex(x * 7777777777) from c; create index i on t(b); select count(*) from t;" },
+			"create table t(a, b); with recursive c(x) as "
+			"(select 1 union all select x + 1 from c where x < 2000) "
+			"insert into t select x, hex(x * 7777777777) from c; "
+			"create index i on t(b); select count(*) from t;" },
 		{ NULL, "small" } };
 	int failed = 0;
 	for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
