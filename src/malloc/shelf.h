@@ -77,7 +77,7 @@ void cairn_shelves_begin(void);
 /* The process is to have a helper thread, of which libc does not know: from now on nobody is alone. */
 void cairn_shelves_share(void);
 
-/* Around fork, and only there: the shelf is whole while it is held. */
+/* Around fork and a validator, and only there: the shelf is whole while it is held. */
 void cairn_shelf_hold(cairn_shelf *f);
 void cairn_shelf_drop(cairn_shelf *f);
 

@@ -341,7 +341,9 @@ void cairn_threads_validate(void)
 	if (c) {
 		cairn_assert(c->thread_id); /* T1: own is in use */
 		cairn_cache_validate(c);
+		cairn_shelf_hold(&c->shelf); /* others may empty it */
 		cairn_shelf_validate(&c->shelf);
+		cairn_shelf_drop(&c->shelf);
 	}
 	cairn_thread_leave(c);
 	cairn_assert(!c || cairn_thread_cache() == c); /* T1 */

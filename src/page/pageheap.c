@@ -858,7 +858,7 @@ static void validate_chunk(cairn_window *w, cairn_chunk *c, uintptr_t end, size_
 	for (size_t g = 0; g < CAIRN_CHUNK_GRANULES && start + (g << CAIRN_GRANULE_SHIFT) < end; g++) {
 		bool is_free = c->free >> g & 1;
 		cairn_span *s = is_free ? NULL : cairn_window_span(start + (g << CAIRN_GRANULE_SHIFT));
-		bool is_used = g < c->lead_granules || (s && s->kind != CAIRN_SPAN_NONE);
+		bool is_used = g < c->lead_granules || s;
 		cairn_assert(!is_used || is_free || !(c->hidden >> g & 1)); /* D1 */
 		sums[2] += is_used && !is_free;
 	}
