@@ -28,7 +28,7 @@ enum {
 
 static void *no_slots[2]; /* the sentinels of a magazine that has no memory */
 
-cairn_cache cairn_cache_empty __attribute__((aligned(4096))) = {
+cairn_cache cairn_cache_empty __attribute__((aligned(64))) = {
 	.magazine[0] = { no_slots + 2, no_slots + 2 },
 	.fine_max = CAIRN_FINE_MAX,
 	.small_max = CAIRN_SMALL_MAX,
