@@ -16,7 +16,8 @@
  *   (C2) No slab in a list is entirely free, unless pages of it are being purged.
  *   (C3) slots = out + held + the free slots of the slabs in the lists; out: live blocks and those in magazines.
  *
- * Locks: one a class, rank CENTRAL. Failure: take gives fewer than asked, give reports misuse and changes nothing. */
+ * Locks: one a class, rank CENTRAL. Failure: take gives fewer than asked, give reports misuse and
+ * leaves the wrong slot and those behind it. */
 #ifndef CAIRN_MALLOC_CENTRAL_H
 #define CAIRN_MALLOC_CENTRAL_H
 

@@ -1,9 +1,9 @@
 /* malloc/fork.h - fork from a process with threads.
  *
  * Before the fork every lock is taken, in order of rank, so that the child finds every structure whole; after it the
- * parent drops them and the child makes them new, gives back what sat in the magazines of threads that are not there
- * any more, and begins its own account. A child made by a raw clone system call without these handlers keeps working
- * as long as the parent had one thread; more nobody can promise.
+ * parent drops them and the child makes them new, gives back what sat in the magazines and on the shelves of threads
+ * that are not there any more, and begins its own account. A child made by a raw clone system call without these
+ * handlers keeps working as long as the parent had one thread; more nobody can promise.
  *
  * Handlers of others may run between ours and allocate: the forking thread's fast paths go on, and its slow paths are
  * served like a signal handler's (malloc/emergency.h), which takes no lock. */

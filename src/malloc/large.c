@@ -14,6 +14,7 @@ enum {
 	RUNWAY_DIRTY_MAX = UINT16_MAX,                           /* a span remembers no more */
 	RUNWAYS_MAX_GRANULES = (32 << 20) / CAIRN_GRANULE_BYTES, /* all of them: a core dump has them too, as holes */
 	TAILS_KEPT_BYTES = 1 << 20,
+	TAIL_UNITS_MAX = 127, /* a span remembers no more: cairn_span.bucket */
 	TAIL_SHARE = 8,   /* of a block: never worth a call */
 	TAILS_SHARE = 16, /* of what is in use: may be tails */
 	ASK_FROM_BYTES = 1 << 30,
@@ -89,8 +90,8 @@ static void forget_tail(cairn_span *s)
 }
 
 /* A block made of used granules brings resident pages that it does not need: up to three of its last granule, and on a
- * kept span granules behind that. What is no more than a sixteenth of the block is left alone, and so are a few others:
- * a system call a block is dear where blocks come and go. Past a thirty-second of what is in use each new one is given
+ * kept span granules behind that. What is no more than an eighth of the block is left alone, and so are a few others:
+ * a system call a block is dear where blocks come and go. Past a sixteenth of what is in use each new one is given
  * back. What s->bucket says is counted already; it may be too much. */
 static void tend_tail(cairn_span *s, size_t granules)
 {
@@ -100,7 +101,7 @@ static void tend_tail(cairn_span *s, size_t granules)
 	size_t most = cairn_pageheap_used_bytes() / TAILS_SHARE;
 	most = most < TAILS_KEPT_BYTES ? TAILS_KEPT_BYTES : most;
 	forget_tail(s);
-	if (tail / USABLE_UNIT > UINT8_MAX ||
+	if (tail / USABLE_UNIT > TAIL_UNITS_MAX ||
 		__atomic_load_n(&tails_kept_bytes, __ATOMIC_RELAXED) + tail > most) { /* a hint */
 		if (!cairn_purge_enter())
 			return; /* a tail that nobody counts: a few, and rarely */

@@ -1,4 +1,5 @@
-/* malloc/large.h - blocks over the largest size class: a span each, straight from the page heap.
+/* malloc/large.h - blocks over the largest size class: a span each, from the thread's shelf (malloc/shelf.h) or from
+ * the page heap.
  *
  * A large block's usable size is its request rounded up to 4 KiB; its span is whole granules, of which the untouched
  * ones cost address space only. From 4 MiB on it is given a runway, half as much again of granules that have no
@@ -20,9 +21,9 @@ void cairn_large_free(cairn_span *s);
 void *cairn_large_reuse(cairn_span *s, size_t bytes);
 /* Gives a kept span to the page heap; it counts as freed already. */
 void cairn_large_give(cairn_span *s);
-/* The same where it takes no lock: does the block have the granules already? Then its usable size follows. */
+/* Gives the block another size where that takes no lock: false when it has not the granules already. */
 bool cairn_large_resize_within(cairn_span *s, size_t bytes);
-/* Gives the block another size where it is. */
+/* Gives it another size where it is. */
 bool cairn_large_resize(cairn_span *s, size_t bytes);
 /* Moves it to a larger span without copying; NULL: copy instead. Takes s when it succeeds. Returns owned. */
 void *cairn_large_move(cairn_span *s, size_t bytes);

@@ -1,7 +1,8 @@
 /* malloc/sizeclass.c - the table of size classes. The scheme and its invariants are in sizeclass.h.
  *
  * Each row: slot bytes, granules of a slab, most slots in a magazine. A slab has at least 8 slots and loses at most
- * 3.5 % of its granules at the end; a magazine holds at most 64 KiB, but at least 2 slots. */
+ * 3.5 % of its granules at the end; a magazine holds at most 64 KiB, of 64-byte slots 128 KiB, of slots over 4 KiB 192
+ * KiB, and at least 6 slots. */
 #include "malloc/sizeclass.h"
 
 #define K(slot, slab_granules, magazine)                                                                               \

@@ -2,8 +2,8 @@
  *
  * Allocations are counted by the fast path itself: one plain add into a page that belongs to the thread's cache.
  * Nothing else is: a free is an allocation that is no longer live, and what is live is known where slots are taken
- * and given back in batches. Under `cairn run`, or with CAIRN_SUMMARY, all numbers lie in a file mapped shared
- * (os/shared.h), so they survive the process; otherwise in private memory. Where the file cannot be had or not grow,
+ * and given back in batches. Under `cairn run` all numbers lie in a file mapped shared (os/shared.h), so
+ * they survive the process; otherwise in private memory. Where the file cannot be had or not grow,
  * that is told: figures that are missing must not look like figures. The layout is wire/control.h, the account
  * docs/design/statistics.md.
  *

@@ -18,7 +18,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* After a slow free, or anything else that may have made memory dirty: two loads when nothing is due. dirty_before:
+/* After a slow free, or anything else that may have made memory dirty: a few loads when nothing is due. dirty_before:
  * what cairn_pageheap_dirty_bytes said before it, so that a large block's free pays for the whole block at once. */
 void cairn_tend(size_t dirty_before);
 /* Gives back all that is free now, but `keep` bytes; how many were given. For malloc_trim. */

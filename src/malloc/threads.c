@@ -209,9 +209,9 @@ static bool is_state(const cairn_cache *own) { return (uintptr_t)own <= (uintptr
 
 bool cairn_thread_has_cache(void) { return !is_state(cairn_thread_self.own); }
 
+/* Once, from malloc's start. */
 void cairn_threads_check_every_call(void) { is_checking = true; }
 
-/* Once, from malloc's start. */
 cairn_cache *cairn_thread_enter(void)
 {
 	cairn_self *self = &cairn_thread_self;

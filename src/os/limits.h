@@ -1,5 +1,5 @@
 /* os/limits.h - what this process may use: resource limits and the machine's memory, read once at start.
- * A limit that is absent reads SIZE_MAX. Threads: const after cairn_limits_init. */
+ * A limit that is absent reads SIZE_MAX. Threads: const after the first cairn_limits_get, at start. */
 #ifndef CAIRN_OS_LIMITS_H
 #define CAIRN_OS_LIMITS_H
 

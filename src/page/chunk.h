@@ -61,11 +61,15 @@ typedef struct cairn_span {
 		uint64_t clean_pages;  /* slab: OS pages purged inside it; sync: owner's lock */
 		size_t large_granules; /* large: granules held, runway included; sync: as large_bytes */
 	};
-	uint16_t free_count;    /* slab: ones in free_bits; sync: owner's lock */
+	/* slab: ones in free_bits, sync: owner's lock; large: granules of its runway that may be resident, sync: as
+	 * large_bytes */
+	uint16_t free_count;
 	uint16_t scan_at; /* slab: free_count at which it is worth looking for empty pages again; sync: owner's lock */
 	uint8_t kind; /* cairn_span_kind; sync: pageheap lock, or who frees a large block; readable by who holds one */
 	uint8_t size_class;     /* const while the span lives */
-	uint8_t bucket : 7;     /* slab: which list of its class it is in; sync: owner's lock */
+	/* slab: which list of its class it is in; large: 4 KiB units of its tail that are counted; sync: as
+	 * free_count */
+	uint8_t bucket : 7;
 	uint8_t is_hidden : 1;  /* slab: its clean pages are not in core files: malloc/slabhide.h; sync: owner's lock */
 	union {
 		uint8_t is_zero; /* large: never written since the OS gave it; sync: who holds the block */
