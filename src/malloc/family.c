@@ -34,8 +34,8 @@ void *cairn_reallocarray(void *p, size_t count, size_t size)
 }
 
 /* May malloc serve an aligned request, by its size rounded up to a multiple of align? The class of such a size has
- * slots that are as aligned: its spacing divides align, or align divides its spacing. Not where the bytes asked for are
- * counted, nor on the empty cache, from where a signal handler's request may go to the emergency store. */
+ * slots that are as aligned: its spacing divides align, or align divides its spacing. So has the emergency store
+ * (malloc/slow.c). Not where the bytes asked for are counted, nor on the empty cache, where all is slow anyway. */
 static bool is_as_malloc(size_t align, size_t size)
 {
 	return align <= CAIRN_GRANULE_BYTES && size <= CAIRN_SMALL_MAX - align && !cairn_stats_is_counting() &&

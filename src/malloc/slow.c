@@ -78,10 +78,14 @@ static void *alloc_any(cairn_cache *c, unsigned size_class, size_t bytes, size_t
 	return c ? alloc_small(c, size_class) : alloc_uncached(size_class);
 }
 
+/* A small request may be an aligned one that came as malloc's, of a size that is a multiple of its alignment
+ * (malloc/family.c): what the size is a multiple of serves either. */
 static void *alloc_nested(size_t bytes, size_t align, bool *is_zero)
 {
+	size_t own = bytes <= CAIRN_SMALL_MAX ? bytes & -bytes : 0;
 	if (is_zero)
 		*is_zero = false;
+	align = align < own ? own : align;
 	void *p = cairn_emergency_alloc(bytes, align);
 	if (!p)
 		errno = ENOMEM;

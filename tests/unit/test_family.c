@@ -1,6 +1,8 @@
 /* The C family: sizes, alignments, overflow and errno as glibc documents them, for every function by its cairn_ name.
  * */
 #include "cairn/malloc.h"
+#include "malloc/emergency.h"
+#include "malloc/threads.h"
 #include "os/vm.h"
 #include "support/test.h"
 
@@ -147,6 +149,30 @@ static void every_power_of_two_aligns(void)
 		}
 }
 
+/* A signal handler that strikes while the shelf is in use, and others' fork handlers while ours hold the locks. */
+static void alignments_are_kept_inside_a_slow_path(void)
+{
+	enum { BLOCKS = 200 };
+	static const size_t aligns[] = { 32, 256, 4096, 16384 };
+	void *blocks[BLOCKS];
+	cairn_free(cairn_malloc(1));
+	cairn_cache *c = cairn_thread_cache();
+	REQUIRE(c == cairn_thread_self.own);
+	for (size_t a = 0; a < sizeof aligns / sizeof aligns[0]; a++) {
+		unsigned stored = 0;
+		c->is_busy = 1;
+		for (size_t i = 0; i < BLOCKS; i++) {
+			blocks[i] = cairn_memalign(aligns[a], i % 2 ? aligns[a] : aligns[a] / 2);
+			stored += cairn_emergency_owns(blocks[i]);
+			EXPECT_EQ((uintptr_t)blocks[i] % aligns[a], 0);
+		}
+		c->is_busy = 0;
+		EXPECT(stored > BLOCKS / 2);
+		for (size_t i = 0; i < BLOCKS; i++)
+			cairn_free(blocks[i]);
+	}
+}
+
 static void wrong_alignments_are_einval(void)
 {
 	static const size_t wrong[] = { 0, 1, 2, 4, 12, 24, 100, SIZE_MAX, SIZE_MAX / 2 };
@@ -213,6 +239,7 @@ int main(void)
 	RUN(realloc_to_nothing_frees);
 	RUN(realloc_gives_memory_back_when_it_shrinks_much);
 	RUN(every_power_of_two_aligns);
+	RUN(alignments_are_kept_inside_a_slow_path);
 	RUN(wrong_alignments_are_einval);
 	RUN(valloc_and_pvalloc_give_pages);
 	RUN(all_of_the_usable_size_may_be_used);
