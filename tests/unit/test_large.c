@@ -207,9 +207,27 @@ static void runways_together_stay_within_their_bound(void)
 	}
 }
 
+static void run_long_tails(void *unused)
+{
+	(void)unused;
+	enum { BYTES = 3 << 19, ALIGN = 4 << 20, SMALL_BYTES = 36900 }; /* a tail of 512 KiB, and one of 8 KiB */
+	for (int i = 0; i < 40; i++) {
+		char *p = cairn_memalign(ALIGN, BYTES);
+		REQUIRE(p);
+		memset(p, 1, BYTES);
+		cairn_free(p);
+	}
+	char *p = cairn_malloc(SMALL_BYTES);
+	EXPECT_EQ(span_of(p)->bucket, 2); /* kept and counted: there is room for it */
+	cairn_free(p);
+}
+
+static void the_longest_tails_are_not_counted_for_ever(void) { in_a_child(run_long_tails, NULL); }
+
 int main(void)
 {
-	RUN(a_move_touches_its_block_alone_whatever_the_page); /* first: its children inject a page size */
+	RUN(the_longest_tails_are_not_counted_for_ever); /* first: no tails are counted yet */
+	RUN(a_move_touches_its_block_alone_whatever_the_page); /* early: its children inject a page size */
 	RUN(what_comes_and_goes_is_purged_no_more_after_a_while);
 	RUN(usable_size_is_the_request_in_whole_4_kib);
 	RUN(what_is_said_to_be_zero_is_zero);
