@@ -74,7 +74,7 @@ bool cairn_shelves_are_due(void);
 size_t cairn_shelves_kept_bytes(void); /* as of the last look */
 /* At start: asks libc whether this thread is alone, from now on. */
 void cairn_shelves_begin(void);
-/* The process is to have a helper thread, of which libc does not know: from now on nobody is alone. */
+/* The process has, or is to have, a second thread, of which libc may not know: from now on nobody is alone. */
 void cairn_shelves_share(void);
 
 /* Around fork and a validator, and only there: the shelf is whole while it is held. */

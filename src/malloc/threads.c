@@ -19,7 +19,11 @@
 
 /* Groups are found through leaves of a table, so that a process with one thread has one leaf. 131,072 caches; a thread
  * beyond is served without one. */
-enum { LEAVES = 64, LEAF_GROUPS = 128 };
+enum {
+	LEAVES = 64,
+	LEAF_GROUPS = 128,
+	FIRST_CACHES = 2, /* nobody's and one thread's */
+};
 
 __thread cairn_self cairn_thread_self;
 
@@ -141,6 +145,8 @@ static cairn_cache *cache_get(bool is_first)
 		cairn_cache_counters(c)->threads++;
 		if (!is_first)
 			cairn_tend_thread_began();
+		if (cache_count > FIRST_CACHES) /* a thread that libc may not know: of a second libc, or a raw clone */
+			cairn_shelves_share();
 	}
 	unlock_threads();
 	return c;

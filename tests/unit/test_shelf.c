@@ -9,6 +9,7 @@
 #include "page/window.h"
 #include "support/child.h"
 
+#include <dlfcn.h>
 #include <pthread.h>
 
 enum { BYTES = 100000, GRANULES = (BYTES + CAIRN_GRANULE_BYTES - 1) / CAIRN_GRANULE_BYTES };
@@ -293,8 +294,42 @@ static void looks_and_thefts_while_threads_work_lose_nothing(void) /* V1, V2 */
 	cairn_pageheap_validate();
 }
 
+typedef int make_thread(pthread_t *to, const pthread_attr_t *attr, void *(*body)(void *), void *arg);
+
+static void *allocate_once(void *done)
+{
+	cairn_free(cairn_malloc(1));
+	__atomic_store_n((int *)done, 1, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+/* The program's libc goes on to say that its one thread is alone. */
+static void run_second_libc(void *unused)
+{
+	(void)unused;
+	cairn_shelf *f = own_shelf();
+	warm(BYTES);
+	void *libc = dlmopen(LM_ID_NEWLM, "libc.so.6", RTLD_NOW);
+	make_thread *make = libc ? (make_thread *)dlsym(libc, "pthread_create") : NULL;
+	pthread_t thread;
+	int done = 0;
+	if (!make || make(&thread, NULL, allocate_once, &done))
+		return;
+	while (!__atomic_load_n(&done, __ATOMIC_SEQ_CST))
+		usleep(1000);
+	char *p = cairn_malloc(BYTES);
+	cairn_shelf_hold(f);
+	EXPECT(!cairn_shelf_put(f, span_of(p)));
+	EXPECT(!cairn_shelf_take(f, GRANULES));
+	cairn_shelf_drop(f);
+}
+
+static void a_thread_of_a_second_libc_ends_being_alone(void) { in_a_child(run_second_libc, NULL); }
+
 int main(void)
 {
+	if (!IS_SANITIZED) /* their runtimes must know every thread */
+		RUN(a_thread_of_a_second_libc_ends_being_alone); /* first: no thread of this libc was there */
 	RUN(what_comes_and_goes_is_kept_and_had_again);
 	RUN(a_span_up_to_an_eighth_longer_serves_and_no_longer_one);
 	RUN(who_only_frees_is_given_no_shelf);
