@@ -7,6 +7,7 @@
 #include "malloc/sizeclass.h"
 #include "malloc/start.h"
 #include "malloc/stats.h"
+#include "malloc/threads.h"
 #include "os/meta.h"
 #include "os/report.h"
 #include "page/pageheap.h"
@@ -21,9 +22,9 @@ typedef struct heap_numbers {
 	size_t open_bytes, held_bytes, dirty_bytes, live_bytes, large_bytes, large_blocks, cached_bytes, purged_bytes;
 } heap_numbers;
 
-static heap_numbers numbers_now(void)
+/* Takes locks: the caller is busy, so that a signal handler that allocates does not wait for them. */
+static heap_numbers numbers_look(void)
 {
-	cairn_start();
 	uint64_t held[CAIRN_CLASS_COUNT];
 	cairn_stats_cached(held);
 	const cairn_control *control = cairn_stats_control();
@@ -44,6 +45,17 @@ static heap_numbers numbers_now(void)
 		n.live_bytes += (out > held[i] ? out - held[i] : 0) * cairn_classes[i].bytes;
 		n.cached_bytes += held[i] * cairn_classes[i].bytes;
 	}
+	return n;
+}
+
+static heap_numbers numbers_now(void)
+{
+	cairn_start();
+	if (cairn_thread_is_nested())
+		return numbers_look();
+	cairn_cache *c = cairn_thread_enter();
+	heap_numbers n = numbers_look();
+	cairn_thread_leave(c);
 	return n;
 }
 

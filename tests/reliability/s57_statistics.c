@@ -5,6 +5,24 @@
 enum { BLOCKS = 2500 };
 static void *p[BLOCKS];
 
+/* A handler that allocates finds no lock held. */
+static void on_signal(int number) {
+	(void)number;
+	free(malloc(3 * MIB));
+}
+static int asked_beside_signals(void *unused) {
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
+	struct itimerspec every = { { 0, 100000 }, { 0, 100000 } };
+	timer_t timer;
+	(void)unused;
+	CHECK(sigaction(SIGUSR1, &(struct sigaction){ .sa_handler = on_signal }, NULL) == 0);
+	CHECK(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
+	CHECK(timer_settime(timer, 0, &every, NULL) == 0);
+	for (double end = now() + 1; now() < end;)
+		for (int i = 0; i < 1000; i++)
+			mallinfo2();
+	return 0;
+}
 int main(void) {
 	CHECK(mallopt(M_TRIM_THRESHOLD, 1 << 20) == 1);
 	CHECK(mallopt(M_ARENA_MAX, 2) == 1);
@@ -34,5 +52,6 @@ int main(void) {
 	size_t in_use_after = after.uordblks + after.hblkhd - before.uordblks - before.hblkhd;
 	CHECK_SAY(in_use_after < 100 * MIB, "%zu more in use after all was freed", in_use_after);
 	malloc_stats();
+	CHECK(!is_cairn() || ended_well("mallinfo2 beside signals", in_child(asked_beside_signals, NULL, 10)));
 	return 0;
 }
