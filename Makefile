@@ -20,7 +20,9 @@ endif
 
 # ---- The builds: release is shipped; debug checks everything; asan and tsan are other people's eyes; fuzz is asan with
 #      libFuzzer's coverage (clang only, made by `make fuzz`). Under the sanitizers malloc stays theirs: only cairn_ names.
-FLAGS_release := -O2 -g -DCAIRN_DEBUG=0 -DCAIRN_FAULTS_BUILT=0 -DCAIRN_INTERPOSE=1
+#      Release: less inlining than gcc does by itself; what is hot is inline anyway, and text is resident (src/all.c).
+FLAGS_release := -O2 -g -DCAIRN_DEBUG=0 -DCAIRN_FAULTS_BUILT=0 -DCAIRN_INTERPOSE=1 \
+                 $(if $(findstring clang,$(CC)),,--param max-inline-insns-auto=11)
 FLAGS_debug   := -Og -g -DCAIRN_DEBUG=2 -DCAIRN_FAULTS_BUILT=1 -DCAIRN_INTERPOSE=1
 FLAGS_asan    := -O1 -g -DCAIRN_DEBUG=1 -DCAIRN_FAULTS_BUILT=1 -DCAIRN_INTERPOSE=0 -fno-omit-frame-pointer \
                  -fsanitize=address,undefined -fno-sanitize-recover=all

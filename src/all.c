@@ -8,23 +8,45 @@
 #define _GNU_SOURCE
 #endif
 
-#include "base/line.c"
+/* What runs seldom is compiled for size: every page of the library's text that lies near one in use is resident. */
+#ifdef __clang__
+#define SELDOM_BEGIN
+#define SELDOM_END
+#else
+#define SELDOM_BEGIN _Pragma("GCC push_options") _Pragma("GCC optimize (\"Os\", \"no-strict-aliasing\")")
+#define SELDOM_END   _Pragma("GCC pop_options")
+#endif
 
+/* Their inline functions are hot also where a file that seldom runs asks for them first. */
+#include "base/single.h"
+#include "malloc/slab.h"
+#include "malloc/threads.h"
+#include "page/window.h"
+
+SELDOM_BEGIN
+#include "base/line.c"
+SELDOM_END
 #include "os/clock.c"
+SELDOM_BEGIN
 #include "os/env.c"
 #include "os/limits.c"
+SELDOM_END
 #include "os/lock.c"
 #include "os/meta.c"
+SELDOM_BEGIN
 #include "os/report.c"
 #include "os/sandbox.c"
 #include "os/shared.c"
+SELDOM_END
 #include "os/sys.c"
 #include "os/sys_aarch64.c"
 #include "os/sys_x86_64.c"
+SELDOM_BEGIN
 #include "os/thread.c"
 #include "os/vm_linux.c"
 
 #include "page/corefile.c"
+SELDOM_END
 #include "page/pageheap.c"
 #include "page/purge.c"
 #include "page/window.c"
@@ -34,30 +56,48 @@
 #if !CAIRN_CXX_APART /* a member of its own in libcairn.a */
 #include "malloc/cxx.c"
 #endif
+SELDOM_BEGIN
 #include "malloc/emergency.c"
+SELDOM_END
 #include "malloc/family.c"
+SELDOM_BEGIN
 #include "malloc/fork.c"
+SELDOM_END
 #include "malloc/heap.c"
+SELDOM_BEGIN
 #include "malloc/info.c"
+SELDOM_END
 #include "malloc/interpose.c"
 #include "malloc/large.c"
+SELDOM_BEGIN
 #include "malloc/lend.c"
+SELDOM_END
 #include "malloc/malloc.c"
+SELDOM_BEGIN
 #include "malloc/misuse.c"
+SELDOM_END
 #include "malloc/shelf.c"
 #include "malloc/sizeclass.c"
 #include "malloc/slab.c"
+SELDOM_BEGIN
 #include "malloc/slabhide.c"
+SELDOM_END
 #include "malloc/slabpurge.c"
 #include "malloc/slow.c"
+SELDOM_BEGIN
 #include "malloc/start.c"
+SELDOM_END
 #include "malloc/stats.c"
+SELDOM_BEGIN
 #include "malloc/stranger.c"
+SELDOM_END
 #include "malloc/tend.c"
 #include "malloc/threads.c"
 
+SELDOM_BEGIN
 #include "lens/account.c"
 #include "lens/account_json.c"
 #include "lens/account_text.c"
 #include "lens/summary.c"
 #include "lens/writer.c"
+SELDOM_END

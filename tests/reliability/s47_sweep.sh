@@ -11,7 +11,7 @@ git --version|gcc --version|g++ --version|cc1 --version|as --version|ld --versio
 nm -D /bin/ls|strings -n 20 /bin/ls|strace --version|valgrind --version|clang-14 --version|clang --version|cmake --version|ninja --version
 node -e console.log([1,2,3].map(x=>x*x))|java -version|ruby -e puts(1)|php --version|lua -v|tclsh --version|guile --version|sqlite3 --version
 redis-server --version|nginx -v|postgres --version|psql --version|curl --version|wget --version|openssl version|ssh -V|rsync --version
-vim --version|nano --version|emacs --version|less --version|man --version|groff --version|file /etc/passwd|diff /etc/passwd /etc/group
+vim --version|nano --version|emacs --version|less --version|man --version|file /etc/passwd|diff /etc/passwd /etc/group
 patch --version|cmp /etc/passwd /etc/passwd|comm --version|join --version|paste /etc/passwd|fold /etc/passwd|fmt /etc/passwd|nl /etc/passwd
 pr --version|tac /etc/passwd|rev /etc/passwd|shuf --random-source=/etc/passwd /etc/passwd|split --version|csplit --version|truncate --version
 env -i|printenv HOME|id|whoami|groups|hostname|uname -a|arch|nproc|stat -c %n /etc/passwd|readlink -f /bin/sh|realpath /bin/sh|basename /a/b|dirname /a/b
