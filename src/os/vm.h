@@ -48,7 +48,7 @@ bool cairn_vm_show(void *p, size_t bytes); /* undoes it, for all that is hidden 
 bool cairn_vm_renew(void *p, size_t bytes);
 
 /* Moves the pages of an open range to another open range of the same size (mremap with DONTUNMAP: no copy); afterwards
- * `from` is open and reads zero. */
+ * `from` is open and reads zero. Not where an emulator would forget `from`: probed once. */
 typedef enum cairn_vm_moved {
 	CAIRN_VM_MOVED,
 	CAIRN_VM_KEPT, /* not possible: nothing moved */

@@ -39,12 +39,17 @@ enum { VM_PAGE_FALLBACK_BYTES = 4096, VM_SEARCHES = 64 };
  * not know (qemu-user to DONTNEED_LOCKED). */
 enum { PURGE_UNKNOWN, PURGE_ZEROES, PURGE_KEEPS };
 
-/* All four are read and written relaxed: each is a fact about the machine that stands for itself, and two threads that
+/* Does a move leave its source mapped? Emulators make the call and take the source out of their own books (qemu-user):
+ * the next call that names it, or a second move from it, then fails, or ends the program. */
+enum { MOVE_UNKNOWN, MOVE_KEEPS_SOURCE, MOVE_FORGETS_SOURCE };
+
+/* All five are read and written relaxed: each is a fact about the machine that stands for itself, and two threads that
  * find one out at once find the same. */
 static _Atomic size_t vm_page;               /* sync: atomic; as cairn sees it, 0: not asked yet */
 static _Atomic size_t vm_kernel_page;        /* sync: atomic; as the kernel sees it */
 static _Atomic int vm_dontneed_effect;        /* sync: atomic */
 static _Atomic int vm_dontneed_locked_effect; /* sync: atomic */
+static _Atomic int vm_move_effect;            /* sync: atomic */
 
 /* ---- page size ---- */
 
@@ -243,11 +248,47 @@ static bool vm_restore(void *to, size_t bytes)
 	return cairn_vm_is_mapped(to) || vm_map_exactly(to, bytes, VM_OPEN);
 }
 
-cairn_vm_moved cairn_vm_move(void *from, void *to, size_t bytes)
+static bool vm_remap(void *from, void *to, size_t bytes)
 {
 	int flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
-	long r = cairn_sys(SYS_mremap, (long)from, (long)bytes, (long)bytes, flags, (long)to, 0);
-	if (r == (long)to)
+	return cairn_sys(SYS_mremap, (long)from, (long)bytes, (long)bytes, flags, (long)to, 0) == (long)to;
+}
+
+/* Moves the first of two trial pages onto the second. */
+static int vm_try_move(void)
+{
+	size_t bytes = vm_kernel_page_bytes();
+	char *from = vm_mmap(NULL, 2 * bytes, VM_OPEN, 0);
+	if (!from)
+		return MOVE_UNKNOWN;
+	char *to = from + bytes;
+	int effect = MOVE_UNKNOWN;
+	if (vm_remap(from, to, bytes))
+		effect = cairn_vm_is_mapped(from) ? MOVE_KEEPS_SOURCE : MOVE_FORGETS_SOURCE;
+	cairn_vm_release(from, bytes);
+	if (effect != MOVE_UNKNOWN || vm_restore(to, bytes)) /* what is in a hole may be another thread's by now */
+		cairn_vm_release(to, bytes);
+	return effect;
+}
+
+/* A move that was refused on the trial pages decides nothing: the next one tries again. */
+static bool vm_can_move(void)
+{
+	int effect = atomic_load_explicit(&vm_move_effect, memory_order_relaxed); /* relaxed: see vm_page */
+	if (cairn_unlikely(effect == MOVE_UNKNOWN)) {
+		effect = vm_try_move();
+		if (effect == MOVE_UNKNOWN)
+			return false;
+		atomic_store_explicit(&vm_move_effect, effect, memory_order_relaxed);
+	}
+	return effect == MOVE_KEEPS_SOURCE;
+}
+
+cairn_vm_moved cairn_vm_move(void *from, void *to, size_t bytes)
+{
+	if (!vm_can_move())
+		return CAIRN_VM_KEPT;
+	if (vm_remap(from, to, bytes))
 		return CAIRN_VM_MOVED;
 	return vm_restore(to, bytes) ? CAIRN_VM_KEPT : CAIRN_VM_LOST;
 }

@@ -13,6 +13,9 @@
 
 enum { HIDDEN_MOST = 16384 };
 
+/* Why a case is skipped where is_emulated(). */
+#define HIDDEN_IS_UNKNOWN "an emulator's smaps does not tell what is hidden"
+
 typedef struct hidden_range {
 	uintptr_t from, to;
 } hidden_range;
