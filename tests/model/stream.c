@@ -176,6 +176,8 @@ static void run_limited(void *arg)
 
 static void limited(int resource)
 {
+	if (is_emulated())
+		SKIP("an emulator does not keep limits");
 	static const size_t more[] = { 256 << 10, 3 << 20, 20 << 20, 100 << 20 };
 	for (size_t i = 0; i < sizeof more / sizeof more[0] && !has_failed(); i++) {
 		limit l = { resource, more[i] };
