@@ -12,6 +12,7 @@
 #include "malloc/threads.h"
 #include "os/lock.h"
 #include "os/meta.h"
+#include "os/thread.h"
 #include "page/pageheap.h"
 
 #include <pthread.h>
@@ -28,8 +29,14 @@ bool cairn_fork_is_mine(void)
 	       &cairn_thread_self; /* NULL or another's: not mine, however stale */
 }
 
+static unsigned fork_repeats; /* sync: fork lock; handlers may have been registered twice: see cairn_fork_register */
+
 static void before(void)
 {
+	if (cairn_fork_is_mine()) {
+		fork_repeats++;
+		return;
+	}
 	cairn_lock_take(&fork_lock, CAIRN_RANK_FORK);
 	cairn_threads_lock();
 	cairn_heaps_lock();
@@ -40,8 +47,19 @@ static void before(void)
 	__atomic_store_n(&fork_thread, &cairn_thread_self, __ATOMIC_RELAXED); /* for myself */
 }
 
+/* Is this the end of the second of two calls, of which the first did the work? */
+static bool is_repeat(void)
+{
+	if (!fork_repeats)
+		return false;
+	fork_repeats--;
+	return true;
+}
+
 static void after_in_parent(void)
 {
+	if (is_repeat())
+		return;
 	__atomic_store_n(&fork_thread, NULL, __ATOMIC_RELAXED); /* for myself */
 	cairn_meta_unlock();
 	cairn_pageheap_unlock();
@@ -53,6 +71,8 @@ static void after_in_parent(void)
 
 static void after_in_child(void)
 {
+	if (is_repeat())
+		return;
 	__atomic_store_n(&fork_thread, NULL, __ATOMIC_RELAXED); /* for myself */
 	cairn_meta_fork_child();
 	cairn_pageheap_fork_child();
@@ -65,9 +85,39 @@ static void after_in_child(void)
 	cairn_stats_fork_settled();
 }
 
+enum { UNREGISTERED, REGISTERING, REGISTERED };
+enum { REGISTER_WAITS = 200 }; /* of a millisecond each */
+
+static uint32_t registration;   /* sync: atomic: who sets REGISTERING registers; release-published REGISTERED */
+static cairn_self *registering; /* sync: atomic, relaxed: its thread, for itself */
+
+static void register_handlers(void)
+{
+	__atomic_store_n(&registering, &cairn_thread_self, __ATOMIC_RELAXED); /* for myself: libc may allocate */
+	pthread_atfork(before, after_in_parent, after_in_child);
+	__atomic_store_n(&registering, NULL, __ATOMIC_RELAXED);        /* likewise */
+	__atomic_store_n(&registration, REGISTERED, __ATOMIC_RELEASE); /* publishes that libc has the handlers */
+}
+
+static bool is_registered(void)
+{
+	return __atomic_load_n(&registration, __ATOMIC_ACQUIRE) == REGISTERED; /* pairs with register_handlers */
+}
+
+/* Nobody goes on to take a lock before libc has the handlers: a fork until then would copy it taken. The wait has an
+ * end, as whoever registers may be waiting for us (libc's own lock, held by a fork that runs others' handlers), or may
+ * not be here: then we are the child of such a fork. */
 void cairn_fork_register(void)
 {
-	static bool is_registered; /* sync: atomic: who sets it registers */
-	if (!__atomic_exchange_n(&is_registered, true, __ATOMIC_SEQ_CST))
-		pthread_atfork(before, after_in_parent, after_in_child);
+	uint32_t none = UNREGISTERED;
+	if (is_registered() || __atomic_load_n(&registering, __ATOMIC_RELAXED) == &cairn_thread_self) /* my own word */
+		return;
+	if (!__atomic_compare_exchange_n(
+		    &registration, &none, REGISTERING, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+		for (unsigned i = 0; !is_registered() && i < REGISTER_WAITS; i++)
+			cairn_thread_sleep_ms(1);
+		if (is_registered())
+			return;
+	}
+	register_handlers();
 }

@@ -9,6 +9,7 @@
 #include "support/child.h"
 
 #include <dirent.h>
+#include <dlfcn.h>
 #include <pthread.h>
 #include <unistd.h>
 
@@ -40,6 +41,55 @@ static void allocate_in_handler(void)
 __attribute__((constructor(101))) static void register_early(void)
 {
 	pthread_atfork(allocate_in_handler, allocate_in_handler, allocate_in_handler);
+}
+
+/* libc's list of handlers, slow when asked to be: the thread that registers ours may be put aside in the middle. */
+typedef int register_atfork(void (*)(void), void (*)(void), void (*)(void), void *);
+register_atfork __register_atfork;
+static int is_slow, is_entered, is_done; /* sync: atomic */
+
+int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void *library)
+{
+	register_atfork *libcs = (register_atfork *)dlsym(RTLD_NEXT, "__register_atfork");
+	if (__atomic_load_n(&is_slow, __ATOMIC_SEQ_CST)) {
+		__atomic_store_n(&is_entered, 1, __ATOMIC_SEQ_CST);
+		usleep(100000);
+	}
+	int result = libcs(prepare, parent, child, library);
+	__atomic_store_n(&is_done, 1, __ATOMIC_SEQ_CST);
+	return result;
+}
+
+static void *allocate_first(void *unused)
+{
+	cairn_free(cairn_malloc(100));
+	return unused;
+}
+
+static void *allocate_beside(void *unused)
+{
+	cairn_free(cairn_malloc(100));
+	EXPECT(__atomic_load_n(&is_done, __ATOMIC_SEQ_CST)); /* from here on this thread takes locks */
+	return unused;
+}
+
+static void begin_beside_a_slow_one(void *unused)
+{
+	pthread_t first, beside;
+	(void)unused;
+	is_done = 0;
+	is_slow = 1;
+	EXPECT_EQ(pthread_create(&first, NULL, allocate_first, NULL), 0);
+	while (!__atomic_load_n(&is_entered, __ATOMIC_SEQ_CST))
+		usleep(1000);
+	EXPECT_EQ(pthread_create(&beside, NULL, allocate_beside, NULL), 0);
+	pthread_join(first, NULL);
+	pthread_join(beside, NULL);
+}
+
+static void no_thread_takes_a_lock_before_the_handlers_are_there(void)
+{
+	in_a_child(begin_beside_a_slow_one, NULL);
 }
 
 static void validate_everything(void)
@@ -184,6 +234,8 @@ static void a_child_that_makes_no_thread_gets_none_of_ours(void)
 
 int main(void)
 {
+	if (!IS_SANITIZED)
+		RUN(no_thread_takes_a_lock_before_the_handlers_are_there); /* first: no thread was here */
 	RUN(a_child_has_a_whole_malloc);
 	RUN(handlers_of_others_may_allocate);
 	RUN(a_childs_child_has_one_too);
