@@ -271,12 +271,13 @@ static int vm_try_move(void)
 	return effect;
 }
 
-/* A move that was refused on the trial pages decides nothing: the next one tries again. */
+/* Only where the process has no vdso, as under emulators: the trial takes a call, mincore, that a filter may kill for.
+ * A move that was refused on the trial pages decides nothing: the next one tries again. */
 static bool vm_can_move(void)
 {
 	int effect = atomic_load_explicit(&vm_move_effect, memory_order_relaxed); /* relaxed: see vm_page */
 	if (cairn_unlikely(effect == MOVE_UNKNOWN)) {
-		effect = vm_try_move();
+		effect = cairn_sys_aux(AT_SYSINFO_EHDR, 0) ? MOVE_KEEPS_SOURCE : vm_try_move();
 		if (effect == MOVE_UNKNOWN)
 			return false;
 		atomic_store_explicit(&vm_move_effect, effect, memory_order_relaxed);

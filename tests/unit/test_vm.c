@@ -26,15 +26,24 @@
 #define cairn_vm_rss_bytes         private_vm_rss_bytes
 #include "os/sys.h"
 
+#include <elf.h>
+
 typedef long sys_function(long number, long a, long b, long c, long d, long e, long f);
 static sys_function *older_kernel;
 static long private_sys(long number, long a, long b, long c, long d, long e, long f)
 {
 	return (older_kernel ? older_kernel : cairn_sys)(number, a, b, c, d, e, f);
 }
-#define cairn_sys private_sys
+/* With an older kernel there is no vdso either, as under an emulator. */
+static unsigned long private_sys_aux(unsigned long type, unsigned long fallback)
+{
+	return older_kernel && type == AT_SYSINFO_EHDR ? fallback : cairn_sys_aux(type, fallback);
+}
+#define cairn_sys     private_sys
+#define cairn_sys_aux private_sys_aux
 #include "os/vm_linux.c"
 #undef cairn_sys
+#undef cairn_sys_aux
 #include "support/hidden.h"
 #include "support/test.h"
 
