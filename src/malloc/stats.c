@@ -216,10 +216,8 @@ static void ask_kernel(void)
 	own_control->exit_rss_bytes = cairn_vm_rss_bytes();
 }
 
-void cairn_stats_settle(void)
+static void settle(void)
 {
-	if (own_control->state == CAIRN_CONTROL_EXITED)
-		return;
 	uint64_t held[CAIRN_CLASS_COUNT];
 	cairn_stats_cached(held);
 	uint64_t blocks, bytes;
@@ -238,6 +236,15 @@ void cairn_stats_settle(void)
 	own_control->meta_bytes = cairn_meta_bytes();
 	own_control->end_ns = cairn_clock_fine_ns();
 	__atomic_store_n(&own_control->state, CAIRN_CONTROL_EXITED, __ATOMIC_RELEASE); /* publishes the exit_ fields */
+}
+
+void cairn_stats_settle(void)
+{
+	if (own_control->state == CAIRN_CONTROL_EXITED || cairn_thread_is_nested())
+		return;
+	cairn_cache *c = cairn_thread_enter();
+	settle();
+	cairn_thread_leave(c);
 }
 
 /* What the child is to begin with. Taken before fork, under every lock: the control block of a run is shared memory, in

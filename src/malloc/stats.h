@@ -38,7 +38,8 @@ uint64_t cairn_stats_out_of(unsigned size_class);
 /* For the lens. Returns borrowed. */
 const cairn_control *cairn_stats_control(void);
 const cairn_thread_counters *cairn_stats_thread(uint32_t index); /* NULL: no such cache */
-/* Empties nothing, but fills in the exit_ fields exactly: out less what magazines hold. Idempotent; called at exit. */
+/* Empties nothing, but fills in the exit_ fields exactly: out less what magazines hold. Idempotent; called at exit.
+ * Nothing when the caller is nested (malloc/threads.h). */
 void cairn_stats_settle(void);
 
 /* Live large blocks and their usable bytes, what threads have counted apart included; racy like the above. */

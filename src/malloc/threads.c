@@ -335,6 +335,8 @@ void cairn_threads_fork_child(void)
 
 void cairn_threads_exit(void)
 {
+	if (cairn_thread_is_nested())
+		return;
 	cairn_cache *c = cairn_thread_enter();
 	if (c)
 		cairn_cache_empty_magazines(c);

@@ -71,7 +71,7 @@ void cairn_threads_lock(void);
 void cairn_threads_unlock(void);
 /* In the child, the world's only thread: the others' caches become idle, their slots given back. */
 void cairn_threads_fork_child(void);
-/* At exit: this thread's magazines are checked by giving their slots back. */
+/* At exit: this thread's magazines are checked by giving their slots back. Nothing when nested (exit in a handler). */
 void cairn_threads_exit(void);
 void cairn_threads_validate(void);
 
