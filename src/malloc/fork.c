@@ -91,17 +91,30 @@ enum { REGISTER_WAITS = 200 }; /* of a millisecond each */
 static uint32_t registration;   /* sync: atomic: who sets REGISTERING registers; release-published REGISTERED */
 static cairn_self *registering; /* sync: atomic, relaxed: its thread, for itself */
 
+static const char not_due = 1;
+const char *cairn_fork_watch = &not_due;
+
 static void register_handlers(void)
 {
 	__atomic_store_n(&registering, &cairn_thread_self, __ATOMIC_RELAXED); /* for myself: libc may allocate */
 	pthread_atfork(before, after_in_parent, after_in_child);
 	__atomic_store_n(&registering, NULL, __ATOMIC_RELAXED);        /* likewise */
 	__atomic_store_n(&registration, REGISTERED, __ATOMIC_RELEASE); /* publishes that libc has the handlers */
+	__atomic_store_n(&cairn_fork_watch, &not_due, __ATOMIC_RELAXED); /* a hint */
 }
 
 static bool is_registered(void)
 {
 	return __atomic_load_n(&registration, __ATOMIC_ACQUIRE) == REGISTERED; /* pairs with register_handlers */
+}
+
+/* libc's word: true only while the process has one thread. Older ones do not have it. */
+extern char __libc_single_threaded __attribute__((weak));
+
+void cairn_fork_begin(void)
+{
+	if (&__libc_single_threaded && !is_registered())
+		__atomic_store_n(&cairn_fork_watch, &__libc_single_threaded, __ATOMIC_RELAXED); /* a hint */
 }
 
 /* Nobody goes on to take a lock before libc has the handlers: a fork until then would copy it taken. The wait has an

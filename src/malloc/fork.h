@@ -12,9 +12,24 @@
 
 #include <stdbool.h>
 
-/* Idempotent. Called when a second thread makes its first request, or a janitor starts: a process with one thread needs
- * no handlers, and the part of libc that registers them would add 64 KiB to every small program. May allocate. */
+/* Idempotent. Called when a second thread is made or makes its first request, or a janitor starts: a process with one
+ * thread needs no handlers, and the part of libc that registers them would add 64 KiB to every small program. May
+ * allocate. */
 void cairn_fork_register(void);
+void cairn_fork_begin(void); /* once, from the library's constructor: cairn_fork_is_due watches from here on */
+
+/* Points to 0 from the moment at which libc is about to make the second thread until the handlers are registered.
+ * sync: atomic, relaxed: written by a constructor and by who registers; a hint. */
+extern const char *cairn_fork_watch;
+
+/* For calloc, which libc calls for each new thread's table, in the thread that makes it. Registered by the second
+ * thread itself, handlers may come too late for a fork that has begun: libc runs those that it knew when it began, and
+ * the child would find whatever lock the new thread has taken meanwhile. */
+static inline bool cairn_fork_is_due(void)
+{
+	return !*(const volatile char *)__atomic_load_n(&cairn_fork_watch, __ATOMIC_RELAXED); /* see there */
+}
+
 /* Is the calling thread between our handlers, holding every lock? */
 bool cairn_fork_is_mine(void);
 

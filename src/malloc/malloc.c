@@ -20,6 +20,7 @@
 
 #include "base/assert.h"
 #include "base/single.h"
+#include "malloc/fork.h"
 #include "malloc/large.h"
 #include "malloc/misuse.h"
 #include "malloc/slab.h"
@@ -104,6 +105,8 @@ void *cairn_calloc(size_t count, size_t size)
 		errno = ENOMEM;
 		return NULL;
 	}
+	if (cairn_unlikely(cairn_fork_is_due()))
+		cairn_fork_register();
 	if (bytes > CAIRN_SMALL_MAX) {
 		bool is_zero;
 		void *p = cairn_slow_alloc(bytes, 16, &is_zero);

@@ -56,6 +56,7 @@ __attribute__((constructor)) static void library_begin(void)
 {
 	cairn_threads_begin();
 	cairn_start();
+	cairn_fork_begin();
 	/* To map and hold the counters takes calls that a filter of the program's may not allow later. */
 	if (cairn_stats_is_counting() && !cairn_is_checking)
 		cairn_thread_leave(cairn_thread_enter());
