@@ -6,6 +6,7 @@
  * Not here: the words for people (account_text.c). */
 #include <cairn/stats.h>
 
+#include "lens/print.h"
 #include "lens/writer.h"
 
 static void json_key(cairn_writer *w, const char *key, bool is_first)
@@ -163,10 +164,10 @@ static void json_account(cairn_writer *w, const cairn_account *a)
 	cairn_writer_text(w, "[");
 }
 
-int cairn_account_print_json(const cairn_account *a, int fd)
+int cairn_account_print_json_by(const cairn_account *a, int fd, char *buffer, size_t bytes)
 {
 	cairn_writer w;
-	cairn_writer_open(&w, fd, 0, false);
+	cairn_writer_open(&w, fd, buffer, bytes);
 	json_account(&w, a);
 	for (size_t i = 0; i < a->child_count; i++) {
 		cairn_writer_text(&w, i ? ", " : "");
@@ -181,4 +182,10 @@ int cairn_account_print_json(const cairn_account *a, int fd)
 		json_timeline(&w, a->timeline);
 	cairn_writer_text(&w, "}\n");
 	return cairn_writer_close(&w);
+}
+
+int cairn_account_print_json(const cairn_account *a, int fd)
+{
+	char buffer[CAIRN_WRITER_BYTES];
+	return cairn_account_print_json_by(a, fd, buffer, sizeof buffer);
 }

@@ -16,6 +16,7 @@
  * Not here: JSON (account_json.c), what the figures mean (docs/design/statistics.md). */
 #include <cairn/stats.h>
 
+#include "lens/print.h"
 #include "lens/writer.h"
 
 enum {
@@ -492,11 +493,13 @@ static void text_remarks(cairn_writer *w, const cairn_account *a, const cairn_ac
 	cairn_writer_text(w, "\n");
 }
 
-int cairn_account_print(const cairn_account *a, int fd, bool with_colour)
+int cairn_account_print_by(const cairn_account *a, int fd, bool with_colour, char *buffer, size_t bytes)
 {
 	const cairn_account *all = a->total ? a->total : a;
 	cairn_writer w;
-	cairn_writer_open(&w, fd, TEXT_WIDTH, with_colour);
+	cairn_writer_open(&w, fd, buffer, bytes);
+	w.limit = TEXT_WIDTH;
+	w.has_colour = with_colour;
 	text_title(&w, a, all);
 	text_figures(&w, a, all);
 	text_curves(&w, all, a->timeline);
@@ -504,6 +507,12 @@ int cairn_account_print(const cairn_account *a, int fd, bool with_colour)
 	text_processes(&w, a);
 	text_remarks(&w, a, all);
 	return cairn_writer_close(&w);
+}
+
+int cairn_account_print(const cairn_account *a, int fd, bool with_colour)
+{
+	char buffer[CAIRN_WRITER_BYTES];
+	return cairn_account_print_by(a, fd, with_colour, buffer, sizeof buffer);
 }
 
 static void text_line_served(cairn_field *f, const cairn_account *a, const cairn_account *all)
@@ -529,8 +538,10 @@ int cairn_account_print_line(const cairn_account *a, int fd)
 {
 	const cairn_account *all = a->total ? a->total : a;
 	cairn_field f = { .used = 0 };
+	char buffer[CAIRN_WRITER_BYTES];
 	cairn_writer w;
-	cairn_writer_open(&w, fd, TEXT_WIDTH, false);
+	cairn_writer_open(&w, fd, buffer, sizeof buffer);
+	w.limit = TEXT_WIDTH;
 	cairn_field_text(&f, "cairn: ");
 	cairn_field_duration(&f, a->duration_ns);
 	cairn_field_text(&f, " · peak ");

@@ -23,6 +23,7 @@
 #include "base/bits.h"
 #include "malloc/stats.h"
 #include "base/line.h"
+#include "lens/print.h"
 #include "os/env.h"
 #include "os/report.h"
 #include "os/sys.h"
@@ -36,8 +37,16 @@ static struct {
 	ino_t inode;
 } summary_stderr; /* sync: const after start */
 
-/* Mapped at start where it is wanted: at exit memory may have run out, and the stack may be small. */
-static cairn_account *summary_account; /* sync: const after start; then exit()'s thread's */
+/* Mapped at start where it is wanted: at exit memory may have run out, and the stack may be small. Its pages are not
+ * touched before exit. The buffer is as large as the largest account can be, 80 classes in JSON with figures of 20
+ * digits (the text, which is written out at half of it, is a fifth of that), so that an account is one write: processes
+ * that add theirs to one file at the same moment do not mix them. */
+typedef struct summary_room {
+	cairn_account account;
+	char buffer[32768];
+} summary_room;
+
+static summary_room *summary_of; /* sync: const after start; then exit()'s thread's */
 
 static bool summary_is_wanted(const char *to) { return to && *to && !cairn_env_text("CAIRN_RUN"); }
 
@@ -47,7 +56,7 @@ __attribute__((constructor)) static void summary_begin(void)
 	cairn_env_init(); /* the other constructor may come later */
 	if (!summary_is_wanted(cairn_env_text("CAIRN_SUMMARY")))
 		return;
-	summary_account = cairn_vm_map(cairn_round_up(sizeof *summary_account, cairn_vm_page_bytes()));
+	summary_of = cairn_vm_map(cairn_round_up(sizeof *summary_of, cairn_vm_page_bytes()));
 	if (cairn_sys(SYS_fstat, 2, (long)&s, 0, 0, 0, 0) < 0)
 		return;
 	summary_stderr.is_open = true;
@@ -153,14 +162,20 @@ static void summary_report(const char *to, int error)
 	cairn_report(&l);
 }
 
-static void summary_print(const char *to, const cairn_account *a)
+static int summary_write(const char *to, int fd, summary_room *r)
 {
 	size_t n = strlen(to);
+	return n > 5 && !strcmp(to + n - 5, ".json") ?
+		       cairn_account_print_json_by(&r->account, fd, r->buffer, sizeof r->buffer) :
+		       cairn_account_print_by(&r->account, fd, false, r->buffer, sizeof r->buffer);
+}
+
+static void summary_print(const char *to, summary_room *r)
+{
 	bool is_stderr = !strcmp(to, "stderr");
-	int fd = is_stderr ? summary_stderr_fd() : summary_open(to, a->pid), error = fd < 0 ? -fd : 0;
+	int fd = is_stderr ? summary_stderr_fd() : summary_open(to, r->account.pid), error = fd < 0 ? -fd : 0;
 	if (fd >= 0)
-		error = n > 5 && !strcmp(to + n - 5, ".json") ? cairn_account_print_json(a, fd) :
-								cairn_account_print(a, fd, false);
+		error = summary_write(to, fd, r);
 	if (fd >= 0 && !is_stderr)
 		cairn_sys(SYS_close, fd, 0, 0, 0, 0, 0);
 	if (error && !is_stderr)
@@ -172,9 +187,9 @@ __attribute__((destructor)) static void summary_end(void)
 	const char *to = cairn_env_text("CAIRN_SUMMARY");
 	if (cairn_stats_is_counting())
 		cairn_stats_settle();
-	if (!summary_is_wanted(to) || !summary_account)
+	if (!summary_is_wanted(to) || !summary_of)
 		return;
-	summary_fill(summary_account, cairn_stats_control());
-	if (summary_account->is_served)
-		summary_print(to, summary_account);
+	summary_fill(&summary_of->account, cairn_stats_control());
+	if (summary_of->account.is_served)
+		summary_print(to, summary_of);
 }

@@ -39,20 +39,15 @@ static void writer_flush(cairn_writer *w)
 /* One code point, whole, so that a flush never cuts it. */
 static void writer_put(cairn_writer *w, const char *s, size_t n)
 {
-	if (w->used + n > sizeof w->buffer)
+	if (w->used + n > w->bytes)
 		writer_flush(w);
 	memcpy(w->buffer + w->used, s, n);
 	w->used += n;
 }
 
-void cairn_writer_open(cairn_writer *w, int fd, unsigned limit, bool with_colour)
+void cairn_writer_open(cairn_writer *w, int fd, char *buffer, size_t bytes)
 {
-	w->fd = fd;
-	w->error = 0;
-	w->has_colour = with_colour;
-	w->column = 0;
-	w->limit = limit;
-	w->used = 0;
+	*w = (cairn_writer){ .fd = fd, .buffer = buffer, .bytes = bytes };
 }
 
 int cairn_writer_close(cairn_writer *w)
@@ -104,7 +99,7 @@ void cairn_writer_text(cairn_writer *w, const char *s)
 		}
 		writer_put(w, s++, 1);
 		w->column = 0;
-		if (w->used > sizeof w->buffer / 2)
+		if (w->used > w->bytes / 2)
 			writer_flush(w);
 	}
 }

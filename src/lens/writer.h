@@ -1,8 +1,9 @@
 /* lens/writer.h - text for people and JSON, built in a fixed buffer and written with write(2).
  *
- * A cairn_writer collects text and writes it out at line ends, so that two processes on one terminal mix lines and
- * not halves of them. It counts columns: every code point is one, the wide ones in names two. A cairn_field is a
- * short text that is measured before it is placed.
+ * A cairn_writer collects text in its maker's buffer and writes it out when that is half full and a line ends, so that
+ * two processes on one terminal mix lines and not halves of them; what fits into half of the buffer is one write. It
+ * counts columns: every code point is one, the wide ones in names two. A cairn_field is a short text that is measured
+ * before it is placed.
  *
  * No function here allocates, uses stdio or touches errno. After the first failed write the rest is dropped; the
  * error is kept. Threads: a writer and a field belong to their maker. */
@@ -15,7 +16,7 @@
 
 #define CAIRN_UNKNOWN UINT64_MAX /* a figure nobody could take: a dash, in JSON null */
 
-enum { CAIRN_WRITER_BYTES = 2048, CAIRN_FIELD_BYTES = 328 };
+enum { CAIRN_WRITER_BYTES = 2048 /* a buffer for the stack */, CAIRN_FIELD_BYTES = 328 };
 
 typedef struct cairn_writer {
 	int fd;
@@ -23,8 +24,8 @@ typedef struct cairn_writer {
 	bool has_colour;
 	unsigned column; /* of the next character, from 0 */
 	unsigned limit;  /* what would pass this column is cut, to the end of the line; 0 none */
-	size_t used;
-	char buffer[CAIRN_WRITER_BYTES];
+	size_t used, bytes;
+	char *buffer;    /* of bytes; borrowed */
 } cairn_writer;
 
 typedef struct cairn_field {
@@ -33,7 +34,8 @@ typedef struct cairn_field {
 	char text[CAIRN_FIELD_BYTES]; /* 0 behind it; cut, never overrun */
 } cairn_field;
 
-void cairn_writer_open(cairn_writer *w, int fd, unsigned limit, bool with_colour);
+/* Keeps the buffer until the writer is closed; a code point fits into it. No limit, no colour. */
+void cairn_writer_open(cairn_writer *w, int fd, char *buffer, size_t bytes);
 int cairn_writer_close(cairn_writer *w); /* writes what is left; returns the error. The descriptor stays open. */
 
 void cairn_writer_text(cairn_writer *w, const char *s);
