@@ -8,7 +8,8 @@
  * something went wrong in them.
  *
  * Locks: none; exit() runs in one thread. Failure: a FILE that cannot be written costs a line on stderr that says why;
- * the exit status stays the program's. Where stderr itself is gone nothing is said.
+ * the exit status stays the program's. FILE may be a pipe: one without a reader is such a FILE. Where stderr itself is
+ * gone nothing is said.
  * Not here: a process that is killed or calls _exit says nothing; `cairn run` tells of those too. */
 #include <cairn/stats.h>
 
@@ -102,13 +103,14 @@ static bool summary_path(char *to, const char *from, uint32_t pid)
 	return true;
 }
 
-/* The descriptor, or -errno. */
+/* The descriptor, or -errno. A pipe that nobody reads must not hold the process back at its end: it is refused, and
+ * one that is full is waited for by the writer, for so long and no longer. */
 static int summary_open(const char *to, uint32_t pid)
 {
 	char path[SUMMARY_PATH_MAX];
 	if (!summary_path(path, to, pid))
 		return -ENAMETOOLONG;
-	int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY;
+	int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
 	return (int)cairn_sys(SYS_openat, AT_FDCWD, (long)path, flags, 0666, 0, 0);
 }
 
@@ -141,6 +143,12 @@ static const char *summary_remedy(int error)
 		return "it would be over the limit on a file's size; raise it (ulimit -f)";
 	case ENAMETOOLONG:
 		return "its name is too long; name another file";
+	case ENXIO:
+		return "nobody reads that pipe; start its reader first, or name a file";
+	case EAGAIN:
+		return "that pipe is full and its reader takes nothing; mend the reader, or name a file";
+	case EPIPE:
+		return "the reader of that pipe went away; start it anew, or name a file";
 	default:
 		return NULL;
 	}
