@@ -32,6 +32,8 @@
 #define RUN_LOOK_MAX_NS  50000000u   /* between two looks */
 #define RUN_LOOK_REST    50          /* a look that takes t is followed by 50 t of rest: at most 2 % of one processor */
 #define RUN_LOOK_LAZY_NS 2000000000u /* but never longer than this */
+#define RUN_IMAGE_BYTES  (8u << 20)  /* resident of most programs beside their heap: the file, libraries, stack */
+#define RUN_LEAST_BYTES  (1u << 20)  /* of the smallest program, once its libraries are loaded */
 #define RUN_UNSEEN_BYTES (1u << 20)  /* the kernel counts resident pages in batches, so its peaks are not exact */
 
 enum { RUN_NAME_MAX = 15 }; /* the kernel keeps no more of a process's name */
@@ -163,10 +165,16 @@ static uint64_t run_after_start(const run_state *r, uint64_t ns)
 	return ns > r->launch.start_ns ? ns - r->launch.start_ns : 0;
 }
 
+/* How many processes are known, the program's among them. An image that was replaced and the next are one. */
+static uint64_t run_processes(const run_state *r)
+{
+	return r->images.sum.processes + !r->images.has_program - r->images.replaced;
+}
+
 /* Did the program wait for children? Their faults are then in the kernel's sum, and not in its own. */
 static bool run_has_waited(const run_state *r)
 {
-	return r->images.sum.processes > 1 || (r->launch.has_own_faults &&
+	return run_processes(r) > 1 || (r->launch.has_own_faults &&
 		(uint64_t)r->launch.usage.ru_minflt > r->launch.minor_faults);
 }
 
@@ -195,7 +203,7 @@ static uint64_t run_kernel_peak(const run_state *r, bool has_own)
 	struct rusage self;
 	uint64_t peak = (uint64_t)r->launch.usage.ru_maxrss * 1024;
 	getrusage(RUSAGE_SELF, &self);
-	if (r->images.sum.processes > 1)
+	if (run_processes(r) > 1)
 		return 0;
 	return !has_own || peak > (uint64_t)self.ru_maxrss * 1024 ? peak : 0;
 }
@@ -204,8 +212,10 @@ static void run_fill_memory(const run_state *r, cairn_account *a)
 {
 	const cairn_images *m = &r->images;
 	uint64_t peak = a->peak_rss_bytes == CAIRN_ACCOUNT_UNKNOWN ? 0 : a->peak_rss_bytes;
-	uint64_t kernel = run_kernel_peak(r, a->is_exact);
-	if (m->main_peak_rss_bytes >= peak)
+	uint64_t kernel = run_kernel_peak(r, m->program.minor_faults != CAIRN_ACCOUNT_UNKNOWN);
+	/* A look at the process before its image was known may have been amid execve. */
+	bool is_whole = peak || !m->has_program || m->main_peak_rss_bytes >= RUN_LEAST_BYTES;
+	if (m->main_peak_rss_bytes >= peak && is_whole)
 		peak = m->main_peak_rss_bytes;
 	if (kernel > peak)
 		peak = kernel;
@@ -216,7 +226,7 @@ static void run_fill_memory(const run_state *r, cairn_account *a)
 		a->peak_rss_ns = run_after_start(r, m->main_peak_rss_ns);
 	else
 		a->peak_rss_ns = m->main_peak_rss_bytes ? a->duration_ns : CAIRN_ACCOUNT_UNKNOWN; /* unseen */
-	if (a->exit_rss_bytes == CAIRN_ACCOUNT_UNKNOWN && m->main_rss_bytes)
+	if (a->exit_rss_bytes == CAIRN_ACCOUNT_UNKNOWN && m->main_rss_bytes && !m->has_program)
 		a->exit_rss_bytes = m->main_rss_bytes;
 }
 
@@ -272,11 +282,27 @@ static const char *run_note_lost(const run_state *r)
 	return note;
 }
 
+static bool run_may_have_had(const cairn_account *a, uint64_t peak_bytes)
+{
+	return a->peak_rss_bytes == CAIRN_ACCOUNT_UNKNOWN && peak_bytes <= a->live_peak_bytes + RUN_IMAGE_BYTES;
+}
+
+/* A process on cairn that ended between two looks has a dash for its peak, and a peak is nothing to remark on where its
+ * heap and a program of usual size make it up. */
+static bool run_is_listed(const run_state *r, uint64_t peak_bytes)
+{
+	const cairn_images *m = &r->images;
+	bool is_listed = run_may_have_had(&m->program, peak_bytes);
+	for (size_t i = 0; i < m->child_count && !is_listed; i++)
+		is_listed = run_may_have_had(&m->children[i], peak_bytes);
+	return is_listed;
+}
+
 static const char *run_note_unseen(const run_state *r)
 {
 	static char note[160];
 	uint64_t peak = run_unseen_peak(r);
-	if (!peak)
+	if (!peak || run_is_listed(r, peak))
 		return NULL;
 	snprintf(note, sizeof note,
 		 "A child not on cairn, or one that ended unseen, had %.1f MiB resident at its peak.",

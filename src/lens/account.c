@@ -57,8 +57,10 @@ static void account_take_exit(cairn_account *a, const cairn_control *c)
 	a->is_exact = true;
 	a->exit_rss_bytes = known(c->exit_rss_bytes);
 	a->peak_rss_bytes = known(c->exit_peak_rss_bytes);
-	a->minor_faults = c->exit_minor_faults;
-	a->major_faults = c->exit_major_faults;
+	if (c->exit_peak_rss_bytes) { /* else the kernel was not asked */
+		a->minor_faults = c->exit_minor_faults;
+		a->major_faults = c->exit_major_faults;
+	}
 	if (c->end_ns >= c->start_ns)
 		a->duration_ns = c->end_ns - c->start_ns;
 }
