@@ -161,7 +161,7 @@ static int compare_open_output(compare_state *s)
 	s->output = stderr;
 	if (!path)
 		return 0;
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
+	int fd = cairn_options_open(path);
 	s->output = fd < 0 ? NULL : fdopen(fd, "w");
 	return s->output ? 0 : compare_say(CAIRN_STATUS_FAILED, "%.200s: %s", path, strerror(errno));
 }
@@ -461,5 +461,8 @@ int cairn_compare(const cairn_options *o)
 		return status;
 	if (!cairn_measure_open(&s.measure, &s.program, o->program, o->compare.shows_output))
 		return compare_say(CAIRN_STATUS_FAILED, "signals: %s", strerror(errno));
-	return compare_all(&s);
+	status = compare_all(&s);
+	if (cairn_launch_is_interrupt(s.comparison.stop_signal))
+		cairn_launch_die(128 + s.comparison.stop_signal);
+	return status;
 }

@@ -7,11 +7,12 @@
  *
  * Signals are blocked for good in the command and read from a descriptor, so that there is no handler and no race.
  * SIGPIPE and SIGXFSZ are among them: a terminal that went away, or a file that may not grow, must not cost the
- * program's status; so is SIGIO, which a lease may send.
+ * program's status; so is SIGIO, which a lease may send, and the alarms, which are set before an exec of the command.
  *
  * Failure: an errno; nothing was started then. */
 #include "launch.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -20,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -31,7 +33,11 @@ extern char **environ;
 
 enum { LAUNCH_PRELOAD_BYTES = 65536, LAUNCH_FIRST_LOOK_NS = 1000000 };
 
-static const int launch_passed[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGTSTP, SIGCONT };
+/* Besides these the realtime signals. Those whose default is to end the program for a fault of its own are not among
+ * them: where one is sent to the command, the command ends. */
+static const int launch_passed[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGTSTP, SIGCONT, SIGWINCH,
+				     SIGURG, SIGALRM, SIGVTALRM, SIGPROF, SIGXCPU, SIGXFSZ, SIGABRT, SIGPIPE, SIGIO,
+				     SIGPWR };
 
 static uint64_t launch_clock_ns(clockid_t id)
 {
@@ -52,12 +58,11 @@ bool cairn_launch_prepare(cairn_launch *l)
 	sigemptyset(&set);
 	for (size_t i = 0; i < sizeof launch_passed / sizeof *launch_passed; i++)
 		sigaddset(&set, launch_passed[i]);
+	for (int n = SIGRTMIN; n <= SIGRTMAX; n++)
+		sigaddset(&set, n);
 	sigaddset(&set, SIGCHLD);
 	l->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	l->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	sigaddset(&set, SIGPIPE);
-	sigaddset(&set, SIGXFSZ);
-	sigaddset(&set, SIGIO);
 	sigprocmask(SIG_BLOCK, &set, &l->old_mask);
 	sigaction(SIGCHLD, &normal, &l->old_child); /* ignored, its status would be lost */
 	return l->signals >= 0 && l->timer >= 0;
@@ -190,11 +195,14 @@ static void launch_read_stat(cairn_launch *l)
 	}
 }
 
-/* Has the terminal's user put the job aside, or somebody only halted the program? */
+/* Has the terminal's user put the job aside, or somebody only halted the program? Then only a shell whose job the
+ * command is looks for stopped children; another caller would wait for ever where the program alone goes on. */
 static bool launch_is_job_stop(int signal)
 {
 	if (signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU)
 		return true;
+	if (getpgrp() != getpid())
+		return false;
 	int terminal = open("/dev/tty", O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	bool is_foreground = terminal >= 0 && tcgetpgrp(terminal) == getpgrp();
 	if (terminal >= 0)
@@ -225,12 +233,30 @@ static bool launch_reap(cairn_launch *l)
 	}
 }
 
-/* Passes on what was sent to this process. What came from the terminal, or from the program, the program has. */
+/* As the first process of a container, the command inherits what its descendants leave behind. */
+static void launch_reap_orphans(const cairn_launch *l)
+{
+	siginfo_t info = { 0 };
+	while (getpid() == 1 && !waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) && info.si_pid &&
+	       info.si_pid != l->pid && waitpid(info.si_pid, NULL, WNOHANG) == info.si_pid)
+		info.si_pid = 0;
+}
+
+static bool is_alarm(int n) { return n == SIGALRM || n == SIGVTALRM || n == SIGPROF; }
+
+/* Passes on what was sent to this process. What came from the terminal, or from the program, the program has. An alarm
+ * that the caller set before it executed the command is meant for the program. */
 static void launch_pass_on(const cairn_launch *l, const struct signalfd_siginfo *s)
 {
+	int n = (int)s->ssi_signo;
 	bool is_sent = s->ssi_code == SI_USER || s->ssi_code == SI_QUEUE || s->ssi_code == SI_TKILL;
-	if (s->ssi_signo != SIGCHLD && is_sent && s->ssi_pid != (uint32_t)l->pid && s->ssi_pid != (uint32_t)getpid())
-		kill(l->pid, (int)s->ssi_signo);
+	bool is_others = s->ssi_pid != (uint32_t)l->pid && s->ssi_pid != (uint32_t)getpid();
+	if (n == SIGCHLD || (!(is_sent && is_others) && !(is_alarm(n) && s->ssi_code == SI_KERNEL)))
+		return;
+	if (s->ssi_code == SI_QUEUE)
+		sigqueue(l->pid, n, (union sigval){ .sival_ptr = (void *)(uintptr_t)s->ssi_ptr });
+	else
+		kill(l->pid, n);
 }
 
 /* The signals that wait to be read. With a program they are passed on. True: one told of a child. */
@@ -271,9 +297,44 @@ void cairn_launch_watch(cairn_launch *l, uint64_t (*look)(void *arg), void *arg)
 		uint64_t ticks;
 		if (poll(wait, 2, -1) < 0 && errno != EINTR)
 			break;
-		if (wait[0].revents)
-			is_over = launch_read_signals(l, true) && launch_reap(l);
+		if (wait[0].revents && launch_read_signals(l, true)) {
+			is_over = launch_reap(l);
+			launch_reap_orphans(l);
+		}
 		if (!is_over && wait[1].revents && read(l->timer, &ticks, sizeof ticks) > 0)
 			launch_set_timer(l, look(arg));
 	}
+}
+
+void cairn_launch_let_go(void)
+{
+	DIR *folder = opendir("/proc/self/fd");
+	struct dirent *entry;
+	while (folder && (entry = readdir(folder))) {
+		int fd = atoi(entry->d_name), flags = fd > STDERR_FILENO ? fcntl(fd, F_GETFD) : FD_CLOEXEC;
+		if (flags >= 0 && !(flags & FD_CLOEXEC))
+			close(fd);
+	}
+	if (folder)
+		closedir(folder);
+	int none = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (none < 0)
+		return;
+	dup3(none, STDIN_FILENO, O_CLOEXEC);
+	dup3(none, STDOUT_FILENO, O_CLOEXEC);
+	close(none);
+}
+
+void cairn_launch_die(int status)
+{
+	int signal = status - 128;
+	struct sigaction normal = { .sa_handler = SIG_DFL };
+	sigset_t set;
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* the core is the program's affair */
+	sigaction(signal, &normal, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, signal);
+	raise(signal);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	_exit(status);
 }

@@ -4,7 +4,8 @@
  * and nothing else. While it runs the command sleeps; it wakes to take samples, and for signals:
  *
  *   from the terminal          the program gets them itself, being in the same process group
- *   sent to the command        HUP INT QUIT TERM USR1 USR2 TSTP CONT are passed on
+ *   sent to the command        HUP INT QUIT TERM USR1 USR2 TSTP CONT WINCH, alarms, the realtime ones and what else
+ *                              does not stand for a fault are passed on
  *   the program stops          the command stops too, so that the shell has its job back; both go on together
  *
  * Threads: one. */
@@ -47,6 +48,15 @@ int cairn_launch_start(cairn_launch *l, cairn_program *p, char *const argv[], co
 void cairn_launch_watch(cairn_launch *l, uint64_t (*look)(void *arg), void *arg);
 /* While no program runs: has stop_signal been set by a signal meanwhile? */
 bool cairn_launch_is_stopped(cairn_launch *l);
+/* Once no other program will be started: closes each descriptor that the caller gave but standard error, so that pipes,
+ * sockets and locks that the program closes are closed. */
+void cairn_launch_let_go(void);
+/* Of these two, which a terminal's user ends programs by, a shell asks whether a child died: then it stops its script
+ * or loop. When a child left with a status, were it 130, it goes on. */
+static inline bool cairn_launch_is_interrupt(int signal) { return signal == SIGINT || signal == SIGQUIT; }
+/* Ends the command by the signal status - 128, or, where that does not end it (the first process of a container), with
+ * that status. No core is dumped. */
+_Noreturn void cairn_launch_die(int status);
 
 uint64_t cairn_launch_now_ns(void); /* CLOCK_MONOTONIC */
 uint64_t cairn_launch_cpu_ns(void); /* processor time of this process */

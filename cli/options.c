@@ -7,6 +7,7 @@
  * Failure: one line that says what to type instead. */
 #include "options.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -183,6 +184,31 @@ void cairn_options_read(cairn_options *o, char **argv)
 	o->program = at;
 	if (o->action == CAIRN_OPTIONS_RUN || o->action == CAIRN_OPTIONS_COMPARE)
 		options_finish(o, wants_help);
+}
+
+/* The descriptor that the path is another name of; -1: none. */
+static int options_own_descriptor(const char *path)
+{
+	static const char *const names[] = { "/dev/stdin", "/dev/stdout", "/dev/stderr" };
+	static const char *const folders[] = { "/dev/fd/", "/proc/self/fd/" };
+	for (int fd = 0; fd < 3; fd++)
+		if (!strcmp(path, names[fd]))
+			return fd;
+	for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+		size_t n = strlen(folders[i]);
+		double number = strncmp(path, folders[i], n) ? -1 : options_number(path + n);
+		if (number >= 0 && number == (int)number)
+			return (int)number;
+	}
+	return -1;
+}
+
+int cairn_options_open(const char *path)
+{
+	int own = options_own_descriptor(path);
+	if (own >= 0)
+		return fcntl(own, F_DUPFD_CLOEXEC, 3);
+	return open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
 }
 
 void cairn_options_help(void)

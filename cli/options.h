@@ -37,6 +37,10 @@ typedef struct cairn_options {
 
 /* Options come before the program; "--" ends them; "run" or "compare" may come first. */
 void cairn_options_read(cairn_options *o, char **argv);
+/* Opens what -o names, emptied. Where it is one of the command's own descriptors (/dev/stderr, /dev/fd/3), that one
+ * again: opened anew, a file would be emptied and written from its start, over what the program wrote to it. The
+ * descriptor, or -1 and errno. */
+int cairn_options_open(const char *path);
 void cairn_options_help(void); /* on stdout */
 void cairn_options_help_compare(void);
 

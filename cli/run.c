@@ -73,7 +73,7 @@ static int run_open_output(run_state *r, const cairn_options *o)
 	r->output = STDERR_FILENO;
 	if (!o->output)
 		return 0;
-	r->output = open(o->output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
+	r->output = cairn_options_open(o->output);
 	return r->output < 0 ? run_say(CAIRN_STATUS_FAILED, o->output, strerror(errno)) : 0;
 }
 
@@ -130,17 +130,6 @@ static int run_start(run_state *r, const cairn_options *o)
 	if (error == EAGAIN || error == ENOMEM)
 		return run_say(CAIRN_STATUS_FAILED, o->program[0], strerror(error));
 	return error ? run_say(CAIRN_STATUS_NOT_EXECUTABLE, o->program[0], strerror(error)) : 0;
-}
-
-/* The program's pipes must close when the program closes them. */
-static void run_let_go(void)
-{
-	int none = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (none < 0)
-		return;
-	dup3(none, STDIN_FILENO, O_CLOEXEC);
-	dup3(none, STDOUT_FILENO, O_CLOEXEC);
-	close(none);
 }
 
 /* What is over is folded once, however often is looked, and must not pile up in the folder; so only the share of what
@@ -457,13 +446,15 @@ static int run_prepared(run_state *r, const cairn_options *o)
 		cairn_runfolder_remove(&r->folder, false);
 		return status;
 	}
-	run_let_go();
+	cairn_launch_let_go();
 	cairn_images_open(&r->images, r->library ? r->folder.fd : -1, (uint32_t)r->launch.pid);
 	cairn_timeline_init(&r->timeline, RUN_STEP_NS);
 	cairn_launch_watch(&r->launch, run_look, r);
 	run_tell(r, o);
 	cairn_images_close(&r->images);
 	status = r->launch.wait_status;
+	if (WIFSIGNALED(status) && cairn_launch_is_interrupt(WTERMSIG(status)))
+		cairn_launch_die(128 + WTERMSIG(status));
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
