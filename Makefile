@@ -45,7 +45,7 @@ LIB_FLAGS := $(COMMON) -fPIC -fvisibility=hidden -fno-plt -ftls-model=initial-ex
              -fno-builtin-malloc -fno-builtin-calloc -fno-builtin-realloc -fno-builtin-free -fno-builtin-memalign
 # malloc, free and operator new are called by their public names and may be another library's: never -Bsymbolic.
 # nodelete: blocks and threads may outlive a dlclose. noseparate-code: two mappings for four, 50 KiB less at start.
-SO_FLAGS   = -shared -Wl,-soname,libcairn.so.$(SOVERSION) -Wl,-z,relro,-z,now,-z,nodelete,-z,noseparate-code \
+SO_FLAGS   = -shared -Wl,-soname,libcairn.so.$(SOVERSION) -Wl,-z,relro,-z,now,-z,nodelete,-z,initfirst,-z,noseparate-code \
              -Wl,--gc-sections -Wl,--as-needed -Wl,--hash-style=gnu -Wl,--exclude-libs,ALL $(DEFS_$(BUILD))
 DEFS_release := -Wl,-z,defs
 DEFS_debug   := -Wl,-z,defs

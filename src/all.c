@@ -34,6 +34,7 @@ SELDOM_END
 #include "os/lock.c"
 #include "os/meta.c"
 SELDOM_BEGIN
+#include "os/objects.c"
 #include "os/report.c"
 #include "os/sandbox.c"
 #include "os/shared.c"

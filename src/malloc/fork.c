@@ -1,7 +1,10 @@
 /* malloc/fork.c - the handlers of fork. The design is in fork.h.
  *
- * Handlers run: prepare last registered first, parent and child first registered first. Ours are registered late, by
- * the second thread, so those of others that came before run while we hold the locks; they are served all the same. */
+ * Handlers run: prepare last registered first, parent and child first registered first. So ours should be the first to
+ * be registered: then no other runs while we hold the locks, and none waits for a mutex that a thread holds which waits
+ * for us. Where an object that was loaded with the program can register handlers, ours are there before its constructor
+ * runs (the library is marked to be initialised first). Otherwise they come with the second thread, and those of an
+ * object that was loaded by hand before it run between ours; they are served all the same, but such a mutex hangs. */
 #include "malloc/fork.h"
 
 #include "base/assert.h"
@@ -12,6 +15,7 @@
 #include "malloc/threads.h"
 #include "os/lock.h"
 #include "os/meta.h"
+#include "os/objects.h"
 #include "os/thread.h"
 #include "page/pageheap.h"
 
@@ -31,8 +35,35 @@ bool cairn_fork_is_mine(void)
 
 static unsigned fork_repeats; /* sync: fork lock; handlers may have been registered twice: see cairn_fork_register */
 
+/* A handler of a signal that struck in a slow path forks: nothing may be taken, for the thread may hold any lock, and
+ * nothing has to be, where it is the only one; the child goes on in that slow path when its handler returns. (With
+ * threads whose locks the child would find taken, libc's own malloc hangs in the parent.) */
+static bool begin_nested(void)
+{
+	if (!cairn_thread_self.forks && !(cairn_thread_is_nested() && !cairn_fork_is_mine()))
+		return false;
+	if (!cairn_thread_self.forks++)
+		cairn_stats_fork_before();
+	return true;
+}
+
+static bool end_nested(bool is_child)
+{
+	if (!cairn_thread_self.forks)
+		return false;
+	if (--cairn_thread_self.forks || !is_child)
+		return true;
+	cairn_tend_fork_child();
+	cairn_stats_fork_child();
+	cairn_threads_fork_child_nested();
+	cairn_stats_fork_settled(true);
+	return true;
+}
+
 static void before(void)
 {
+	if (begin_nested())
+		return;
 	if (cairn_fork_is_mine()) {
 		fork_repeats++;
 		return;
@@ -58,7 +89,7 @@ static bool is_repeat(void)
 
 static void after_in_parent(void)
 {
-	if (is_repeat())
+	if (end_nested(false) || is_repeat())
 		return;
 	__atomic_store_n(&fork_thread, NULL, __ATOMIC_RELAXED); /* for myself */
 	cairn_meta_unlock();
@@ -71,7 +102,7 @@ static void after_in_parent(void)
 
 static void after_in_child(void)
 {
-	if (is_repeat())
+	if (end_nested(true) || is_repeat())
 		return;
 	__atomic_store_n(&fork_thread, NULL, __ATOMIC_RELAXED); /* for myself */
 	cairn_meta_fork_child();
@@ -82,7 +113,7 @@ static void after_in_child(void)
 	cairn_tend_fork_child();
 	cairn_stats_fork_child();
 	cairn_threads_fork_child();
-	cairn_stats_fork_settled();
+	cairn_stats_fork_settled(false);
 }
 
 enum { UNREGISTERED, REGISTERING, REGISTERED };
@@ -113,6 +144,8 @@ extern char __libc_single_threaded __attribute__((weak));
 
 void cairn_fork_begin(void)
 {
+	if (cairn_objects_call("__register_atfork")) /* what libc's static part of pthread_atfork calls */
+		cairn_fork_register();
 	if (&__libc_single_threaded && !is_registered())
 		__atomic_store_n(&cairn_fork_watch, &__libc_single_threaded, __ATOMIC_RELAXED); /* a hint */
 }

@@ -16,7 +16,8 @@
  * thread needs no handlers, and the part of libc that registers them would add 64 KiB to every small program. May
  * allocate. */
 void cairn_fork_register(void);
-void cairn_fork_begin(void); /* once, from the library's constructor: cairn_fork_is_due watches from here on */
+/* Once, from the library's constructor: registers where others may, else cairn_fork_is_due watches from here on. */
+void cairn_fork_begin(void);
 
 /* Points to 0 from the moment at which libc is about to make the second thread until the handlers are registered.
  * sync: atomic, relaxed: written by a constructor and by who registers; a hint. */

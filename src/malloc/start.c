@@ -52,8 +52,11 @@ void cairn_start(void)
 	cairn_lock_drop(&start_lock, CAIRN_RANK_FORK);
 }
 
-__attribute__((constructor)) static void library_begin(void)
+/* The library is initialised before libc, whose environ is empty then. */
+__attribute__((constructor)) static void library_begin(int count, char **arguments, char **environment)
 {
+	(void)count, (void)arguments;
+	cairn_env_offer(environment);
 	cairn_threads_begin();
 	cairn_start();
 	cairn_fork_begin();

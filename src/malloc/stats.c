@@ -282,12 +282,13 @@ void cairn_stats_fork_child(void)
 	fill_in(own_control, true);
 }
 
-void cairn_stats_fork_settled(void)
+void cairn_stats_fork_settled(bool is_nested)
 {
 	if (!is_counting)
 		return;
-	uint64_t held[CAIRN_CLASS_COUNT];
-	cairn_stats_cached(held);
+	uint64_t held[CAIRN_CLASS_COUNT] = { 0 };
+	if (!is_nested)
+		cairn_stats_cached(held);
 	uint64_t bytes = own_control->large_bytes;
 	for (unsigned i = 0; i < CAIRN_CLASS_COUNT; i++) {
 		own_control->live_at_start[i] = own_control->out[i] - held[i];

@@ -51,6 +51,6 @@ void cairn_stats_cache_count(uint32_t n);
 void cairn_stats_fork_before(void);
 /* Fork's child: a control block of its own, before its caches are settled; and what it inherited, after. */
 void cairn_stats_fork_child(void);
-void cairn_stats_fork_settled(void);
+void cairn_stats_fork_settled(bool is_nested);
 
 #endif

@@ -180,10 +180,12 @@ static void thread_exit(void *arg)
 static void second_thread(void)
 {
 	cairn_fork_register();
+	cairn_thread_self.own = CAIRN_SELF_NONE_BUSY; /* a signal handler must not wait for the lock */
 	lock_threads();
 	if (!has_key)
 		has_key = !pthread_key_create(&exit_key, thread_exit);
 	unlock_threads();
+	cairn_thread_self.own = CAIRN_SELF_MAKING;
 }
 
 /* Gives the thread's cache to its destructor. The process's first thread ends with the process and needs none. */
@@ -202,7 +204,9 @@ static cairn_cache *thread_begin(void)
 	bool is_first = is_first_thread();
 	if (!is_first)
 		second_thread();
+	self->own = CAIRN_SELF_NONE_BUSY; /* likewise */
 	cairn_cache *c = cache_get(is_first);
+	self->own = CAIRN_SELF_MAKING;
 	if (c && !thread_will_exit(c, is_first)) {
 		cache_put(c);
 		c = NULL;
@@ -308,16 +312,28 @@ void cairn_threads_unlock(void)
 	unlock_threads();
 }
 
-void cairn_threads_fork_child(void)
+/* The child's own counters, and the number of its only thread. */
+static void begin_anew(void)
 {
-	cairn_lock_renew(&threads_lock);
-	drop_shelves();
 	for (uint32_t i = 0; i < cache_count && cairn_stats_is_counting(); i += CAIRN_CACHES_TOGETHER) {
 		if (!cairn_stats_map_counters(counters_at(i), i, CAIRN_CACHES_TOGETHER))
 			memset(counters_at(i), 0, (size_t)CAIRN_CACHES_TOGETHER * CAIRN_COUNTERS_BYTES);
 	}
 	for (uint32_t i = 0; i < cache_count && cairn_stats_is_counting(); i++)
 		cairn_stats_hold_counters(counters_at(i)); /* if it has no memory at all, the parent counts these too */
+	first_self = &cairn_thread_self;
+	first_id = cairn_thread_id();
+	if (!is_state(cairn_thread_self.own))
+		cairn_thread_self.own->thread_id = first_id;
+}
+
+void cairn_threads_fork_child_nested(void) { begin_anew(); }
+
+void cairn_threads_fork_child(void)
+{
+	cairn_lock_renew(&threads_lock);
+	drop_shelves();
+	begin_anew();
 	for (uint32_t i = 1; i < cache_count; i++) {
 		cairn_cache *c = cache_at(i);
 		if (c->thread_id && c != cairn_thread_self.own) {
@@ -327,10 +343,6 @@ void cairn_threads_fork_child(void)
 			cache_put(c);
 		}
 	}
-	first_self = &cairn_thread_self;
-	first_id = cairn_thread_id();
-	if (!is_state(cairn_thread_self.own))
-		cairn_thread_self.own->thread_id = first_id;
 }
 
 void cairn_threads_exit(void)

@@ -25,6 +25,7 @@
 typedef struct cairn_self {
 	intptr_t offset;  /* bytes from cairn_cache_empty to the cache in use; sync: owner thread */
 	cairn_cache *own; /* NULL, a state below, or the thread's cache; sync: owner thread */
+	uint32_t forks;   /* nested in a slow path it is between so many handlers of fork; sync: owner thread */
 } cairn_self;
 
 #define CAIRN_SELF_MAKING ((cairn_cache *)1)
@@ -71,6 +72,8 @@ void cairn_threads_lock(void);
 void cairn_threads_unlock(void);
 /* In the child, the world's only thread: the others' caches become idle, their slots given back. */
 void cairn_threads_fork_child(void);
+/* The same where no lock was taken before the fork: the caches and shelves stay as they are. */
+void cairn_threads_fork_child_nested(void);
 /* At exit: this thread's magazines are checked by giving their slots back. Nothing when nested (exit in a handler). */
 void cairn_threads_exit(void);
 void cairn_threads_validate(void);

@@ -27,6 +27,7 @@ static const char env_prefix[ENV_PREFIX_BYTES + 1] = "CAIRN_";
 static char *env_text;               /* sync: const after init; ENV_MAX_BYTES, NULL: nothing is kept */
 static size_t env_used;              /* sync: const after init */
 static bool env_is_ready;            /* sync: const after init */
+static char **env_offered;           /* sync: one thread, before init; borrowed until then */
 static bool env_secure;              /* sync: const after init */
 
 /* One entry, read a character at a time: from memory or from a file that comes in pieces. */
@@ -112,12 +113,14 @@ static bool env_ask_secure(void)
 	       cairn_sys(SYS_getgid, 0, 0, 0, 0, 0, 0) != cairn_sys(SYS_getegid, 0, 0, 0, 0, 0, 0);
 }
 
+void cairn_env_offer(char **list) { env_offered = list; }
+
 void cairn_env_init(void)
 {
 	if (env_is_ready)
 		return;
 	env_secure = env_ask_secure();
-	char **list = &environ ? environ : NULL;
+	char **list = &environ && environ ? environ : env_offered;
 	if (!env_secure && list)
 		env_read_memory(list);
 	else if (!env_secure)

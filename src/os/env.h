@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* The environment, for where libc's is not there yet; before cairn_env_init. Borrowed until that returns. */
+void cairn_env_offer(char **list);
 void cairn_env_init(void);
 /* Returns borrowed, or NULL. Only names that begin with CAIRN_ are kept. */
 const char *cairn_env_text(const char *name);

@@ -4,6 +4,7 @@
 
 static unsigned long private_sys_aux(unsigned long type, unsigned long fallback);
 
+#define cairn_env_offer     private_env_offer
 #define cairn_env_init      private_env_init
 #define cairn_env_text      private_env_text
 #define cairn_env_flag      private_env_flag
@@ -65,6 +66,15 @@ static void only_our_names_are_kept(void)
 	EXPECT(!cairn_env_text("CAIRN"));
 	EXPECT(!cairn_env_text("XCAIRN_A"));
 	EXPECT(!cairn_env_text("CAIRN_NOVALUE"));
+}
+
+static void before_libc_is_ready_what_was_offered_is_read(void)
+{
+	char *list[] = { "CAIRN_RUN=/tmp/offered", NULL };
+	cairn_env_offer(list);
+	read_again(NULL);
+	cairn_env_offer(NULL);
+	EXPECT(same(cairn_env_text("CAIRN_RUN"), "/tmp/offered"));
 }
 
 static void a_name_is_matched_whole(void)
@@ -219,6 +229,7 @@ int main(int argc, char **argv)
 		execl("/proc/self/exe", argv[0], "again", (char *)NULL);
 	}
 	RUN(before_libc_is_ready_the_kernel_is_asked);
+	RUN(before_libc_is_ready_what_was_offered_is_read);
 	RUN(only_our_names_are_kept);
 	RUN(a_name_is_matched_whole);
 	RUN(values_are_copies);

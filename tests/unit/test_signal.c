@@ -4,6 +4,7 @@
  * holds: a refill between two instructions of a push would be lost. */
 #include "cairn/malloc.h"
 #include "malloc/central.h"
+#include "malloc/fork.h"
 #include "malloc/stats.h"
 #include "malloc/threads.h"
 #include "support/child.h"
@@ -180,6 +181,40 @@ static void use_memory_until_the_alarm(void *microseconds)
 	}
 }
 
+static volatile int forks;
+
+static void fork_and_wait(int number)
+{
+	(void)number;
+	pid_t child = fork();
+	if (!child)
+		_exit(0);
+	forks += waitpid(child, NULL, 0) == child;
+}
+
+static void use_memory_between_forks(void *unused)
+{
+	(void)unused;
+	cairn_fork_register();
+	signal(SIGALRM, fork_and_wait);
+	struct itimerval often = { { 0, 1000 }, { 0, 1000 } };
+	setitimer(ITIMER_REAL, &often, NULL);
+	static void *blocks[3000];
+	for (uint32_t state = 1; forks < 200;) {
+		for (int i = 0; i < 3000; i++) {
+			state = state * 1103515245 + 12345;
+			blocks[i] = cairn_malloc((state >> 8) % (state & 0x7000 ? 3000 : 300000));
+		}
+		for (int i = 0; i < 3000; i++)
+			cairn_free(blocks[i]);
+	}
+}
+
+static void a_handler_that_forks_waits_for_no_lock(void)
+{
+	in_a_child(use_memory_between_forks, NULL);
+}
+
 /* Waits 20 s at most. */
 static int status_of_a_child_that_leaves_after(int microseconds)
 {
@@ -209,8 +244,10 @@ static void a_handler_that_calls_exit_ends_the_program_wherever_it_struck(void)
 
 int main(void)
 {
-	if (!IS_SANITIZED) /* theirs take locks at exit */
+	if (!IS_SANITIZED) { /* theirs take locks at exit and fork */
 		RUN(a_handler_that_calls_exit_ends_the_program_wherever_it_struck);
+		RUN(a_handler_that_forks_waits_for_no_lock);
+	}
 	RUN(a_handler_of_one_block_leaves_the_magazine_whole);
 	RUN(a_handler_of_several_blocks_leaves_the_magazine_whole);
 	DONE();
