@@ -74,11 +74,14 @@ static void forget_runway(cairn_span *s)
 	s->free_count = 0;
 }
 
-/* The OS pages of s behind its usable bytes, in the granules that were used before: resident, and of use to nobody. */
-static size_t tail_bytes(const cairn_span *s, size_t granules)
+/* The OS pages of s behind its usable bytes, in the granules that were used before: resident, and of use to nobody.
+ * With OS pages over a granule neither the span's start nor its end need be one's: what it shares with others stays. */
+static size_t tail_bytes(const cairn_span *s, size_t granules, uintptr_t *from)
 {
-	size_t end = granules << CAIRN_GRANULE_SHIFT, from = cairn_round_up(s->large_bytes, cairn_vm_page_bytes());
-	return end > from ? end - from : 0;
+	size_t page = cairn_vm_page_bytes();
+	uintptr_t end = cairn_round_down((uintptr_t)s->base + (granules << CAIRN_GRANULE_SHIFT), page);
+	*from = cairn_round_up((uintptr_t)s->base + s->large_bytes, page);
+	return end > *from ? end - *from : 0;
 }
 
 /* s is freed or gets another size: its tail is no longer kept. */
@@ -95,7 +98,8 @@ static void forget_tail(cairn_span *s)
  * back. What s->bucket says is counted already; it may be too much. */
 static void tend_tail(cairn_span *s, size_t granules)
 {
-	size_t tail = tail_bytes(s, granules);
+	uintptr_t from;
+	size_t tail = tail_bytes(s, granules, &from);
 	if (tail <= s->large_bytes / TAIL_SHARE || tail / USABLE_UNIT <= s->bucket)
 		return;
 	size_t most = cairn_pageheap_used_bytes() / TAILS_SHARE;
@@ -105,7 +109,7 @@ static void tend_tail(cairn_span *s, size_t granules)
 		__atomic_load_n(&tails_kept_bytes, __ATOMIC_RELAXED) + tail > most) { /* a hint */
 		if (!cairn_purge_enter())
 			return; /* a tail that nobody counts: a few, and rarely */
-		cairn_vm_purge(s->base + (granules << CAIRN_GRANULE_SHIFT) - tail, tail);
+		cairn_vm_purge((void *)from, tail);
 		cairn_purge_leave();
 	} else {
 		__atomic_add_fetch(&tails_kept_bytes, tail, __ATOMIC_RELAXED); /* a sum */

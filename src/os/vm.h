@@ -40,6 +40,8 @@ bool cairn_vm_would_grant(size_t bytes);
  * reads zero and is not resident. False: the kernel kept them (a filter, an old kernel with locked pages, or an
  * emulator whose DONTNEED does not zero: probed once): contents are unchanged, or must be taken as unknown. */
 bool cairn_vm_purge(void *p, size_t bytes);
+/* The same; false also where some of the range is locked, for whoever locked it wants it resident. */
+bool cairn_vm_purge_unlocked(void *p, size_t bytes);
 
 /* Hidden, an open range is in no core file (MADV_DONTDUMP); contents stay. False: refused. */
 bool cairn_vm_hide(void *p, size_t bytes);

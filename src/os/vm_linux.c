@@ -6,6 +6,8 @@
  *   (V2) After a purge that returned true, every byte of the range reads zero.
  *   (V3) All our mappings have the same flags but for huge pages and for what is hidden, so that the kernel joins
  *        neighbours: opening the next piece of a range lengthens a mapping and makes no new one.
+ *   (V4) Ranges are whole OS pages. The kernel rounds a length up, so that an end within a page empties, hides or moves
+ *        what lies behind it.
  *
  * Locks: none; the kernel's. Failure: NULL or false, nothing changed. Every system call but mmap may be refused by a
  * filter at any time; nothing is retried and nothing is printed.
@@ -80,6 +82,8 @@ void cairn_vm_page_bytes_inject(size_t bytes)
 	cairn_assert(cairn_is_power_of_two(bytes) && bytes >= vm_kernel_page_bytes());
 	atomic_store_explicit(&vm_page, bytes, memory_order_relaxed); /* relaxed: see vm_page */
 }
+
+static bool vm_is_whole(const void *p, size_t bytes) { return !(((size_t)p | bytes) & (cairn_vm_page_bytes() - 1)); }
 
 /* ---- reserve, open, release ---- */
 
@@ -177,12 +181,17 @@ static bool vm_mprotect_is_filtered(void)
 	return r != 0;
 }
 
-bool cairn_vm_renew(void *p, size_t bytes) { return vm_mmap(p, bytes, VM_OPEN, MAP_FIXED) == p; }
+bool cairn_vm_renew(void *p, size_t bytes)
+{
+	cairn_assert(vm_is_whole(p, bytes)); /* V4 */
+	return vm_mmap(p, bytes, VM_OPEN, MAP_FIXED) == p;
+}
 
 /* Where a filter refuses mprotect, the same is had by mapping anew over what is reserved. Not where a limit does: the
  * kernel would not count it, and the process would get over its limit. */
 bool cairn_vm_open(void *p, size_t bytes)
 {
+	cairn_assert(vm_is_whole(p, bytes)); /* V4 */
 	long r = cairn_sys(SYS_mprotect, (long)p, (long)bytes, VM_OPEN, 0, 0, 0);
 	if (r == 0 || (r == -ENOMEM && !vm_mprotect_is_filtered()))
 		return r == 0;
@@ -196,8 +205,12 @@ bool cairn_vm_extend(void *p, size_t bytes, size_t more)
 
 /* ---- purge ---- */
 
+/* The length is rounded up here as well, so that with an injected page a wrong end does what it would do on a kernel
+ * of such pages, and a test can see it. */
 static long vm_advise(void *p, size_t bytes, int advice)
 {
+	cairn_assert(vm_is_whole(p, bytes)); /* V4 */
+	bytes = cairn_round_up(bytes, cairn_vm_page_bytes());
 	return cairn_sys(SYS_madvise, (long)p, (long)bytes, advice, 0, 0, 0);
 }
 
@@ -210,7 +223,7 @@ __attribute__((no_sanitize("thread"))) static int vm_try_purge(int advice)
 		return PURGE_UNKNOWN;
 	int effect = PURGE_UNKNOWN;
 	page[0] = 1;
-	if (vm_advise((void *)page, bytes, advice) == 0)
+	if (cairn_sys(SYS_madvise, (long)page, (long)bytes, advice, 0, 0, 0) == 0)
 		effect = page[0] ? PURGE_KEEPS : PURGE_ZEROES;
 	cairn_vm_release((void *)page, bytes);
 	return effect;
@@ -233,10 +246,17 @@ static long vm_discard(void *p, size_t bytes, int advice, _Atomic int *known)
  * takes locked and other pages, is Linux 5.18. */
 bool cairn_vm_purge(void *p, size_t bytes)
 {
+	cairn_assert(vm_is_whole(p, bytes)); /* V4 */
 	long r = vm_discard(p, bytes, MADV_DONTNEED, &vm_dontneed_effect);
 	if (r == -EINVAL)
 		r = vm_discard(p, bytes, MADV_DONTNEED_LOCKED, &vm_dontneed_locked_effect);
 	return r == 0;
+}
+
+bool cairn_vm_purge_unlocked(void *p, size_t bytes)
+{
+	cairn_assert(vm_is_whole(p, bytes)); /* V4 */
+	return vm_discard(p, bytes, MADV_DONTNEED, &vm_dontneed_effect) == 0;
 }
 
 /* ---- move ---- */
@@ -287,6 +307,7 @@ static bool vm_can_move(void)
 
 cairn_vm_moved cairn_vm_move(void *from, void *to, size_t bytes)
 {
+	cairn_assert(vm_is_whole(from, bytes) && vm_is_whole(to, bytes)); /* V4 */
 	if (!vm_can_move())
 		return CAIRN_VM_KEPT;
 	if (vm_remap(from, to, bytes))

@@ -171,6 +171,33 @@ static void a_move_touches_its_block_alone_whatever_the_page(void)
 		in_a_child(moving_carries_nothing_of_the_neighbours, &page);
 }
 
+/* A block of 7 granules and a little takes a span of 9 off the shelf: what it leaves is a tail, some granules from an
+ * OS page's start. */
+static void tails_are_purged_in_whole_pages(void *page_bytes)
+{
+	enum { BLOCKS = 400, ROUNDS = 12000 };
+	static char *blocks[BLOCKS];
+	static size_t bytes[BLOCKS];
+	uint32_t rnd = 7;
+	cairn_vm_page_bytes_inject(*(size_t *)page_bytes);
+	for (int round = 0; round < ROUNDS; round++) {
+		rnd = rnd * 1103515245 + 12345;
+		size_t i = rnd / 65536 % BLOCKS;
+		REQUIRE(is_filled(blocks[i], bytes[i], (char)i));
+		cairn_free(blocks[i]);
+		bytes[i] = (rnd >> 20 & 1 ? 9 * 16384 - 100 : 7 * 16384 + 1000);
+		blocks[i] = cairn_malloc(bytes[i]);
+		REQUIRE(blocks[i]);
+		memset(blocks[i], (int)i, bytes[i]);
+	}
+}
+
+static void a_tail_ends_with_its_span_whatever_the_page(void) /* V4 */
+{
+	for (size_t page = cairn_vm_page_bytes(); page <= 65536; page *= 4)
+		in_a_child(tails_are_purged_in_whole_pages, &page);
+}
+
 static void absurd_sizes_are_refused(void)
 {
 	EXPECT(!cairn_large_alloc((size_t)PTRDIFF_MAX + 1, 16, NULL));
@@ -228,6 +255,7 @@ int main(void)
 {
 	RUN(the_longest_tails_are_not_counted_for_ever); /* first: no tails are counted yet */
 	RUN(a_move_touches_its_block_alone_whatever_the_page); /* early: its children inject a page size */
+	RUN(a_tail_ends_with_its_span_whatever_the_page);
 	RUN(what_comes_and_goes_is_purged_no_more_after_a_while);
 	RUN(usable_size_is_the_request_in_whole_4_kib);
 	RUN(what_is_said_to_be_zero_is_zero);

@@ -12,6 +12,7 @@
 #define cairn_vm_release           private_vm_release
 #define cairn_vm_would_grant       private_vm_would_grant
 #define cairn_vm_purge             private_vm_purge
+#define cairn_vm_purge_unlocked    private_vm_purge_unlocked
 #define cairn_vm_move              private_vm_move
 #define cairn_vm_hide              private_vm_hide
 #define cairn_vm_show              private_vm_show
