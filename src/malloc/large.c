@@ -3,10 +3,13 @@
 
 #include "malloc/stats.h"
 #include "os/limits.h"
+#include "os/thread.h"
 #include "os/vm.h"
 #include "page/pageheap.h"
 #include "page/purge.h"
 #include "page/window.h"
+
+#include <string.h>
 
 enum {
 	USABLE_UNIT = 4096,
@@ -19,6 +22,9 @@ enum {
 	TAILS_SHARE = 16, /* of what is in use: may be tails */
 	ASK_FROM_BYTES = 1 << 30,
 	MOVE_MIN_BYTES = 1 << 20, /* from here on remapping beats copying, and the mapping it may split is worth it */
+	SPARSE_FROM_BYTES = 32 << 20, /* glibc maps blocks anew from here on, and programs rely on it */
+	CLEARED_BYTES_PER_MS = 4 << 20, /* by memset, faults included */
+	PURGE_WAITS_MAX = 100,          /* of a millisecond each */
 	MOVES_MAX = 2000,         /* mappings split by moves, at most: the kernel allows a process 65,530 */
 };
 
@@ -117,6 +123,43 @@ static void tend_tail(cairn_span *s, size_t granules)
 	}
 }
 
+/* Another thread may be purging: it is waited for no longer than clearing so much would take, and not for good, for it
+ * may itself wait for this one (page/purge.h). */
+static bool enter_purge_soon(size_t bytes)
+{
+	size_t waits = bytes / CLEARED_BYTES_PER_MS;
+	waits = waits < PURGE_WAITS_MAX ? waits : PURGE_WAITS_MAX;
+	for (size_t i = 0; !cairn_purge_enter(); i++) {
+		if (i >= waits)
+			return false;
+		cairn_thread_sleep_ms(1);
+	}
+	return true;
+}
+
+/* Makes s, a new block of dirty and clean granules, zero with no frames behind it. One dirty granule in it, and memset
+ * would make all of a large sparse table resident. Chunks that were given huge pages are asked back, or the kernel
+ * would fill them at the first touch. False: it must be cleared, and parts may be zero already. */
+static bool purge_block(const cairn_span *s, size_t granules)
+{
+	size_t page = cairn_vm_page_bytes();
+	char *end = s->base + s->large_bytes, *from = (char *)cairn_round_up((uintptr_t)s->base, page);
+	char *to = (char *)cairn_round_down((uintptr_t)s->base + (granules << CAIRN_GRANULE_SHIFT), page);
+	if (!enter_purge_soon(s->large_bytes))
+		return false;
+	for (char *p = s->base; p < end; p += CAIRN_CHUNK_BYTES) /* a span of this length begins with a chunk */
+		if (cairn_pageheap_forget_huge(p))
+			cairn_vm_no_huge((void *)cairn_round_down((uintptr_t)p, CAIRN_CHUNK_BYTES), CAIRN_CHUNK_BYTES);
+	bool ok = cairn_vm_purge_unlocked(from, (size_t)(to - from));
+	cairn_purge_leave();
+	if (!ok)
+		return false;
+	memset(s->base, 0, (size_t)(from - s->base)); /* the OS pages that it shares with other spans */
+	if (end > to)
+		memset(to, 0, (size_t)(end - to));
+	return true;
+}
+
 /* A program may ask for more than the machine has to see whether it can be had, and touch it if so. What malloc may
  * promise is the kernel's to say (vm.overcommit_memory), as it is where each such block is a mapping of its own. Under
  * a limit on address space the reservation itself is the question. */
@@ -143,10 +186,12 @@ void *cairn_large_alloc(size_t bytes, size_t align, bool *is_zero)
 		cairn_pageheap_free(s, granules, zero ? 0 : granules);
 		return NULL;
 	}
-	if (is_zero)
-		*is_zero = zero;
+	if (!zero && is_zero && bytes >= SPARSE_FROM_BYTES)
+		zero = purge_block(s, granules);
 	if (!zero)
 		tend_tail(s, granules);
+	if (is_zero)
+		*is_zero = zero;
 	add_runway(s, granules);
 	count_runway(s);
 	cairn_stats_large(1, (int64_t)s->large_bytes);

@@ -2,11 +2,14 @@
 #include "cairn/malloc.h"
 #include "malloc/large.h"
 #include "malloc/stats.h"
+#include "os/sys.h"
 #include "os/vm.h"
 #include "page/pageheap.h"
 #include "page/purge.h"
 #include "page/window.h"
 #include "support/child.h"
+
+#include <sys/mman.h>
 
 static cairn_span *span_of(void *p) { return cairn_window_span((uintptr_t)p); }
 
@@ -68,6 +71,90 @@ static void what_is_said_to_be_zero_is_zero(void)
 		EXPECT(p && is_filled(p, bytes, 0));
 		cairn_free(p);
 	}
+}
+
+/* How many OS pages of the kernel's are resident. */
+static size_t resident_pages(char *p, size_t bytes)
+{
+	static unsigned char resident[(72 << 20) / 4096];
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), n = 0;
+	if (bytes / 4096 > sizeof resident || mincore(p, bytes, resident))
+		return SIZE_MAX;
+	for (size_t i = 0; i < bytes / page; i++)
+		n += resident[i] & 1;
+	return n;
+}
+
+/* A zeroed block whose granules were all used just before. */
+static char *calloc_from_dirty(size_t bytes, size_t *resident)
+{
+	char *p = cairn_malloc(bytes);
+	if (p)
+		memset(p, 5, bytes);
+	cairn_free(p);
+	p = cairn_calloc(1, bytes);
+	*resident = p ? resident_pages(p, bytes / 65536 * 65536) : 0;
+	return p;
+}
+
+static void run_sparse(void *page_bytes)
+{
+	enum { BYTES = (40 << 20) + 20000, BEHIND = 60000, ROUNDS = 3 };
+	size_t page = *(size_t *)page_bytes, resident, purged_all = 0;
+	cairn_vm_page_bytes_inject(page);
+	char *wall = cairn_malloc(BYTES), *behind = NULL;
+	REQUIRE(wall);
+	for (int i = 0; i < ROUNDS; i++) {
+		char *p = calloc_from_dirty(BYTES, &resident);
+		REQUIRE(p);
+		purged_all += resident <= 65536 / 4096;
+		EXPECT(is_filled(p, BYTES, 0));
+		EXPECT(!behind || is_filled(behind, BEHIND, 3)); /* may share the last OS page */
+		if (!behind)
+			memset(behind = cairn_malloc(BEHIND), 3, BEHIND);
+		memset(p, 9, cairn_malloc_usable_size(p));
+		EXPECT(is_filled(behind, BEHIND, 3));
+		cairn_free(p);
+		cairn_pageheap_validate();
+	}
+	EXPECT_EQ(purged_all, ROUNDS);
+	cairn_free(behind);
+	cairn_free(wall);
+}
+
+static void calloc_of_a_large_sparse_table_stays_sparse(void) /* whatever lay there before */
+{
+	for (size_t page = cairn_vm_page_bytes(); page <= 65536; page *= 4)
+		in_a_child(run_sparse, &page);
+}
+
+static void run_unpurged(void *in_what_way)
+{
+	enum { BYTES = 33 << 20 };
+	size_t resident;
+	char way = *(char *)in_what_way;
+	if (way == 'b') /* as if another thread were at it, for longer than is waited */
+		REQUIRE(cairn_purge_enter());
+	if (way == 'l' && (geteuid() || mlockall(MCL_CURRENT | MCL_FUTURE)))
+		return; /* not allowed here, or not so much */
+	if (way == 'r')
+		cairn_fault_set("madvise", 1, EINVAL);
+	for (int i = 0; i < 2; i++) {
+		char *p = calloc_from_dirty(BYTES, &resident);
+		REQUIRE(p);
+		EXPECT_EQ(resident, BYTES / (size_t)sysconf(_SC_PAGESIZE));
+		EXPECT(is_filled(p, BYTES, 0));
+		cairn_free(p);
+	}
+}
+
+static void where_nothing_can_be_purged_calloc_clears(void)
+{
+	/* Busy, refused, locked: not where a sanitizer's shadow would be locked too. */
+	for (const char *way = CAN_REFUSE ? "br" : "b"; *way; way++)
+		in_a_child(run_unpurged, (void *)way);
+	if (CAN_LIMIT)
+		in_a_child(run_unpurged, "l");
 }
 
 static void calloc_zeroes_what_a_move_left_behind(void)
@@ -256,6 +343,8 @@ int main(void)
 	RUN(the_longest_tails_are_not_counted_for_ever); /* first: no tails are counted yet */
 	RUN(a_move_touches_its_block_alone_whatever_the_page); /* early: its children inject a page size */
 	RUN(a_tail_ends_with_its_span_whatever_the_page);
+	RUN(calloc_of_a_large_sparse_table_stays_sparse); /* likewise */
+	RUN(where_nothing_can_be_purged_calloc_clears);
 	RUN(what_comes_and_goes_is_purged_no_more_after_a_while);
 	RUN(usable_size_is_the_request_in_whole_4_kib);
 	RUN(what_is_said_to_be_zero_is_zero);
