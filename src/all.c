@@ -29,6 +29,7 @@ SELDOM_END
 #include "os/clock.c"
 SELDOM_BEGIN
 #include "os/env.c"
+#include "os/identity.c"
 #include "os/limits.c"
 SELDOM_END
 #include "os/lock.c"

@@ -14,6 +14,7 @@
 #include "malloc/tend.h"
 #include "malloc/threads.h"
 #include "os/env.h"
+#include "os/identity.h"
 #include "os/limits.h"
 #include "os/lock.h"
 #include "os/report.h"
@@ -67,6 +68,8 @@ __attribute__((constructor)) static void library_begin(int count, char **argumen
 	 * registers. */
 	if (cairn_stats_is_counting() || cairn_is_checking || cairn_env_flag("CAIRN_JANITOR", false))
 		cairn_fork_register();
+	if (cairn_env_flag("CAIRN_JANITOR", false))
+		cairn_identity_learn();
 }
 
 /* Magazines are checked once more: a double free whose block still sits in one is told now or never. */

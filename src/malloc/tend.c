@@ -8,6 +8,7 @@
 #include "malloc/threads.h"
 #include "os/clock.h"
 #include "os/env.h"
+#include "os/identity.h"
 #include "os/thread.h"
 #include "page/pageheap.h"
 #include "page/purge.h"
@@ -19,6 +20,7 @@ enum {
 	LOOK_NS = LOOK_MS * 1000 * 1000,
 	DEMAND_LOOKS = 5,
 	IDLE_LOOKS_MAX = 15,          /* without work, then the janitor goes */
+	UNKNOWN_LOOKS = 10,           /* then a janitor goes that may be who the program is no more */
 	STEP_US = 500,                /* of the janitor; no lock is held during a system call, so nobody waits for it */
 	SELF_STEP_US = 100,
 	LEARN_CALLS = 128,            /* slow frees between two looks at the clock */
@@ -34,6 +36,7 @@ static _Atomic bool is_janitor_there;     /* sync: atomic: whoever sets it start
 static _Atomic uint64_t ask_again_ns;     /* sync: atomic, relaxed: a hint */
 /* sync: atomic, relaxed: a hint; a second thread has allocated in this process */
 static _Atomic bool has_threads;
+static unsigned fruitless; /* sync: the janitor's own; how many of them in a row were stale at their first look */
 
 void cairn_tend_start(void)
 {
@@ -73,13 +76,45 @@ static bool janitor_look(size_t looks[DEMAND_LOOKS], unsigned n)
 	return worked;
 }
 
+/* The last look of a janitor that cannot know whether the program has changed its identity. Nobody may come after it,
+ * so it keeps nothing for the demand. */
+static void janitor_last_look(void)
+{
+	if (cairn_shelves_kept_bytes() > JANITOR_KEEP_BYTES)
+		cairn_shelves_empty();
+	size_t looks[DEMAND_LOOKS] = { 0 };
+	janitor_look(looks, 0);
+	while (cairn_purge_step(JANITOR_KEEP_BYTES, STEP_US))
+		;
+}
+
+/* The next may come at once, as who the program is now. But where none is ever current, as in a program whose real and
+ * effective user differ, free must do it. */
+static void janitor_is_stale(bool is_at_first_look)
+{
+	fruitless = is_at_first_look ? fruitless + 1 : 0;
+	if (fruitless > 1)
+		atomic_store_explicit(
+			&ask_again_ns, cairn_clock_coarse_ns() + ASK_AGAIN_NS, memory_order_relaxed); /* a hint */
+}
+
 static void janitor(void *arg)
 {
 	(void)arg;
 	size_t looks[DEMAND_LOOKS] = { 0 };
 	unsigned idle = 0;
+	cairn_identity identity = cairn_identity_lay_down();
 	for (unsigned n = 0; idle < IDLE_LOOKS_MAX; n++) {
 		cairn_thread_sleep_ms(LOOK_MS);
+		if (identity == CAIRN_IDENTITY_UNKNOWN && n + 1 == UNKNOWN_LOOKS) {
+			janitor_last_look();
+			break;
+		}
+		if (identity == CAIRN_IDENTITY_WATCHED && !cairn_identity_is_current()) {
+			janitor_is_stale(n == 0);
+			break;
+		}
+		fruitless = 0;
 		idle = janitor_look(looks, n) ? 0 : idle + 1;
 	}
 	atomic_store(&is_janitor_there, false);

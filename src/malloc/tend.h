@@ -10,6 +10,9 @@
  * The janitor looks every 100 ms. What was used at any of the last 5 looks may be wanted again (the demand window);
  * of the rest it gives a third back at each look, so that after a second nearly all is gone.
  *
+ * In a privileged process it ends within 100 ms and a look of the program's changing its user (os/identity.h); where
+ * that cannot be asked for it has ten looks, and at the last all goes.
+ *
  * Locks: none held on entry. errno is kept. Failure: no thread can be had: free does it, and asks again a second
  * later. */
 #ifndef CAIRN_MALLOC_TEND_H

@@ -6,6 +6,7 @@
 #include "malloc/fork.h"
 #include "malloc/start.h"
 #include "malloc/tend.h"
+#include "os/identity.h"
 #include "os/limits.h"
 #include "os/lock.h"
 #include "os/meta.h"
@@ -180,6 +181,7 @@ static void thread_exit(void *arg)
 static void second_thread(void)
 {
 	cairn_fork_register();
+	cairn_identity_learn();
 	cairn_thread_self.own = CAIRN_SELF_NONE_BUSY; /* a signal handler must not wait for the lock */
 	lock_threads();
 	if (!has_key)

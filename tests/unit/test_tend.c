@@ -5,10 +5,11 @@
 #include "page/pageheap.h"
 #include "page/purge.h"
 #include "support/child.h"
+#include "support/tasks.h"
 
-#include <dirent.h>
 #include <pthread.h>
-#include <unistd.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 
 enum { BLOCKS = 4000, BYTES = 20000 };
 
@@ -130,27 +131,7 @@ static int again_with(const char *janitor)
 	return WEXITSTATUS(status);
 }
 
-static bool is_named_cairn(const char *task)
-{
-	char path[300], name[32] = "";
-	snprintf(path, sizeof path, "/proc/self/task/%s/comm", task);
-	FILE *file = fopen(path, "r");
-	bool is = file && fgets(name, sizeof name, file) && !strcmp(name, "cairn\n");
-	if (file)
-		fclose(file);
-	return is;
-}
-
-static int janitors_now(void)
-{
-	int n = 0;
-	DIR *dir = opendir("/proc/self/task");
-	for (struct dirent *task; dir && (task = readdir(dir));)
-		n += is_named_cairn(task->d_name);
-	if (dir)
-		closedir(dir);
-	return n;
-}
+static int janitors_now(void) { return tasks_that(task_is_janitor); }
 
 /* What the second process tells: how many threads named "cairn" it gets by freeing much. */
 static int count_janitors_after_freeing(void)
@@ -169,6 +150,38 @@ static void the_environment_says_whether_there_is_a_janitor(void)
 	EXPECT_EQ(again_with("0"), 0);
 }
 
+static bool is_privileged_janitor(const char *task) { return task_is_janitor(task) && task_has_capabilities(task); }
+
+static bool is_dumpable(void) { return cairn_sys(SYS_prctl, PR_GET_DUMPABLE, 0, 0, 0, 0, 0) == 1; }
+
+/* I1, I2 */
+static void run_changing_its_user(void *unused)
+{
+	pthread_t thread;
+	(void)unused;
+	EXPECT_EQ(pthread_create(&thread, NULL, allocate_a_little, NULL), 0);
+	pthread_join(thread, NULL);
+	EXPECT_EQ(count_janitors_after_freeing(), 1);
+	usleep(10000);
+	EXPECT(janitors_now() == 1 && is_dumpable());
+	if (!IS_SANITIZED && cairn_sys(SYS_prctl, PR_GET_SECCOMP, 0, 0, 0, 0, 0) == 0)
+		EXPECT_EQ(tasks_that(is_privileged_janitor), 0);
+	EXPECT(become_nobody());
+	EXPECT(tasks_are_nobodys_within_ms(300));
+	use_and_free(); /* the next has the new identity */
+	EXPECT(tasks_are_nobodys_within_ms(1));
+	for (int i = 0; i < 40 && cairn_pageheap_dirty_bytes() > 1 << 20; i++)
+		usleep(100000);
+	EXPECT(cairn_pageheap_dirty_bytes() <= 1 << 20);
+}
+
+static void no_thread_keeps_the_user_that_the_program_gave_up(void)
+{
+	if (geteuid() != 0 || is_emulated())
+		SKIP("needs root, and no emulator");
+	in_a_child(run_changing_its_user, NULL);
+}
+
 static void a_process_without_threads_gives_back_as_it_frees(void) { in_a_child(run_alone, NULL); }
 static void a_janitor_comes_with_threads_and_goes_when_all_is_done(void) { in_a_child(run_with_threads, NULL); }
 static void a_trim_gives_everything_back(void) { in_a_child(run_trim, NULL); }
@@ -180,6 +193,7 @@ int main(int count, char **arguments)
 		return count_janitors_after_freeing();
 	RUN(a_process_without_threads_gives_back_as_it_frees);
 	RUN(a_janitor_comes_with_threads_and_goes_when_all_is_done);
+	RUN(no_thread_keeps_the_user_that_the_program_gave_up);
 	RUN(a_trim_gives_everything_back);
 	RUN(the_environment_says_whether_there_is_a_janitor);
 	if (CAN_REFUSE)
