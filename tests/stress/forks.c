@@ -151,7 +151,7 @@ static void fork_beside_a_first_request(void *pause)
 static void a_child_forked_beside_a_threads_first_request_is_whole(void)
 {
 	if (IS_THREAD_SANITIZED)
-		SKIP("the thread sanitizer's own locks may be taken in the child, and it does not make them new");
+		SKIP("not in this build: the sanitizer's own locks may be taken in the child, and stay so");
 	unsigned made = 0;
 	seed = test_seed();
 	crowd_start(test_seconds_to_run(5) / 2);
