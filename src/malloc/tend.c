@@ -36,7 +36,6 @@ static _Atomic bool is_janitor_there;     /* sync: atomic: whoever sets it start
 static _Atomic uint64_t ask_again_ns;     /* sync: atomic, relaxed: a hint */
 /* sync: atomic, relaxed: a hint; a second thread has allocated in this process */
 static _Atomic bool has_threads;
-static unsigned fruitless; /* sync: the janitor's own; how many of them in a row were stale at their first look */
 
 void cairn_tend_start(void)
 {
@@ -88,16 +87,6 @@ static void janitor_last_look(void)
 		;
 }
 
-/* The next may come at once, as who the program is now. But where none is ever current, as in a program whose real and
- * effective user differ, free must do it. */
-static void janitor_is_stale(bool is_at_first_look)
-{
-	fruitless = is_at_first_look ? fruitless + 1 : 0;
-	if (fruitless > 1)
-		atomic_store_explicit(
-			&ask_again_ns, cairn_clock_coarse_ns() + ASK_AGAIN_NS, memory_order_relaxed); /* a hint */
-}
-
 static void janitor(void *arg)
 {
 	(void)arg;
@@ -110,11 +99,8 @@ static void janitor(void *arg)
 			janitor_last_look();
 			break;
 		}
-		if (identity == CAIRN_IDENTITY_WATCHED && !cairn_identity_is_current()) {
-			janitor_is_stale(n == 0);
-			break;
-		}
-		fruitless = 0;
+		if (identity == CAIRN_IDENTITY_WATCHED && !cairn_identity_is_current())
+			break; /* the next may come at once, as who the program is now */
 		idle = janitor_look(looks, n) ? 0 : idle + 1;
 	}
 	atomic_store(&is_janitor_there, false);

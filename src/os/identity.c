@@ -96,7 +96,7 @@ cairn_identity cairn_identity_lay_down(void)
 		return CAIRN_IDENTITY_UNKNOWN;
 	if (identity_capabilities && identity_drop_capabilities())
 		identity_capabilities = 0;
-	return CAIRN_IDENTITY_WATCHED;
+	return cairn_identity_is_current() ? CAIRN_IDENTITY_WATCHED : CAIRN_IDENTITY_UNKNOWN;
 }
 
 bool cairn_identity_is_current(void)

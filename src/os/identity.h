@@ -15,7 +15,9 @@
 typedef enum cairn_identity {
 	CAIRN_IDENTITY_COMMON,  /* nothing to lose, or libc takes care of it */
 	CAIRN_IDENTITY_WATCHED, /* ask cairn_identity_is_current after each sleep */
-	CAIRN_IDENTITY_UNKNOWN, /* privileged when it began; that it is so no more cannot be known */
+	/* Privileged when it began, and that it is so no more cannot be known: nothing may be asked, or the answer is
+	 * no from the start, as where real and effective user differ. */
+	CAIRN_IDENTITY_UNKNOWN,
 } cairn_identity;
 
 /* By a thread of the program's, before there is a helper; idempotent. Locks: libc's list of images, for a moment. */
