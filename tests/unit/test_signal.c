@@ -197,10 +197,10 @@ static void use_memory_between_forks(void *unused)
 	(void)unused;
 	cairn_fork_register();
 	signal(SIGALRM, fork_and_wait);
-	struct itimerval often = { { 0, 1000 }, { 0, 1000 } };
-	setitimer(ITIMER_REAL, &often, NULL);
 	static void *blocks[3000];
 	for (uint32_t state = 1; forks < 200;) {
+		struct itimerval once = { .it_value = { 0, 1 + (state >> 8) % 2000 } };
+		setitimer(ITIMER_REAL, &once, NULL); /* a fork may take longer than any interval */
 		for (int i = 0; i < 3000; i++) {
 			state = state * 1103515245 + 12345;
 			blocks[i] = cairn_malloc((state >> 8) % (state & 0x7000 ? 3000 : 300000));
