@@ -315,7 +315,7 @@ void cairn_threads_unlock(void)
 }
 
 /* The child's own counters, and the number of its only thread. */
-static void begin_anew(void)
+void cairn_threads_fork_child_nested(void)
 {
 	for (uint32_t i = 0; i < cache_count && cairn_stats_is_counting(); i += CAIRN_CACHES_TOGETHER) {
 		if (!cairn_stats_map_counters(counters_at(i), i, CAIRN_CACHES_TOGETHER))
@@ -329,13 +329,11 @@ static void begin_anew(void)
 		cairn_thread_self.own->thread_id = first_id;
 }
 
-void cairn_threads_fork_child_nested(void) { begin_anew(); }
-
 void cairn_threads_fork_child(void)
 {
 	cairn_lock_renew(&threads_lock);
 	drop_shelves();
-	begin_anew();
+	cairn_threads_fork_child_nested();
 	for (uint32_t i = 1; i < cache_count; i++) {
 		cairn_cache *c = cache_at(i);
 		if (c->thread_id && c != cairn_thread_self.own) {

@@ -22,26 +22,28 @@ typedef struct object_tables {
 	const ElfW(Rela) *relocations[2]; /* of functions, and all others */
 	size_t bytes[2];
 	size_t relative_count; /* at the beginning of the others, without a symbol */
+	size_t own_name;       /* in names; 0: none */
 } object_tables;
 
 /* The loader has added the load address, but not where the section is read-only (the kernel's vdso). */
-static const void *object_at(const struct link_map *object, const ElfW(Dyn) *d)
+static const void *object_at(uintptr_t load, const ElfW(Dyn) *d)
 {
-	return (const void *)(d->d_un.d_ptr < object->l_addr ? d->d_un.d_ptr + object->l_addr : d->d_un.d_ptr);
+	return (const void *)(d->d_un.d_ptr < load ? d->d_un.d_ptr + load : d->d_un.d_ptr);
 }
 
-static bool object_read(const struct link_map *object, object_tables *t)
+static bool object_read(const void *dynamic, uintptr_t load, object_tables *t)
 {
 	*t = (object_tables){ 0 };
-	for (const ElfW(Dyn) *d = object->l_ld; d && d->d_tag != DT_NULL; d++) {
+	for (const ElfW(Dyn) *d = dynamic; d && d->d_tag != DT_NULL; d++) {
 		switch (d->d_tag) {
-		case DT_STRTAB: t->names = object_at(object, d); break;
-		case DT_SYMTAB: t->symbols = object_at(object, d); break;
-		case DT_JMPREL: t->relocations[0] = object_at(object, d); break;
+		case DT_STRTAB: t->names = object_at(load, d); break;
+		case DT_SYMTAB: t->symbols = object_at(load, d); break;
+		case DT_JMPREL: t->relocations[0] = object_at(load, d); break;
 		case DT_PLTRELSZ: t->bytes[0] = d->d_un.d_val; break;
-		case DT_RELA: t->relocations[1] = object_at(object, d); break;
+		case DT_RELA: t->relocations[1] = object_at(load, d); break;
 		case DT_RELASZ: t->bytes[1] = d->d_un.d_val; break;
 		case DT_RELACOUNT: t->relative_count = d->d_un.d_val; break;
+		case DT_SONAME: t->own_name = d->d_un.d_val; break;
 		case DT_PLTREL:
 			if (d->d_un.d_val != DT_RELA)
 				return false;
@@ -52,27 +54,41 @@ static bool object_read(const struct link_map *object, object_tables *t)
 	return t->names && t->symbols;
 }
 
-static bool object_calls(const struct link_map *object, const char *name)
+static bool is_one_of(const char *name, const char *const names[], size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(name, names[i]))
+			return true;
+	return false;
+}
+
+bool cairn_object_calls(const void *dynamic, uintptr_t load, const char *const names[], size_t count)
 {
 	object_tables t;
-	if (!object_read(object, &t))
+	if (!object_read(dynamic, load, &t))
 		return false;
 	for (int table = 0; table < 2; table++) {
-		size_t count = t.relocations[table] ? t.bytes[table] / sizeof(ElfW(Rela)) : 0;
-		for (size_t i = table ? t.relative_count : 0; i < count; i++) {
+		size_t n = t.relocations[table] ? t.bytes[table] / sizeof(ElfW(Rela)) : 0;
+		for (size_t i = table ? t.relative_count : 0; i < n; i++) {
 			size_t symbol = ELF64_R_SYM(t.relocations[table][i].r_info);
-			if (symbol && !strcmp(t.names + t.symbols[symbol].st_name, name))
+			if (symbol && is_one_of(t.names + t.symbols[symbol].st_name, names, count))
 				return true;
 		}
 	}
 	return false;
 }
 
+const char *cairn_object_name(const void *dynamic, uintptr_t load)
+{
+	object_tables t;
+	return object_read(dynamic, load, &t) && t.own_name ? t.names + t.own_name : "";
+}
+
 bool cairn_objects_call(const char *name)
 {
 	const struct link_map *object = &_r_debug ? _r_debug.r_map : NULL;
 	for (; object; object = object->l_next)
-		if (object->l_ld != _DYNAMIC && object_calls(object, name))
+		if (object->l_ld != _DYNAMIC && cairn_object_calls(object->l_ld, object->l_addr, &name, 1))
 			return true;
 	return false;
 }

@@ -1,8 +1,10 @@
-/* support/tasks.h - the threads of this process, as the kernel lists them; and an identity to change to.
+/* support/tasks.h - the threads of this process, as the kernel lists them; an identity to change to; and work for a
+ * janitor.
  * Nothing here is imported that could set a filter: os/sandbox.h looks for that. */
 #ifndef CAIRN_SUPPORT_TASKS_H
 #define CAIRN_SUPPORT_TASKS_H
 
+#include "cairn/malloc.h"
 #include "support/test.h"
 
 #include <dirent.h>
@@ -71,6 +73,24 @@ __attribute__((unused)) static bool tasks_are_nobodys_within_ms(int ms)
 	for (; ms > 0 && tasks_that(task_is_not_nobody); ms -= 10)
 		usleep(10000);
 	return !tasks_that(task_is_not_nobody);
+}
+
+/* 80 MB. */
+__attribute__((unused)) static void use_and_free(void)
+{
+	enum { BLOCKS = 4000, BYTES = 20000 };
+	static void *blocks[BLOCKS];
+	for (int i = 0; i < BLOCKS; i++)
+		memset(blocks[i] = cairn_malloc(BYTES), 1, BYTES);
+	for (int i = 0; i < BLOCKS; i++)
+		cairn_free(blocks[i]);
+}
+
+/* For a thread. */
+__attribute__((unused)) static void *allocate_a_little(void *p)
+{
+	cairn_free(cairn_malloc(100));
+	return p;
 }
 
 #endif

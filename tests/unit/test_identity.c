@@ -9,23 +9,6 @@
 #include <pthread.h>
 #include <sys/prctl.h>
 
-enum { BLOCKS = 4000, BYTES = 20000 };
-
-static void use_and_free(void)
-{
-	static void *blocks[BLOCKS];
-	for (int i = 0; i < BLOCKS; i++)
-		memset(blocks[i] = cairn_malloc(BYTES), 1, BYTES);
-	for (int i = 0; i < BLOCKS; i++)
-		cairn_free(blocks[i]);
-}
-
-static void *allocate_a_little(void *p)
-{
-	cairn_free(cairn_malloc(100));
-	return p;
-}
-
 static void make_a_thread(void)
 {
 	pthread_t thread;

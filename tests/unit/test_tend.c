@@ -11,8 +11,6 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
-enum { BLOCKS = 4000, BYTES = 20000 };
-
 static unsigned threads_now(void)
 {
 	unsigned n = 0;
@@ -24,15 +22,6 @@ static unsigned threads_now(void)
 	return n;
 }
 
-static void use_and_free(void)
-{
-	static void *blocks[BLOCKS];
-	for (int i = 0; i < BLOCKS; i++)
-		memset(blocks[i] = cairn_malloc(BYTES), 1, BYTES);
-	for (int i = 0; i < BLOCKS; i++)
-		cairn_free(blocks[i]);
-}
-
 static void run_alone(void *unused)
 {
 	(void)unused;
@@ -42,12 +31,6 @@ static void run_alone(void *unused)
 	EXPECT(cairn_pageheap_dirty_bytes() < 20 << 20); /* of 80 MB */
 	usleep(200000);
 	EXPECT_EQ(threads_now(), threads); /* no hidden thread */
-}
-
-static void *allocate_a_little(void *p)
-{
-	cairn_free(cairn_malloc(100));
-	return p;
 }
 
 /* A thread is listed a little longer than join waits for it, with an emulator more so; a sanitizer has one of its own,
