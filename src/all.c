@@ -48,6 +48,7 @@ SELDOM_BEGIN
 #include "os/vm_linux.c"
 
 #include "page/corefile.c"
+#include "page/huge.c"
 SELDOM_END
 #include "page/pageheap.c"
 #include "page/purge.c"

@@ -15,7 +15,6 @@
 #include "malloc/threads.h"
 #include "os/lock.h"
 #include "os/meta.h"
-#include "os/objects.h"
 #include "os/thread.h"
 #include "page/pageheap.h"
 
@@ -142,9 +141,9 @@ static bool is_registered(void)
 /* libc's word: true only while the process has one thread. Older ones do not have it. */
 extern char __libc_single_threaded __attribute__((weak));
 
-void cairn_fork_begin(void)
+void cairn_fork_begin(bool others_register)
 {
-	if (cairn_objects_call("__register_atfork")) /* what libc's static part of pthread_atfork calls */
+	if (others_register)
 		cairn_fork_register();
 	if (&__libc_single_threaded && !is_registered())
 		__atomic_store_n(&cairn_fork_watch, &__libc_single_threaded, __ATOMIC_RELAXED); /* a hint */

@@ -17,7 +17,7 @@
  * allocate. */
 void cairn_fork_register(void);
 /* Once, from the library's constructor: registers where others may, else cairn_fork_is_due watches from here on. */
-void cairn_fork_begin(void);
+void cairn_fork_begin(bool others_register);
 
 /* Points to 0 from the moment at which libc is about to make the second thread until the handlers are registered.
  * sync: atomic, relaxed: written by a constructor and by who registers; a hint. */

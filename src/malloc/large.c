@@ -168,6 +168,16 @@ static bool is_granted(size_t bytes)
 	return bytes < ASK_FROM_BYTES || cairn_limits_get()->address_bytes != SIZE_MAX || cairn_vm_would_grant(bytes);
 }
 
+/* Clears what of s is not zero. What was clean stays without frames. */
+static void clear_parts(const cairn_span *s, const cairn_dirty_parts *parts)
+{
+	char *end = s->base + s->large_bytes;
+	for (unsigned i = 0; i < parts->count && parts->part[i].from < end; i++) {
+		char *to = parts->part[i].to < end ? parts->part[i].to : end;
+		memset(parts->part[i].from, 0, (size_t)(to - parts->part[i].from));
+	}
+}
+
 void *cairn_large_alloc(size_t bytes, size_t align, bool *is_zero)
 {
 	if (bytes > PTRDIFF_MAX || align > PTRDIFF_MAX || !is_granted(bytes))
@@ -176,22 +186,24 @@ void *cairn_large_alloc(size_t bytes, size_t align, bool *is_zero)
 	size_t align_granules = align <= CAIRN_GRANULE_BYTES ? 1 : align >> CAIRN_GRANULE_SHIFT;
 	if (align_granules > CAIRN_CHUNK_GRANULES && granules < CAIRN_CHUNK_GRANULES)
 		granules = CAIRN_CHUNK_GRANULES; /* what the page heap will make of it */
-	bool zero;
-	cairn_span *s = cairn_pageheap_alloc(granules, align_granules, CAIRN_SPAN_LARGE, &zero);
+	cairn_dirty_parts parts;
+	bool is_sparse = is_zero && bytes >= SPARSE_FROM_BYTES;
+	cairn_span *s = cairn_pageheap_alloc_parts(granules, align_granules, CAIRN_SPAN_LARGE, is_sparse, &parts);
 	if (!s)
 		return NULL;
 	s->large_granules = s->touched_granules = granules;
 	s->large_bytes = cairn_large_usable_bytes(bytes ? bytes : 1);
 	if (!cairn_window_open_pages(s->base, s->large_bytes)) {
-		cairn_pageheap_free(s, granules, zero ? 0 : granules);
+		cairn_pageheap_free(s, granules, parts.count ? granules : 0);
 		return NULL;
 	}
-	if (!zero && is_zero && bytes >= SPARSE_FROM_BYTES)
-		zero = purge_block(s, granules);
-	if (!zero)
+	if (is_zero) {
+		if (parts.count && !(is_sparse && purge_block(s, granules)))
+			clear_parts(s, &parts);
+		*is_zero = true;
+	}
+	if (parts.count)
 		tend_tail(s, granules);
-	if (is_zero)
-		*is_zero = zero;
 	add_runway(s, granules);
 	count_runway(s);
 	cairn_stats_large(1, (int64_t)s->large_bytes);

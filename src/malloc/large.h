@@ -12,8 +12,8 @@
 
 #include "page/chunk.h"
 
-/* is_zero: NULL, or the caller wants zeroes: set when every byte reads zero, which from 32 MiB on is seen to where the
- * OS takes pages. No lock is held then. align: a power of two. Returns owned. */
+/* is_zero: NULL, or the caller wants zeroes: set to true, and every byte reads zero; what had no frames still has none,
+ * and from 32 MiB on nothing has where the OS takes pages. align: a power of two. Returns owned. */
 void *cairn_large_alloc(size_t bytes, size_t align, bool *is_zero);
 /* Takes the block of span s, which is of kind LARGE or HEAP_LARGE. */
 void cairn_large_free(cairn_span *s);

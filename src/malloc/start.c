@@ -17,7 +17,10 @@
 #include "os/identity.h"
 #include "os/limits.h"
 #include "os/lock.h"
+#include "os/objects.h"
 #include "os/report.h"
+#include "os/sandbox.h"
+#include "page/huge.h"
 
 static _Atomic bool is_started; /* sync: atomic */
 static cairn_lock start_lock = CAIRN_LOCK_INIT;
@@ -53,6 +56,16 @@ void cairn_start(void)
 	cairn_lock_drop(&start_lock, CAIRN_RANK_FORK);
 }
 
+/* What the program was linked against decides when fork handlers are due, and whether mincore may be asked. */
+static void look_at_objects(void)
+{
+	/* The first is what libc's static part of pthread_atfork calls. */
+	static const char *const names[] = { "__register_atfork", CAIRN_SANDBOX_CALLS };
+	unsigned called = cairn_objects_call(names, sizeof names / sizeof names[0]);
+	cairn_fork_begin(called & 1);
+	cairn_huge_begin(!(called & ~1u));
+}
+
 /* The library is initialised before libc, whose environ is empty then. */
 __attribute__((constructor)) static void library_begin(int count, char **arguments, char **environment)
 {
@@ -60,7 +73,7 @@ __attribute__((constructor)) static void library_begin(int count, char **argumen
 	cairn_env_offer(environment);
 	cairn_threads_begin();
 	cairn_start();
-	cairn_fork_begin();
+	look_at_objects();
 	/* To map and hold the counters takes calls that a filter of the program's may not allow later. */
 	if (cairn_stats_is_counting() && !cairn_is_checking)
 		cairn_thread_leave(cairn_thread_enter());

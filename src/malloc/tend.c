@@ -10,6 +10,7 @@
 #include "os/env.h"
 #include "os/identity.h"
 #include "os/thread.h"
+#include "page/huge.h"
 #include "page/pageheap.h"
 #include "page/purge.h"
 
@@ -71,7 +72,7 @@ static bool janitor_look(size_t looks[DEMAND_LOOKS], unsigned n)
 	for (unsigned i = 0; i < LOOK_MS * 1000 / STEP_US / 4 && cairn_slabpurge_step(STEP_US); i++)
 		worked = true;
 	if (n % 10 == 0)
-		cairn_pageheap_tick_huge();
+		cairn_huge_tick();
 	return worked;
 }
 

@@ -54,41 +54,47 @@ static bool object_read(const void *dynamic, uintptr_t load, object_tables *t)
 	return t->names && t->symbols;
 }
 
-static bool is_one_of(const char *name, const char *const names[], size_t count)
+static unsigned which_of(const char *name, const char *const names[], size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		if (!strcmp(name, names[i]))
+			return 1u << i;
+	return 0;
+}
+
+static bool is_runtime(const char *name)
+{
+	static const char *const runtimes[] = { "linux-vdso", "ld-linux", "libc.so", "libpthread", "libstdc++",
+		"libgcc_s", "libcairn" };
+	for (size_t i = 0; i < sizeof runtimes / sizeof runtimes[0]; i++)
+		if (strncmp(name, runtimes[i], strlen(runtimes[i])) == 0)
 			return true;
 	return false;
 }
 
-bool cairn_object_calls(const void *dynamic, uintptr_t load, const char *const names[], size_t count)
+unsigned cairn_object_calls(const void *dynamic, uintptr_t load, const char *const names[], size_t count)
 {
 	object_tables t;
-	if (!object_read(dynamic, load, &t))
-		return false;
+	unsigned called = 0;
+	if (!object_read(dynamic, load, &t) || (t.own_name && is_runtime(t.names + t.own_name)))
+		return 0;
 	for (int table = 0; table < 2; table++) {
 		size_t n = t.relocations[table] ? t.bytes[table] / sizeof(ElfW(Rela)) : 0;
 		for (size_t i = table ? t.relative_count : 0; i < n; i++) {
 			size_t symbol = ELF64_R_SYM(t.relocations[table][i].r_info);
-			if (symbol && is_one_of(t.names + t.symbols[symbol].st_name, names, count))
-				return true;
+			if (symbol)
+				called |= which_of(t.names + t.symbols[symbol].st_name, names, count);
 		}
 	}
-	return false;
+	return called;
 }
 
-const char *cairn_object_name(const void *dynamic, uintptr_t load)
-{
-	object_tables t;
-	return object_read(dynamic, load, &t) && t.own_name ? t.names + t.own_name : "";
-}
-
-bool cairn_objects_call(const char *name)
+unsigned cairn_objects_call(const char *const names[], size_t count)
 {
 	const struct link_map *object = &_r_debug ? _r_debug.r_map : NULL;
+	unsigned called = 0;
 	for (; object; object = object->l_next)
-		if (object->l_ld != _DYNAMIC && cairn_object_calls(object->l_ld, object->l_addr, &name, 1))
-			return true;
-	return false;
+		if (object->l_ld != _DYNAMIC)
+			called |= cairn_object_calls(object->l_ld, object->l_addr, names, count);
+	return called;
 }

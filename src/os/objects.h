@@ -6,15 +6,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Does the object of that dynamic section, loaded at that address, call one of the functions? By the relocations that
- * name a symbol: what a hash says of imports is nothing in a program that exports nothing. */
-bool cairn_object_calls(const void *dynamic, uintptr_t load, const char *const names[], size_t count);
-/* What it calls itself, as libc.so.6; "": a program. Borrowed from the object. */
-const char *cairn_object_name(const void *dynamic, uintptr_t load);
+/* Which of the functions (at most 32, bit i: names[i]) the object of that dynamic section, loaded at that address,
+ * calls. By the relocations that name a symbol: what a hash says of imports is nothing in a program that exports
+ * nothing. libc's own objects and ours call none: they do so for other ends. */
+unsigned cairn_object_calls(const void *dynamic, uintptr_t load, const char *const names[], size_t count);
 
-/* Does a loaded object other than the one this code is in call the function of that name? Looks at what was loaded so
- * far. Not while another thread may load or unload objects. False where nothing
- * can be told, as in a static program. */
-bool cairn_objects_call(const char *name);
+/* Which of them a loaded object other than the one this code is in calls. Looks at what was loaded so far. Not while
+ * another thread may load or unload objects. None where nothing can be told, as in a static program. */
+unsigned cairn_objects_call(const char *const names[], size_t count);
 
 #endif

@@ -10,6 +10,8 @@
 
 #include <stdbool.h>
 
+#define CAIRN_SANDBOX_CALLS "prctl", "seccomp", "syscall", "seccomp_load" /* by which such a filter comes */
+
 bool cairn_sandbox_is_possible(void);
 
 #endif

@@ -335,20 +335,19 @@ bool cairn_vm_is_resident(void *p)
 	return vm_mincore(p, &resident) == 0 && (resident & 1);
 }
 
-bool cairn_vm_is_all_resident(void *p, size_t bytes)
+size_t cairn_vm_resident_bytes(void *p, size_t bytes)
 {
 	enum { AT_ONCE = 512 };
 	unsigned char resident[AT_ONCE];
-	size_t page = vm_kernel_page_bytes(); /* mincore answers for each of the kernel's */
+	size_t page = vm_kernel_page_bytes(), pages = 0; /* mincore answers for each of the kernel's */
 	for (size_t at = 0; at < bytes; at += AT_ONCE * page) {
 		size_t n = bytes - at < AT_ONCE * page ? bytes - at : AT_ONCE * page;
 		if (cairn_sys(SYS_mincore, (long)p + (long)at, (long)n, (long)resident, 0, 0, 0))
-			return false;
+			return 0;
 		for (size_t i = 0; i < n / page; i++)
-			if (!(resident[i] & 1))
-				return false;
+			pages += resident[i] & 1;
 	}
-	return true;
+	return pages * page;
 }
 
 /* Where mincore is refused the answer is "yes": the caller then leaves the pointer alone. */

@@ -17,14 +17,10 @@
  *   (P3) longest is the longest run of free, and the chunk is in lists[longest] when that is not 0.
  *   (P4) free_granules and dirty_granules are the sums over all chunks.
  *
- * Huge pages are earned: regions start with MADV_NOHUGEPAGE, and a chunk that had no free granule at two looks in a row
- * and every OS page resident is given MADV_HUGEPAGE. Before any of it is purged that is taken back, or the kernel would
- * fill the holes again.
- *
  * Lock: one, rank CAIRN_RANK_PAGEHEAP. Nothing is purged under it; opening (mprotect) and showing (MADV_DODUMP) are
  * done under it, because nobody can be served before, and hiding, a few calls at a time.
  * Failure: the OS refuses, alloc returns NULL with the books as they were.
- * Not here: what a span is for (malloc/), when to purge (page/purge.c). */
+ * Not here: what a span is for (malloc/), when to purge (page/purge.c), huge pages (page/huge.h). */
 #include "page/pageheap.h"
 
 #include "base/assert.h"
@@ -33,6 +29,7 @@
 #include "os/meta.h"
 #include "os/vm.h"
 #include "page/corefile.h"
+#include "page/huge.h"
 #include "page/window.h"
 
 #include <string.h>
@@ -41,7 +38,6 @@ enum {
 	LOOK_AT = 6,                /* chunks compared in one list before the best of them is taken */
 	STEP_MIN_BYTES = 256 << 10, /* opened at once, at least */
 	STEP_MAX_BYTES = 4 << 20,   /* at most: under mlockall what is opened is resident at once */
-	DENSE_TICKS = 2,
 	SPANS_BYTES = CAIRN_CHUNK_GRANULES * sizeof(cairn_span),
 };
 
@@ -248,6 +244,8 @@ static size_t open_step(cairn_page_region *r, size_t bytes)
 	step = step < STEP_MIN_BYTES ? STEP_MIN_BYTES : step > STEP_MAX_BYTES ? STEP_MAX_BYTES : step;
 	step = step < bytes ? bytes : step > room ? room : step;
 	step = cairn_limits_are_tight() ? bytes : step;
+	size_t whole = cairn_huge_step(r->open_end, step);
+	step = whole > room ? step : whole;
 	if (cairn_window_open(r, step))
 		return step;
 	return step > bytes && cairn_window_open(r, bytes) ? bytes : 0;
@@ -262,7 +260,8 @@ static cairn_chunk *open_small(unsigned n, unsigned align, int *at)
 	uintptr_t base = cairn_round_up(end, (size_t)align << CAIRN_GRANULE_SHIFT);
 	if (cairn_granule_in_chunk(base) + n > CAIRN_CHUNK_GRANULES)
 		base = cairn_round_up(end, CAIRN_CHUNK_BYTES);
-	r = cairn_window_reserve(base - end + bytes);
+	r = cairn_window_reserve(cairn_huge_step(end, base - end + bytes));
+	r = r ? r : cairn_window_reserve(base - end + bytes);
 	if (!r)
 		return NULL;
 	uintptr_t from = r->open_end; /* of a new region: then base is of no use, its start is aligned */
@@ -271,6 +270,7 @@ static cairn_chunk *open_small(unsigned n, unsigned align, int *at)
 	if (!opened)
 		return NULL;
 	give_clean(r->window, from, from + opened);
+	cairn_huge_opened(r->window, from, from + opened);
 	cairn_chunk *c = cairn_window_chunk(r->window, base);
 	*at = chunk_fit(c, n, align);
 	return c;
@@ -338,14 +338,38 @@ static uintptr_t open_chunks(size_t bytes, cairn_window **window)
 	return from + gap;
 }
 
+static void add_part(cairn_dirty_parts *d, char *from, char *to)
+{
+	enum { MOST = sizeof d->part / sizeof d->part[0] };
+	if (d->count && (d->part[d->count - 1].to == from || d->count == MOST))
+		d->part[d->count - 1].to = to;
+	else
+		d->part[d->count++] = (__typeof__(d->part[0])){ from, to };
+}
+
+/* The dirty ones of n granules of c from `from` on. */
+static void add_parts(cairn_dirty_parts *d, cairn_window *w, const cairn_chunk *c, unsigned from, unsigned n)
+{
+	char *start = (char *)cairn_window_chunk_start(w, c);
+	for (cairn_bits128 left = c->dirty & cairn_bits128_run(from, n); d && left;) {
+		unsigned at = cairn_bits128_lowest(left);
+		cairn_bits128 behind = ~(left >> at);
+		unsigned end = at + (behind ? cairn_bits128_lowest(behind) : CAIRN_CHUNK_GRANULES);
+		end = end > CAIRN_CHUNK_GRANULES ? CAIRN_CHUNK_GRANULES : end;
+		add_part(d, start + (size_t)at * CAIRN_GRANULE_BYTES, start + (size_t)end * CAIRN_GRANULE_BYTES);
+		left &= ~cairn_bits128_run(at, end - at);
+	}
+}
+
 /* Takes `granules` from `start` on, across chunks; how many of them were dirty. */
-static size_t take_across(cairn_window *w, uintptr_t start, size_t granules)
+static size_t take_across(cairn_window *w, uintptr_t start, size_t granules, cairn_dirty_parts *parts)
 {
 	size_t dirty = 0, chunks = 0;
 	unsigned from = (unsigned)cairn_granule_in_chunk(start);
 	cairn_corefile_show(w, start, start + (granules << CAIRN_GRANULE_SHIFT));
 	for (cairn_chunk *c = cairn_window_chunk(w, start); granules; c++, chunks++, from = 0) {
 		unsigned room = CAIRN_CHUNK_GRANULES - from, n = granules > room ? room : (unsigned)granules;
+		add_parts(parts, w, c, from, n);
 		dirty += chunk_take(c, from, n);
 		if (chunks) {
 			c->lead = (uint32_t)chunks;
@@ -418,7 +442,7 @@ static uintptr_t open_crossing(unsigned n)
 	return end - ((uintptr_t)there << CAIRN_GRANULE_SHIFT);
 }
 
-static cairn_span *alloc_crossing(unsigned n, cairn_span_kind kind, bool *is_zero)
+static cairn_span *alloc_crossing(unsigned n, cairn_span_kind kind, cairn_dirty_parts *parts)
 {
 	uintptr_t start = find_crossing(n);
 	start = start ? start : open_crossing(n);
@@ -427,19 +451,18 @@ static cairn_span *alloc_crossing(unsigned n, cairn_span_kind kind, bool *is_zer
 	cairn_window *w = cairn_window_of(start);
 	if (!chunk_has_spans(cairn_window_chunk(w, start)))
 		return NULL;
-	size_t dirty = take_across(w, start, n);
+	size_t dirty = take_across(w, start, n, parts);
 	note_rewanted(n - dirty);
-	*is_zero = !dirty;
 	return span_begin(w, start, n, kind, !dirty);
 }
 
-static cairn_span *alloc_within(unsigned n, unsigned align, cairn_span_kind kind, bool *is_zero)
+static cairn_span *alloc_within(unsigned n, unsigned align, cairn_span_kind kind, cairn_dirty_parts *parts)
 {
 	int at = 0;
 	cairn_chunk *c = find_chunk(n, align, &at);
 	bool may_cross = !c && align == 1 && (kind == CAIRN_SPAN_LARGE || kind == CAIRN_SPAN_HEAP_LARGE) &&
 	                 cairn_limits_are_tight();
-	cairn_span *crossing = may_cross ? alloc_crossing(n, kind, is_zero) : NULL;
+	cairn_span *crossing = may_cross ? alloc_crossing(n, kind, parts) : NULL;
 	if (crossing)
 		return crossing;
 	if (!c)
@@ -449,13 +472,13 @@ static cairn_span *alloc_within(unsigned n, unsigned align, cairn_span_kind kind
 	cairn_window *w = chunk_window(c);
 	uintptr_t start = cairn_window_chunk_start(w, c) + ((uintptr_t)at << CAIRN_GRANULE_SHIFT);
 	cairn_corefile_show(w, start, start + ((uintptr_t)n << CAIRN_GRANULE_SHIFT));
+	add_parts(parts, w, c, (unsigned)at, n);
 	unsigned dirty = chunk_take(c, (unsigned)at, n);
 	note_rewanted(n - dirty);
-	*is_zero = !dirty;
 	return span_begin(w, start, n, kind, !dirty);
 }
 
-static cairn_span *alloc_across(size_t n, cairn_span_kind kind, bool *is_zero)
+static cairn_span *alloc_across(size_t n, cairn_span_kind kind, bool is_sparse, cairn_dirty_parts *parts)
 {
 	cairn_window *w = NULL;
 	size_t bytes = n << CAIRN_GRANULE_SHIFT;
@@ -464,9 +487,9 @@ static cairn_span *alloc_across(size_t n, cairn_span_kind kind, bool *is_zero)
 		start = open_chunks(bytes, &w);
 	if (!start || !chunk_has_spans(cairn_window_chunk(w, start)))
 		return NULL;
-	size_t dirty = take_across(w, start, n);
+	cairn_huge_taking(w, start, n, is_sparse);
+	size_t dirty = take_across(w, start, n, parts);
 	note_rewanted(n - dirty);
-	*is_zero = !dirty;
 	return span_begin(w, start, n, kind, !dirty);
 }
 
@@ -490,9 +513,10 @@ static void give_across(cairn_window *w, uintptr_t start, size_t granules, bool 
 
 /* More than a chunk's alignment: a longer span, its ends cut off. A span over 128 granules begins with a chunk, so the
  * header moves to where the aligned part begins. */
-static cairn_span *alloc_far_aligned(size_t n, size_t align, cairn_span_kind kind, bool *is_zero)
+static cairn_span *alloc_far_aligned(
+	size_t n, size_t align, cairn_span_kind kind, bool is_sparse, cairn_dirty_parts *parts)
 {
-	cairn_span *wide = alloc_across(n + align, kind, is_zero);
+	cairn_span *wide = alloc_across(n + align, kind, is_sparse, parts);
 	if (!wide)
 		return NULL;
 	uintptr_t base = (uintptr_t)wide->base, start = cairn_round_up(base, align << CAIRN_GRANULE_SHIFT);
@@ -505,28 +529,41 @@ static cairn_span *alloc_far_aligned(size_t n, size_t align, cairn_span_kind kin
 	give_across(w, base, n + align, true);
 	if (start == base && base % (align << CAIRN_GRANULE_SHIFT))
 		return NULL;
-	take_across(w, start, n); /* what it says of dirt is now untrue: all of it was just given back as dirty */
-	*is_zero = zero;
+	parts->count = 0;
+	take_across(w, start, n, parts); /* all of it was just given back as dirty */
+	if (zero)
+		parts->count = 0;
 	return span_begin(w, start, n, kind, zero);
 }
 
-cairn_span *cairn_pageheap_alloc(size_t granules, size_t align_granules, cairn_span_kind kind, bool *is_zero)
+cairn_span *cairn_pageheap_alloc_parts(
+	size_t granules, size_t align_granules, cairn_span_kind kind, bool is_sparse, cairn_dirty_parts *parts)
 {
-	bool zero = false;
 	cairn_span *s;
+	parts->count = 0;
 	if (granules > SIZE_MAX >> (CAIRN_GRANULE_SHIFT + 1) || align_granules > SIZE_MAX >> (CAIRN_GRANULE_SHIFT + 1))
 		return NULL;
 	lock_pageheap();
 	if (align_granules > CAIRN_CHUNK_GRANULES)
-		s = alloc_far_aligned(
-			granules < CAIRN_CHUNK_GRANULES ? CAIRN_CHUNK_GRANULES : granules, align_granules, kind, &zero);
+		s = alloc_far_aligned(granules < CAIRN_CHUNK_GRANULES ? CAIRN_CHUNK_GRANULES : granules, align_granules,
+			kind, is_sparse, parts);
 	else if (granules > CAIRN_CHUNK_GRANULES)
-		s = alloc_across(granules, kind, &zero);
+		s = alloc_across(granules, kind, is_sparse, parts);
 	else
-		s = alloc_within((unsigned)granules, (unsigned)align_granules, kind, &zero);
+		s = alloc_within((unsigned)granules, (unsigned)align_granules, kind, parts);
+	uintptr_t trial = cairn_huge_take_trial();
 	unlock_pageheap();
+	if (cairn_unlikely(trial))
+		cairn_huge_try(trial);
+	return s;
+}
+
+cairn_span *cairn_pageheap_alloc(size_t granules, size_t align_granules, cairn_span_kind kind, bool *is_zero)
+{
+	cairn_dirty_parts parts;
+	cairn_span *s = cairn_pageheap_alloc_parts(granules, align_granules, kind, false, &parts);
 	if (is_zero)
-		*is_zero = zero;
+		*is_zero = !parts.count;
 	return s;
 }
 
@@ -535,6 +572,7 @@ void cairn_pageheap_free(cairn_span *s, size_t granules, size_t touched)
 	lock_pageheap();
 	uintptr_t base = (uintptr_t)s->base;
 	s->kind = CAIRN_SPAN_NONE;
+	cairn_huge_freeing(base);
 	set_used(used_granules - granules);
 	cairn_window *w = cairn_window_of(base);
 	give_across(w, base, touched, true);
@@ -668,10 +706,13 @@ bool cairn_pageheap_take_dirty(cairn_dirty_run *run, size_t most_granules)
 		unsigned n = 0, at = dirty_run(c, most_granules, &n);
 		if (!n)
 			continue; /* dirty granules that share their OS page with used ones */
+		bool is_whole = !~c->dirty && c->is_huge; /* gone at once, and may come back so */
+		if (is_whole)
+			n = CAIRN_CHUNK_GRANULES;
 		run->start = cairn_window_chunk_start(chunk_window(c), c) + ((uintptr_t)at << CAIRN_GRANULE_SHIFT);
 		run->granules = n;
-		run->is_huge = c->is_huge;
-		c->is_huge = 0;
+		run->is_huge = c->is_huge && !is_whole;
+		c->is_huge = is_whole;
 		chunk_take(c, at, n);
 		purging_granules += n;
 		found = true;
@@ -794,37 +835,6 @@ void cairn_pageheap_visit(void (*visit)(cairn_span *s, void *arg), void *arg)
 	unlock_pageheap();
 }
 
-/* Is this chunk worth a huge page: no granule free at two looks, every OS page resident? */
-static bool chunk_is_dense(cairn_chunk *c, uintptr_t start)
-{
-	if (c->free || c->is_huge) {
-		c->dense_ticks = 0;
-		return false;
-	}
-	if (c->dense_ticks < DENSE_TICKS && ++c->dense_ticks < DENSE_TICKS)
-		return false;
-	return cairn_vm_is_all_resident((void *)start, CAIRN_CHUNK_BYTES);
-}
-
-void cairn_pageheap_tick_huge(void)
-{
-	enum { MOST = 16 };
-	uintptr_t dense[MOST];
-	size_t n = 0;
-	lock_pageheap();
-	for (cairn_page_region *r = cairn_window_newest(); r; r = r->next)
-		for (uintptr_t p = r->start; p + CAIRN_CHUNK_BYTES <= r->open_end && n < MOST; p += CAIRN_CHUNK_BYTES) {
-			cairn_chunk *c = cairn_window_chunk(r->window, p);
-			if (chunk_is_dense(c, p)) {
-				c->is_huge = 1;
-				dense[n++] = p;
-			}
-		}
-	unlock_pageheap();
-	for (size_t i = 0; i < n; i++)
-		cairn_vm_huge((void *)dense[i], CAIRN_CHUNK_BYTES);
-}
-
 bool cairn_pageheap_forget_huge(const void *p)
 {
 	lock_pageheap();
@@ -855,6 +865,7 @@ static void validate_chunk(cairn_window *w, cairn_chunk *c, uintptr_t end, size_
 	sums[0] += cairn_bits128_count(c->free);
 	sums[1] += cairn_bits128_count(c->dirty);
 	uintptr_t start = cairn_window_chunk_start(w, c);
+	cairn_assert(!c->is_huge || start + CAIRN_CHUNK_BYTES <= end); /* H1 */
 	for (size_t g = 0; g < CAIRN_CHUNK_GRANULES && start + (g << CAIRN_GRANULE_SHIFT) < end; g++) {
 		bool is_free = c->free >> g & 1;
 		cairn_span *s = is_free ? NULL : cairn_window_span(start + (g << CAIRN_GRANULE_SHIFT));

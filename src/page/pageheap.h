@@ -19,6 +19,17 @@ typedef struct cairn_pageheap_numbers {
  * for base and kind. is_zero (may be NULL): set to whether every byte reads zero. Returns owned. */
 cairn_span *cairn_pageheap_alloc(size_t granules, size_t align_granules, cairn_span_kind kind, bool *is_zero);
 
+/* Where a span may not read zero: as many stretches of its granules, in order; the last may be longer than it need. */
+typedef struct cairn_dirty_parts {
+	unsigned count;
+	struct {
+		char *from, *to;
+	} part[8];
+} cairn_dirty_parts;
+/* The same, and what of it must be cleared to read zero. is_sparse: no huge pages, however others were written to. */
+cairn_span *cairn_pageheap_alloc_parts(
+	size_t granules, size_t align_granules, cairn_span_kind kind, bool is_sparse, cairn_dirty_parts *parts);
+
 /* Takes the span; granules as allocated or resized, of which those from `touched` on were never written. Its class
  * bytes must be 0 already. */
 void cairn_pageheap_free(cairn_span *s, size_t granules, size_t touched);
@@ -34,7 +45,7 @@ void cairn_pageheap_shrink(cairn_span *s, size_t from_granules, size_t to_granul
 typedef struct cairn_dirty_run {
 	uintptr_t start;
 	size_t granules;
-	bool is_huge; /* the chunk had been given MADV_HUGEPAGE: take it back before purging */
+	bool is_huge; /* part of a chunk that was huge: MADV_NOHUGEPAGE before it is purged */
 } cairn_dirty_run;
 bool cairn_pageheap_take_dirty(cairn_dirty_run *run, size_t most_granules);
 /* Gives it back, clean when purged. */
@@ -64,8 +75,6 @@ void cairn_pageheap_unlock(void);
 void cairn_pageheap_fork_child(void);
 void cairn_pageheap_validate(void);
 
-/* Huge pages: one look at all chunks; call about once a second. See "dense" in pageheap.c. */
-void cairn_pageheap_tick_huge(void);
 /* Was the chunk of p asked to be huge? It no longer counts as such: the caller gives MADV_NOHUGEPAGE. */
 bool cairn_pageheap_forget_huge(const void *p);
 

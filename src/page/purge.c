@@ -52,7 +52,8 @@ void cairn_purge_note_rewanted(size_t bytes)
 void cairn_purge_learn(uint64_t now_ns)
 {
 	size_t rewanted = cairn_pageheap_rewanted_bytes() + hint(&noted_rewanted_bytes);
-	size_t most = cairn_pageheap_highest_used_bytes(), h = cairn_purge_hysteresis_bytes();
+	size_t most = cairn_pageheap_highest_used_bytes() + hint(&allowance_bytes);
+	size_t h = cairn_purge_hysteresis_bytes();
 	size_t again = rewanted - hint(&seen_rewanted_bytes);
 	if (again) {
 		set_hint(&seen_rewanted_bytes, rewanted);
@@ -181,7 +182,8 @@ void cairn_purge_self(size_t freed_bytes)
 void cairn_purge_validate(void)
 {
 	size_t h = cairn_purge_hysteresis_bytes(), most = cairn_pageheap_highest_used_bytes();
+	size_t allowed = most + hint(&allowance_bytes);
 	cairn_assert(h >= CAIRN_PURGE_KEEP_MIN_BYTES);                                                 /* U1 */
-	cairn_assert(h <= (most > CAIRN_PURGE_KEEP_MIN_BYTES ? most : CAIRN_PURGE_KEEP_MIN_BYTES)); /* U1 */
+	cairn_assert(h <= (allowed > CAIRN_PURGE_KEEP_MIN_BYTES ? allowed : CAIRN_PURGE_KEEP_MIN_BYTES)); /* U1 */
 	cairn_assert(hint(&allowance_bytes) <= allowance_most(most));                                          /* U2 */
 }

@@ -5,8 +5,8 @@
  * costs 4 KiB to everyone else. So some dirty memory is kept, and how much is learnt:
  *
  *   hysteresis   kept at any time, at least KEEP_MIN. Memory that is purged and soon wanted again raises it by what was
- *                wanted, or doubles it when that is much, up to the most that was ever used; rest halves it
- *                every second.
+ *                wanted, or doubles it when that is much, up to the most that was ever used and the
+ *                allowance; rest halves it every second.
  *   allowance    over the highest use ever: the most that used and dirty memory may come to. It begins with nothing;
  *                purging for that bound again and again, by half of the highest use in all, gives half of what may
  *                be, then all; rest halves it likewise.
@@ -16,7 +16,7 @@
  * frees before it answers: it must not come to wait for itself.
  *
  * Invariants, checked by cairn_purge_validate():
- *   (U1) KEEP_MIN <= hysteresis <= max(KEEP_MIN, the highest use).
+ *   (U1) KEEP_MIN <= hysteresis <= max(KEEP_MIN, the highest use and the allowance).
  *   (U2) The allowance is at most a quarter of the highest use, or 16 MiB.
  *
  * Threads: any; state is relaxed atomics, a lost update shifts a purge by one step. No lock is held during a system

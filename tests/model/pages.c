@@ -10,6 +10,7 @@
 #include "os/sys.h"
 #include "os/vm.h"
 #include "page/corefile.h"
+#include "page/huge.h"
 #include "page/pageheap.h"
 #include "page/purge.h"
 #include "page/window.h"
@@ -296,7 +297,7 @@ static void step(void)
 	else if (what < 98 && run_count)
 		give_run(below(run_count), below(5));
 	else if (what == 98)
-		cairn_pageheap_tick_huge();
+		cairn_huge_tick();
 	else if (what == 99)
 		below(2) ? (void)cairn_purge_step(below(4 << 20), 100) : hide_some();
 }

@@ -24,6 +24,7 @@
 #include "malloc/slabpurge.h"
 #include "malloc/threads.h"
 #include "os/meta.h"
+#include "page/huge.h"
 #include "page/pageheap.h"
 #include "page/purge.h"
 #include "page/window.h"
@@ -479,7 +480,7 @@ static void do_give_back(oracle *o)
 	else if (what == 2)
 		cairn_slabpurge_step(200);
 	else
-		cairn_pageheap_tick_huge();
+		cairn_huge_tick();
 	cairn_thread_leave(c);
 }
 

@@ -142,7 +142,10 @@ static void run_unpurged(void *in_what_way)
 	for (int i = 0; i < 2; i++) {
 		char *p = calloc_from_dirty(BYTES, &resident);
 		REQUIRE(p);
-		EXPECT_EQ(resident, BYTES / (size_t)sysconf(_SC_PAGESIZE));
+		if (way == 'l') /* what was locked is purged when it is freed, but for a part */
+			EXPECT(resident > 0);
+		else
+			EXPECT_EQ(resident, BYTES / (size_t)sysconf(_SC_PAGESIZE));
 		EXPECT(is_filled(p, BYTES, 0));
 		cairn_free(p);
 	}

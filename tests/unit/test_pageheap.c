@@ -1,7 +1,10 @@
 /* The page heap's choices: what joins, what serves first, what grows, and huge pages. Cases cite the invariants of
  * page/pageheap.c; tests/model/pages.c tries the rest at random. */
+#include "cairn/malloc.h"
 #include "os/vm.h"
+#include "page/huge.h"
 #include "page/pageheap.h"
+#include "page/purge.h"
 #include "page/window.h"
 #include "support/child.h"
 
@@ -144,6 +147,22 @@ static void the_impossible_is_refused(void *unused)
 	cairn_pageheap_validate();
 }
 
+/* Takes what is dirty in the chunk of p, as if to purge it: in how many runs it was huge. */
+static unsigned huge_runs(const char *p)
+{
+	cairn_dirty_run run;
+	unsigned huge = 0;
+	uintptr_t chunk = cairn_round_down((uintptr_t)p, CAIRN_CHUNK_BYTES);
+	while (cairn_pageheap_take_dirty(&run, CAIRN_CHUNK_GRANULES)) {
+		huge += run.is_huge;
+		cairn_pageheap_give_run(&run, false);
+		if (cairn_round_down(run.start, CAIRN_CHUNK_BYTES) == chunk)
+			break;
+	}
+	cairn_pageheap_validate();
+	return huge;
+}
+
 static void only_a_chunk_that_stays_full_is_made_huge(void *unused)
 {
 	(void)unused;
@@ -153,24 +172,135 @@ static void only_a_chunk_that_stays_full_is_made_huge(void *unused)
 	memset(sparse->base, 1, CAIRN_CHUNK_BYTES);
 	cairn_pageheap_shrink(sparse, CAIRN_CHUNK_GRANULES, 100, CAIRN_CHUNK_GRANULES);
 	for (int i = 0; i < 4; i++)
-		cairn_pageheap_tick_huge();
+		cairn_huge_tick();
 	EXPECT(!cairn_pageheap_forget_huge(sparse->base));
 	EXPECT(!cairn_pageheap_forget_huge(untouched->base));
 	EXPECT(cairn_pageheap_forget_huge(dense->base));
 	EXPECT(!cairn_pageheap_forget_huge(dense->base)); /* it is forgotten */
 	for (int i = 0; i < 4; i++)
-		cairn_pageheap_tick_huge();
+		cairn_huge_tick();
 	give(dense, CAIRN_CHUNK_GRANULES);
-	cairn_dirty_run run;
-	bool was_huge = false;
-	while (cairn_pageheap_take_dirty(&run, CAIRN_CHUNK_GRANULES)) {
-		was_huge |= run.is_huge;
-		cairn_pageheap_give_run(&run, false);
-		if (run.start == (uintptr_t)dense->base)
-			break;
+	EXPECT_EQ(huge_runs(dense->base), 0);
+	EXPECT(cairn_pageheap_forget_huge(dense->base)); /* all of it: it may come back so */
+}
+
+static void a_part_of_a_huge_chunk_is_purged_plain(void *unused)
+{
+	(void)unused;
+	cairn_span *s = take(CAIRN_CHUNK_GRANULES);
+	memset(s->base, 1, CAIRN_CHUNK_BYTES);
+	for (int i = 0; i < 4; i++)
+		cairn_huge_tick();
+	cairn_pageheap_shrink(s, CAIRN_CHUNK_GRANULES, 100, CAIRN_CHUNK_GRANULES);
+	EXPECT_EQ(huge_runs(s->base), 1); /* whoever purges it is told */
+	EXPECT(!cairn_pageheap_forget_huge(s->base));
+}
+
+/* Grows the heap by that many chunks in blocks of a quarter of one, writing to each page or to each block. */
+static size_t grown_huge(size_t chunks, size_t step)
+{
+	size_t huge = 0;
+	for (size_t i = 0; i < 4 * chunks; i++) {
+		cairn_span *s = take(CAIRN_CHUNK_GRANULES / 4);
+		for (size_t at = 0; at < CAIRN_CHUNK_BYTES / 4; at += step)
+			s->base[at] = 1;
+		huge += (uintptr_t)s->base % CAIRN_CHUNK_BYTES == 0 &&
+		        cairn_window_chunk(cairn_window_of((uintptr_t)s->base), (uintptr_t)s->base)->is_huge;
 	}
-	EXPECT(was_huge); /* whoever purges it is told */
+	return huge;
+}
+
+static void growth_is_huge_after_a_dense_witness(void *unused)
+{
+	(void)unused;
+	cairn_huge_begin(true);
+	cairn_huge_dear_inject(UINT64_MAX);
+	EXPECT_EQ(grown_huge(CAIRN_HUGE_FROM_BYTES / CAIRN_CHUNK_BYTES, 4096), 0);
+	size_t huge = grown_huge(40, 4096);
+	EXPECT(huge > 30 && huge < 40); /* witnesses stay plain */
+}
+
+static void growth_is_plain_after_a_sparse_witness(void *unused)
+{
+	(void)unused;
+	cairn_huge_begin(true);
+	cairn_huge_dear_inject(UINT64_MAX);
+	EXPECT_EQ(grown_huge(60, 128 << 10), 0);
+	EXPECT(grown_huge(40, 4096) > 20); /* and learns */
+}
+
+/* A span of whole chunks, an eighth of its pages written or all; how many of its chunks are huge. */
+static size_t span_huge(size_t chunks, size_t step, cairn_span **s)
+{
+	size_t huge = 0;
+	*s = take(chunks * CAIRN_CHUNK_GRANULES);
+	for (size_t i = 0; i < chunks; i++)
+		huge += cairn_window_chunk(cairn_window_of((uintptr_t)(*s)->base), (uintptr_t)(*s)->base)[i].is_huge;
+	for (size_t at = 0; at < chunks * CAIRN_CHUNK_BYTES; at += step)
+		(*s)->base[at] = 1;
+	return huge;
+}
+
+static void long_spans_are_huge_after_dense_ones_of_half_the_length(void *unused)
+{
+	(void)unused;
+	cairn_span *s;
+	cairn_huge_begin(true);
+	EXPECT_EQ(span_huge(4, 4096, &s), 0);
+	EXPECT_EQ(span_huge(9, 4096, &s), 0); /* too long, and now a witness itself */
+	cairn_huge_dear_inject(UINT64_MAX);
+	EXPECT_EQ(span_huge(4, 4096, &s), 1); /* to try */
+	EXPECT_EQ(span_huge(8, 32768, &s), 8);
+	EXPECT_EQ(span_huge(40, 32768, &s), 0); /* a sparse witness */
+	EXPECT_EQ(span_huge(30, 32768, &s), 0);
+	give(s, 30 * CAIRN_CHUNK_GRANULES); /* what a witness says is heard when it goes */
+	EXPECT_EQ(span_huge(50, 4096, &s), 0);
+}
+
+static void after_a_dear_trial_none_is_asked_for(void *unused)
+{
+	(void)unused;
+	cairn_span *s;
+	cairn_huge_begin(true);
+	cairn_huge_dear_inject(0);
+	EXPECT_EQ(span_huge(4, 4096, &s), 0);
+	EXPECT_EQ(span_huge(4, 4096, &s), 1);
+	EXPECT_EQ(span_huge(4, 4096, &s), 0);
+	EXPECT_EQ(grown_huge(60, 4096), 0);
+}
+
+static void where_nobody_may_look_only_slabs_are_evidence(void *unused)
+{
+	(void)unused;
+	cairn_span *s;
+	cairn_huge_begin(false);
+	cairn_huge_dear_inject(UINT64_MAX);
+	EXPECT_EQ(span_huge(4, 4096, &s), 0);
+	EXPECT_EQ(span_huge(4, 4096, &s), 0);
+	EXPECT_EQ(grown_huge(40, 4096), 0);
+	for (int i = 0; i < 60000; i++)
+		cairn_malloc(1000);
+	EXPECT(cairn_window_chunk(&cairn_window_first, (uintptr_t)cairn_malloc(1000))->is_huge);
 	cairn_pageheap_validate();
+}
+
+static void a_clean_huge_chunk_is_plain_again_for_a_span_without_evidence(void *unused)
+{
+	(void)unused;
+	cairn_span *s, *behind;
+	cairn_huge_begin(true);
+	span_huge(4, 4096, &s);
+	cairn_huge_dear_inject(UINT64_MAX);
+	EXPECT_EQ(span_huge(8, 4096, &s), 1);
+	EXPECT_EQ(span_huge(8, 4096, &s), 8);
+	EXPECT_EQ(span_huge(8, 4096, &behind), 8);
+	char *base = s->base;
+	give(s, 8 * CAIRN_CHUNK_GRANULES);
+	give(behind, 8 * CAIRN_CHUNK_GRANULES);
+	while (cairn_purge_step(0, 500))
+		;
+	EXPECT_EQ(span_huge(9, 32768, &s), 0); /* longer than twice the witness */
+	EXPECT_EQ((uintptr_t)s->base, (uintptr_t)base);
 }
 
 #define IN_A_CHILD(sentence, body)                                                                                     \
@@ -184,6 +314,13 @@ IN_A_CHILD(the_rest_of_a_last_chunk_serves_others, long_spans_share_their_last_c
 IN_A_CHILD(a_free_granule_leads_nowhere, granules_behind_a_reused_header)
 IN_A_CHILD(absurd_requests_are_refused, the_impossible_is_refused)
 IN_A_CHILD(huge_pages_are_earned, only_a_chunk_that_stays_full_is_made_huge)
+IN_A_CHILD(purging_a_part_ends_a_huge_page, a_part_of_a_huge_chunk_is_purged_plain)
+IN_A_CHILD(a_dense_heap_grows_by_huge_pages, growth_is_huge_after_a_dense_witness)
+IN_A_CHILD(a_sparse_heap_does_not, growth_is_plain_after_a_sparse_witness)
+IN_A_CHILD(long_spans_follow_their_witness, long_spans_are_huge_after_dense_ones_of_half_the_length)
+IN_A_CHILD(without_looking_only_slabs_count, where_nobody_may_look_only_slabs_are_evidence)
+IN_A_CHILD(dear_huge_pages_are_not_asked_for, after_a_dear_trial_none_is_asked_for)
+IN_A_CHILD(a_span_without_evidence_is_plain, a_clean_huge_chunk_is_plain_again_for_a_span_without_evidence)
 
 int main(void)
 {
@@ -196,5 +333,12 @@ int main(void)
 	RUN(a_free_granule_leads_nowhere);
 	RUN(absurd_requests_are_refused);
 	RUN(huge_pages_are_earned);
+	RUN(purging_a_part_ends_a_huge_page);
+	RUN(a_dense_heap_grows_by_huge_pages);
+	RUN(a_sparse_heap_does_not);
+	RUN(long_spans_follow_their_witness);
+	RUN(without_looking_only_slabs_count);
+	RUN(dear_huge_pages_are_not_asked_for);
+	RUN(a_span_without_evidence_is_plain);
 	DONE();
 }

@@ -20,7 +20,7 @@
 #define cairn_vm_huge              private_vm_huge
 #define cairn_vm_no_huge           private_vm_no_huge
 #define cairn_vm_is_resident       private_vm_is_resident
-#define cairn_vm_is_all_resident   private_vm_is_all_resident
+#define cairn_vm_resident_bytes    private_vm_resident_bytes
 #define cairn_vm_is_mapped         private_vm_is_mapped
 #define cairn_vm_peak_rss_bytes    private_vm_peak_rss_bytes
 #define cairn_vm_extend            private_vm_extend
@@ -329,22 +329,21 @@ static int child_looks_with_64k_pages(void)
 	touch(p, BYTES);
 	for (size_t i = 0; i < 65536; i += 4096) /* the kernel's pages are smaller than touch believes */
 		p[BYTES - 65536 + i] = p[i] = 1;
-	bool last = cairn_vm_is_all_resident(p + BYTES - 65536, 65536);
-	return last && !cairn_vm_is_all_resident(p, BYTES + 65536) ? 0 : 1;
+	size_t last = cairn_vm_resident_bytes(p + BYTES - 65536, 65536);
+	return last == 65536 && !cairn_vm_resident_bytes(p, BYTES + 65536) ? 0 : 1;
 }
-static void all_resident_means_every_page(void)
+static void resident_bytes_are_those_of_every_page(void)
 {
 	enum { BYTES = 40 * MIB }; /* more than one question to the kernel */
 	char *p = opened(BYTES);
 	REQUIRE(p);
 	cairn_vm_no_huge(p, BYTES);
-	EXPECT(!cairn_vm_is_all_resident(p, BYTES));
+	EXPECT_EQ(cairn_vm_resident_bytes(p, BYTES), 0);
 	touch(p, BYTES);
-	EXPECT(cairn_vm_is_all_resident(p, BYTES));
+	EXPECT_EQ(cairn_vm_resident_bytes(p, BYTES), BYTES);
 	EXPECT(cairn_vm_purge(p + 30 * MIB, page));
-	EXPECT(!cairn_vm_is_all_resident(p, BYTES));
-	EXPECT(cairn_vm_is_all_resident(p, 30 * MIB));
-	EXPECT(cairn_vm_is_all_resident(p + 30 * MIB + page, BYTES - 30 * MIB - page));
+	EXPECT_EQ(cairn_vm_resident_bytes(p, BYTES), BYTES - page);
+	EXPECT_EQ(cairn_vm_resident_bytes(p, 30 * MIB), 30 * MIB);
 	cairn_vm_release(p, BYTES);
 	EXPECT_CHILD(child_looks_with_64k_pages);
 }
@@ -698,7 +697,7 @@ int main(void)
 	RUN(opening_the_next_piece_makes_no_new_mapping);
 	RUN(a_mapping_is_seen_and_its_absence_too);
 	RUN(only_touched_pages_are_resident);
-	RUN(all_resident_means_every_page);
+	RUN(resident_bytes_are_those_of_every_page);
 	RUN(rss_follows_what_is_touched_and_purged);
 	RUN(a_purged_range_reads_zero_and_its_neighbours_stay);
 	RUN(a_locked_range_is_purged_too);
