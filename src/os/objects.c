@@ -57,7 +57,7 @@ static bool object_read(const void *dynamic, uintptr_t load, object_tables *t)
 static unsigned which_of(const char *name, const char *const names[], size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		if (!strcmp(name, names[i]))
+		if (*name == *names[i] && !strcmp(name, names[i]))
 			return 1u << i;
 	return 0;
 }
