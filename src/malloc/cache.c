@@ -23,7 +23,6 @@ enum {
 	LETTING_GO_FLUSHES = 3,   /* so many in a row, or a random walk between full and empty would look like it */
 	NEIGHBOURS = 4,           /* freed blocks that lie in runs of so many pin few pages */
 	PORTION = 128,            /* slots given under one hold of the lock: about a microsecond, so a waiter spins */
-	LINE_BYTES = 64,
 };
 
 static void *no_slots[2]; /* the sentinels of a magazine that has no memory */
@@ -90,13 +89,6 @@ static bool magazine_resize(cairn_cache *c, unsigned size_class, size_t capacity
 	return true;
 }
 
-/* The first refill of a class asks for a cache line's worth, so that two threads that start together do not share
- * one. */
-static size_t first_batch(const cairn_class *k)
-{
-	return k->bytes < LINE_BYTES ? LINE_BYTES / (k->bytes & -k->bytes) : 1;
-}
-
 static size_t magazine_most(const cairn_class *k)
 {
 	bool is_small = cairn_pageheap_used_bytes() < cairn_window_lazy_bytes;
@@ -109,7 +101,8 @@ static bool magazine_grow(cairn_cache *c, unsigned size_class)
 	const cairn_class *k = &cairn_classes[size_class];
 	cairn_magazine_cold *cold = &c->cold[size_class];
 	cold->flushes = 0;
-	size_t batch = cold->refills < SLOW_START_REFILLS ? first_batch(k) : 2u * cold->batch;
+	/* From a line's worth on, so that two threads that start together do not share one. */
+	size_t batch = cold->refills < SLOW_START_REFILLS ? cairn_class_line_slots(k) : 2u * cold->batch;
 	size_t capacity = cold->capacity ? cold->capacity : CAPACITY_MIN;
 	while (capacity < 2 * batch && capacity < magazine_most(k))
 		capacity = 2 * capacity + 2;
@@ -204,10 +197,12 @@ bool cairn_cache_flush(cairn_cache *c, unsigned size_class)
 {
 	cairn_magazine_cold *cold = &c->cold[size_class];
 	size_t most = cairn_classes[size_class].magazine_max;
+	cold->flushes += cold->flushes < UINT16_MAX;
+	/* A thread that never had a slot of this class frees what another made. The first goes home: handed out here
+	 * again, it would share its cache line with what the other holds beside it. */
 	if (!cold->capacity)
-		return magazine_resize(c, size_class, most < CAPACITY_LETTING_GO ? most : CAPACITY_LETTING_GO);
-	if (cold->flushes < UINT16_MAX)
-		cold->flushes++;
+		return cold->flushes > 1 &&
+		       magazine_resize(c, size_class, most < CAPACITY_LETTING_GO ? most : CAPACITY_LETTING_GO);
 	size_t fill = cairn_cache_fill(c, size_class);
 	bool only_frees = cold->flushes > LETTING_GO_FLUSHES;
 	size_t n = only_frees ? fill - fill / 4 : (fill + 1) / 2, runs = give_oldest(c, size_class, n);

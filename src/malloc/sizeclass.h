@@ -24,6 +24,7 @@ enum {
 	CAIRN_CLASS_COUNT = 73,     /* class 0 included */
 	CAIRN_SMALL_MAX = 32 << 10, /* largest request that a class serves, bytes */
 	CAIRN_FINE_MAX = 1024,      /* up to here a request is looked up by 16 B, above by 128 B */
+	CAIRN_LINE_BYTES = 64,      /* of the processor's caches */
 };
 
 typedef struct cairn_class {
@@ -41,6 +42,13 @@ extern cairn_class cairn_classes[CAIRN_CLASS_COUNT]; /* const after start */
 static inline size_t cairn_class_index(const cairn_class *k, size_t offset)
 {
 	return (offset >> 4) * k->reciprocal >> 32;
+}
+
+/* Slots in a row, from a multiple of it on, that share cache lines with none but each other; 1 where a slot is a line
+ * and more. */
+static inline size_t cairn_class_line_slots(const cairn_class *k)
+{
+	return k->bytes < CAIRN_LINE_BYTES ? CAIRN_LINE_BYTES / (k->bytes & -k->bytes) : 1;
 }
 
 /* At start, under a limit on memory, which counts slots that were never used: slabs as small as they may be without

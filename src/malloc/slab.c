@@ -130,10 +130,31 @@ static size_t take_lowest(cairn_span *s, void **end, size_t n)
 	return (size_t)(end - at);
 }
 
+/* Takes n slots that share cache lines with none but each other; 0: there are none so. n divides 64. */
+static size_t take_line(cairn_span *s, void **end, size_t n)
+{
+	const cairn_class *k = class_of_slab(s);
+	for (size_t w = 0; w < bits_words(k); w++) {
+		uint64_t bits = s->free_bits[w], lines = bits & ~0ull / ((1ull << n) - 1); /* every nth bit */
+		for (size_t i = 1; i < n; i++)
+			lines &= bits >> i;
+		if (!lines)
+			continue;
+		size_t first = (size_t)__builtin_ctzll(lines);
+		for (size_t i = 0; i < n; i++)
+			*--end = s->base + (w * 64 + first + i) * k->bytes;
+		word_set(&s->free_bits[w], bits & ~(((1ull << n) - 1) << first));
+		return n;
+	}
+	return 0;
+}
+
 size_t cairn_slab_take(cairn_span *s, void **end, size_t n)
 {
-	bool is_lazy = cairn_window_is_lazy(s->base);
-	size_t taken = cairn_unlikely(is_lazy) ? take_lazily(s, end, n) : take_lowest(s, end, n);
+	bool is_lazy = cairn_window_is_lazy(s->base), is_line = n > 1 && n == cairn_class_line_slots(class_of_slab(s));
+	size_t taken = cairn_unlikely(is_lazy) ? take_lazily(s, end, n) : is_line ? take_line(s, end, n) : 0;
+	if (!taken && !is_lazy)
+		taken = take_lowest(s, end, n);
 	s->free_count = (uint16_t)(s->free_count - taken);
 	uint64_t pages = 0;
 	for (void **slot = end - taken; s->clean_pages && slot < end; slot++)

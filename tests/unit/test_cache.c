@@ -27,9 +27,13 @@ static void *pop(unsigned c)
 static void push(unsigned c, void *p)
 {
 	cairn_magazine *m = &cache->magazine[c];
-	if (m->top == m->limit)
-		EXPECT(cairn_cache_flush(cache, c));
-	*m->top++ = p;
+	if (m->top < m->limit || cairn_cache_flush(cache, c)) {
+		*m->top++ = p;
+		return;
+	}
+	cairn_central *central = cairn_central_lock(c);
+	EXPECT_EQ(cairn_central_give(central, &p, 1).slots, 1);
+	cairn_central_unlock(central);
 }
 
 static void a_new_cache_has_empty_magazines_without_memory(void) /* M1, M3 */
@@ -106,10 +110,34 @@ static void a_thread_that_only_frees_gets_a_magazine(void)
 	cairn_central *central = cairn_central_lock(CLASS);
 	EXPECT_EQ(cairn_central_take(central, &slots[40], 40), 40);
 	cairn_central_unlock(central);
-	for (int i = 0; i < 40; i++)
+	uint64_t out = cairn_stats_out_of(CLASS);
+	push(CLASS, slots[0]);
+	EXPECT_EQ(cairn_stats_out_of(CLASS), out - 1); /* the first goes home */
+	EXPECT_EQ(cache->cold[CLASS].capacity, 0);
+	for (int i = 1; i < 40; i++)
 		push(CLASS, slots[i]);
 	cairn_cache_validate(cache);
 	EXPECT(cache->cold[CLASS].capacity > 0);
+}
+
+/* Of a class of 16 bytes four share a line: who begins gets all that are free there, or takes from another line. */
+static void a_line_is_not_shared_by_two_that_begin(void)
+{
+	enum { CLASS = 1, LINE = CAIRN_LINE_BYTES };
+	void *line[4], *again[4];
+	cairn_central *central = cairn_central_lock(CLASS);
+	EXPECT_EQ(cairn_central_take(central, &line[4], 4), 4);
+	EXPECT_EQ(cairn_central_give(central, line, 1).slots, 1);
+	EXPECT_EQ(cairn_central_take(central, &again[4], 4), 4);
+	for (int i = 0; i < 4; i++) {
+		EXPECT((uintptr_t)line[i] / LINE == (uintptr_t)line[3] / LINE);
+		EXPECT((uintptr_t)again[i] / LINE == (uintptr_t)again[3] / LINE);
+	}
+	EXPECT((uintptr_t)line[3] / LINE != (uintptr_t)again[3] / LINE);
+	EXPECT_EQ(cairn_central_give(central, line + 1, 3).slots, 3);
+	EXPECT_EQ(cairn_central_give(central, again, 4).slots, 4);
+	cairn_central_unlock(central);
+	cairn_central_validate(CLASS);
 }
 
 /* Neighbours pin few pages: a thread that only frees them moves to a quarter of the class's maximum, from either
@@ -228,6 +256,7 @@ int main(void)
 	RUN(no_slot_is_handed_out_twice_or_lost);
 	RUN(a_magazine_starts_small_and_grows_with_use);
 	RUN(a_thread_that_only_frees_gets_a_magazine);
+	RUN(a_line_is_not_shared_by_two_that_begin);
 	RUN(a_thread_that_only_frees_neighbours_keeps_some);
 	RUN(emptied_magazines_keep_their_memory_and_drained_ones_do_not);
 	if (CAN_REFUSE)
