@@ -22,7 +22,9 @@ enum {
 	SLOW_START_REFILLS = 4,   /* a class of which a thread wants a few blocks gets few: 200 threads are many */
 	LETTING_GO_FLUSHES = 3,   /* so many in a row, or a random walk between full and empty would look like it */
 	NEIGHBOURS = 4,           /* freed blocks that lie in runs of so many pin few pages */
-	PORTION = 128,            /* slots given under one hold of the lock: about a microsecond, so a waiter spins */
+	PORTION = 128,            /* slots given between two looks at how long the lock has been held */
+	RUN_SLOTS = 4,            /* a run of slots takes as long to give as so many slots in it */
+	HOLD_SLOTS = 640,         /* given under one hold of the lock: about a microsecond, so a waiter spins */
 };
 
 static void *no_slots[2]; /* the sentinels of a magazine that has no memory */
@@ -161,21 +163,25 @@ static size_t give_top(cairn_cache *c, cairn_central *central, unsigned size_cla
 }
 
 /* Gives the oldest n slots of the magazine back, at least half of them; in how many runs they lay (malloc/central.h).
- * The lock is held for a portion at a time, and the magazine is whole whenever it is not. */
+ * The lock is held for a while at a time, and the magazine is whole whenever it is not. */
 static size_t give_oldest(cairn_cache *c, unsigned size_class, size_t n)
 {
-	size_t runs = 0;
+	size_t runs = 0, held = 0;
 	cairn_assert(n);
 	cairn_central *central = cairn_central_lock(size_class);
 	oldest_to_top(c, size_class, n);
 	while (n) {
-		size_t portion = n < PORTION ? n : PORTION;
-		runs += give_top(c, central, size_class, portion);
+		size_t portion = n < PORTION ? n : PORTION, in_runs = give_top(c, central, size_class, portion);
+		runs += in_runs;
+		held += portion + RUN_SLOTS * in_runs;
 		n -= portion;
-		cairn_central_unlock(central);
-		if (n)
+		if (n && held >= HOLD_SLOTS) {
+			cairn_central_unlock(central);
 			central = cairn_central_lock(size_class);
+			held = 0;
+		}
 	}
+	cairn_central_unlock(central);
 	return runs;
 }
 

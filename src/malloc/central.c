@@ -8,7 +8,7 @@
 #include "page/pageheap.h"
 #include "page/window.h"
 
-static cairn_central centrals[CAIRN_CLASS_COUNT] __attribute__((aligned(64)));
+static cairn_central centrals[CAIRN_CLASS_COUNT];
 static size_t queued_bytes; /* sync: atomic, relaxed: a hint */
 
 static void central_ready(cairn_central *c, unsigned size_class)
@@ -38,7 +38,15 @@ bool cairn_central_try_lock(unsigned size_class, cairn_central **c)
 	return true;
 }
 
-void cairn_central_unlock(cairn_central *c) { cairn_lock_drop(&c->lock, CAIRN_RANK_CENTRAL); }
+/* The sums are told under the lock, so that a fork finds them equal: once for all that was done under it, for they lie
+ * in a line that every thread writes. */
+void cairn_central_unlock(cairn_central *c)
+{
+	if (c->out != c->told)
+		cairn_stats_out(c->size_class, (int64_t)(c->out - c->told));
+	c->told = c->out;
+	cairn_lock_drop(&c->lock, CAIRN_RANK_CENTRAL);
+}
 
 /* Compared, not divided: this is asked for every run of slots that comes back. */
 static unsigned bucket_of(const cairn_span *s)
@@ -116,7 +124,6 @@ size_t cairn_central_take(cairn_central *c, void **end, size_t n)
 			break; /* nor is a page opened */
 	}
 	c->out += taken;
-	cairn_stats_out(c->size_class, (int64_t)taken);
 	return taken;
 }
 
@@ -165,7 +172,7 @@ static void slab_came_back(cairn_central *c, cairn_span *s)
 	slab_queue(c, s);
 }
 
-enum { AHEAD = 32 }; /* slots whose records are asked for together */
+enum { AHEAD = 32 }; /* runs whose records are asked for together */
 
 /* Slots in a row that lie in one granule, and so in one slab. */
 typedef struct slot_run {
@@ -173,8 +180,9 @@ typedef struct slot_run {
 	void **slots, **end;
 } slot_run;
 
-/* Cuts n <= AHEAD slots into runs and brings their slabs' records near, one stage after the other for all of them:
- * chunk record, span, bits. Taken one slot at a time these are three misses in a row (docs/design/bets.md, bet 1). */
+/* Cuts the first of n slots into up to AHEAD runs and brings their slabs' records near, one stage after the other for
+ * all of them: chunk record, span, bits. Taken one slot at a time these are three misses in a row (docs/design/bets.md,
+ * bet 1). */
 static size_t find_runs(void **slots, size_t n, slot_run runs[])
 {
 	uintptr_t granule = 0;
@@ -182,6 +190,8 @@ static size_t find_runs(void **slots, size_t n, slot_run runs[])
 	for (size_t i = 0; i < n; i++) {
 		uintptr_t p = (uintptr_t)slots[i];
 		if (p >> CAIRN_GRANULE_SHIFT != granule) {
+			if (count == AHEAD)
+				break;
 			granule = p >> CAIRN_GRANULE_SHIFT;
 			runs[count++].slots = slots + i;
 			cairn_window_prefetch(p);
@@ -217,14 +227,12 @@ cairn_given cairn_central_give(cairn_central *c, void **slots, size_t n)
 	slot_run runs[AHEAD];
 	cairn_given given = { 0, 0, CAIRN_GIVE_OK };
 	while (given.slots < n && given.verdict == CAIRN_GIVE_OK) {
-		size_t left = n - given.slots,
-		       count = find_runs(slots + given.slots, left < AHEAD ? left : AHEAD, runs);
+		size_t count = find_runs(slots + given.slots, n - given.slots, runs);
 		for (size_t i = 0; i < count && given.verdict == CAIRN_GIVE_OK; i++)
 			given.slots += give_run(c, &runs[i], &given.verdict);
 		given.runs += count;
 	}
 	c->out -= given.slots;
-	cairn_stats_out(c->size_class, -(int64_t)given.slots);
 	return given;
 }
 

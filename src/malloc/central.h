@@ -26,14 +26,16 @@
 
 enum { CAIRN_CENTRAL_BUCKETS = 4 };
 
+/* Two cache lines of its own: the lock, for which others spin, and the lists. */
 typedef struct cairn_central {
-	cairn_lock lock;
-	uint32_t size_class;                      /* const after first use */
-	cairn_node partial[CAIRN_CENTRAL_BUCKETS]; /* sync: lock; [0] the fullest */
-	cairn_node purge_queue;                   /* sync: lock; slabs whose empty pages are worth a look */
-	uint64_t slots;                           /* sync: lock; of all slabs of the class, free ones included */
-	uint64_t out;                             /* sync: lock; of those, live or in a magazine */
-	uint64_t held;                            /* sync: lock; of those, out of the free bits while being purged */
+	_Alignas(CAIRN_LINE_BYTES) cairn_lock lock;
+	uint32_t size_class;    /* const after first use */
+	uint64_t slots;         /* sync: lock; of all slabs of the class, free ones included */
+	uint64_t out;           /* sync: lock; of those, live or in a magazine */
+	uint64_t told;          /* sync: lock; of out, what the sums for everybody have been told */
+	uint64_t held;          /* sync: lock; of slots, out of the free bits while being purged */
+	cairn_node purge_queue; /* sync: lock; slabs whose empty pages are worth a look */
+	_Alignas(CAIRN_LINE_BYTES) cairn_node partial[CAIRN_CENTRAL_BUCKETS]; /* sync: lock; [0] the fullest */
 } cairn_central;
 
 /* How giving went. */
@@ -46,7 +48,7 @@ typedef struct cairn_given {
 /* The class's lock, held: */
 cairn_central *cairn_central_lock(unsigned size_class);
 bool cairn_central_try_lock(unsigned size_class, cairn_central **c); /* false: held by somebody */
-void cairn_central_unlock(cairn_central *c);
+void cairn_central_unlock(cairn_central *c); /* and tells malloc/stats.h how many more are out */
 
 /* Under the lock. Up to n slots into end[-1], end[-2] ...; how many. */
 size_t cairn_central_take(cairn_central *c, void **end, size_t n);
