@@ -27,6 +27,7 @@ cairn_class cairn_classes[CAIRN_CLASS_COUNT] = {
 	K(1664, 3, 30), K(1792, 1, 30), K(1920, 2, 30), K(2048, 1, 30),
 	K(2304, 2, 14), K(2560, 3, 14), K(2816, 3, 14), K(3072, 3, 14),
 	K(3328, 5, 14), K(3584, 2, 14), K(3840, 4, 14), K(4096, 2, 14),
+	K(CAIRN_PAGE_AND_HEADER, 4, 14), K(CAIRN_PAGE_AND_LARGE_HEADER, 11, 14),
 	K(4608, 4, 14), K(5120, 5, 14), K(5632, 6, 14), K(6144, 3, 14),
 	K(6656, 5, 14), K(7168, 4, 14), K(7680, 8, 14), K(8192, 4, 14),
 	K(9216, 8, 6), K(10240, 5, 6), K(11264, 7, 6), K(12288, 6, 6),
@@ -56,7 +57,8 @@ unsigned cairn_class_of(size_t bytes)
 	if (bytes > CAIRN_SMALL_MAX)
 		return 0;
 	unsigned doubling = cairn_log2(bytes - 1); /* 8 for 257..512 */
-	return 16 + (doubling - 8) * 8 + (unsigned)((bytes - 1) >> (doubling - 3)) - 7;
+	unsigned c = 16 + (doubling - 8) * 8 + (unsigned)((bytes - 1) >> (doubling - 3)) - 7;
+	return c + (bytes > CAIRN_PAGE_AND_HEADER) + (bytes > CAIRN_PAGE_AND_LARGE_HEADER);
 }
 
 unsigned cairn_class_of_aligned(size_t bytes, size_t align)

@@ -1,7 +1,9 @@
 /* malloc/sizeclass.h - which slot sizes there are, and which serves a request.
  *
- * Sizes to 256 are 16 apart; above that each doubling is cut in 8, up to 32 KiB: 72 classes, numbered from 1. Class 0
- * means "none of them": large blocks, and addresses that are no slab's.
+ * Sizes to 256 are 16 apart; above that each doubling is cut in 8, up to 32 KiB; two more stand between 4096 and 4608,
+ * where a page of a data base with its header falls: 74 classes, numbered from 1. Class 0 means "none of them": large
+ * blocks, and addresses that are no slab's. The first of the two is there so that sizes that are a multiple of 256 find
+ * slots so aligned (malloc/family.c).
  *
  * Invariants, each a case of tests/unit/test_sizeclass.c, which tries every size:
  *   (S1) cairn_classes[cairn_class_of(n)].bytes >= n for n <= CAIRN_SMALL_MAX.
@@ -21,8 +23,10 @@
 #include "page/chunk.h"
 
 enum {
-	CAIRN_CLASS_COUNT = 73,     /* class 0 included */
+	CAIRN_CLASS_COUNT = 75,     /* class 0 included */
 	CAIRN_SMALL_MAX = 32 << 10, /* largest request that a class serves, bytes */
+	CAIRN_PAGE_AND_HEADER = 4352, /* slots of the two classes that stand between 4096 and 4608 */
+	CAIRN_PAGE_AND_LARGE_HEADER = 4480,
 	CAIRN_FINE_MAX = 1024,      /* up to here a request is looked up by 16 B, above by 128 B */
 	CAIRN_LINE_BYTES = 64,      /* of the processor's caches */
 };
