@@ -16,7 +16,10 @@ enum {
 	LEARN_SHARE = 8, /* more than an eighth of the hysteresis wanted again since the last look: it doubles */
 	ALLOWANCE_SHARE = 4,               /* of the highest use, or */
 	ALLOWANCE_LEAST_BYTES = 16 << 20, /* the more: what churn is given over the peak */
-	REST_NS = 1000 * 1000 * 1000,
+	REST_LEAST_NS = 50 * 1000 * 1000,
+	REST_MOST_NS = 1000 * 1000 * 1000,
+	REST_NS_PER_BYTE = 3, /* 100 ms for 32 MiB: half of that, purged in vain, costs 4 ms */
+	REFUSED_NS = 1000 * 1000 * 1000,
 };
 
 /* All: sync: atomic, relaxed; hints that decide when, never what. */
@@ -49,18 +52,29 @@ void cairn_purge_note_rewanted(size_t bytes)
 	atomic_fetch_add_explicit(&noted_rewanted_bytes, bytes, memory_order_relaxed); /* a hint */
 }
 
+/* How long h lasts without proof. When all of it is in use it proves nothing, is halved, and half of it is faulted in
+ * again: so seldom that this takes no more than a 25th of the time. */
+static uint64_t rest_ns(size_t h)
+{
+	uint64_t rest = (uint64_t)h * REST_NS_PER_BYTE;
+	return rest < REST_LEAST_NS ? REST_LEAST_NS : rest > REST_MOST_NS ? REST_MOST_NS : rest;
+}
+
 void cairn_purge_learn(uint64_t now_ns)
 {
 	size_t rewanted = cairn_pageheap_rewanted_bytes() + hint(&noted_rewanted_bytes);
 	size_t most = cairn_pageheap_highest_used_bytes() + hint(&allowance_bytes);
 	size_t h = cairn_purge_hysteresis_bytes();
 	size_t again = rewanted - hint(&seen_rewanted_bytes);
+	bool is_much = again > h / LEARN_SHARE;
 	if (again) {
 		set_hint(&seen_rewanted_bytes, rewanted);
-		size_t raised = again > h / LEARN_SHARE ? 2 * h + again : h + again;
+		size_t raised = is_much ? 2 * h + again : h + again;
 		h = raised > most ? most : raised;
+	}
+	if (is_much) {
 		atomic_store_explicit(&last_change_ns, now_ns, memory_order_relaxed); /* a hint */
-	} else if (now_ns - atomic_load_explicit(&last_change_ns, memory_order_relaxed) > REST_NS) { /* a hint */
+	} else if (now_ns - atomic_load_explicit(&last_change_ns, memory_order_relaxed) > rest_ns(h)) { /* a hint */
 		h /= 2;
 		set_hint(&allowance_bytes, hint(&allowance_bytes) / 2);
 		set_hint(&held_down_bytes, hint(&held_down_bytes) / 2);
@@ -106,7 +120,7 @@ static bool purge_runs(size_t keep_bytes, unsigned budget_us)
 		bool ok = cairn_vm_purge((void *)run.start, bytes);
 		cairn_pageheap_give_run(&run, ok);
 		if (!ok) {
-			atomic_store_explicit(&refused_until_ns, start + REST_NS, memory_order_relaxed); /* a hint */
+			atomic_store_explicit(&refused_until_ns, start + REFUSED_NS, memory_order_relaxed); /* a hint */
 			return false;
 		}
 		purge_headers(run.start);

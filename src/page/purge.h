@@ -5,8 +5,9 @@
  * costs 4 KiB to everyone else. So some dirty memory is kept, and how much is learnt:
  *
  *   hysteresis   kept at any time, at least KEEP_MIN. Memory that is purged and soon wanted again raises it by what was
- *                wanted, or doubles it when that is much, up to the most that was ever used and the
- *                allowance; rest halves it every second.
+ *                wanted, or doubles it when that is much, up to the most that was ever used and the allowance; rest
+ *                halves it, of 50 ms where it is small, 100 for 32 MiB, a second at most: what is all in use gives no
+ *                proof, and losing half of it in vain may cost a 25th of the time.
  *   allowance    over the highest use ever: the most that used and dirty memory may come to. It begins with nothing;
  *                purging for that bound again and again, by half of the highest use in all, gives half of what may
  *                be, then all; rest halves it likewise.
