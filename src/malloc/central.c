@@ -260,6 +260,7 @@ void cairn_central_validate(unsigned size_class)
 {
 	cairn_central *c = cairn_central_lock(size_class);
 	uint64_t free_slots = 0;
+	cairn_assert(c->told == c->out); /* C4: the lock has just been taken */
 	for (unsigned b = 0; b < CAIRN_CENTRAL_BUCKETS; b++)
 		for (cairn_node *n = c->partial[b].next; n != &c->partial[b]; n = n->next) {
 			cairn_span *s = cairn_container(n, cairn_span, node);

@@ -15,6 +15,7 @@
  *   (C1) A slab is in a list iff it has a free slot, and in the list of its bucket.
  *   (C2) No slab in a list is entirely free, unless pages of it are being purged.
  *   (C3) slots = out + held + the free slots of the slabs in the lists; out: live blocks and those in magazines.
+ *   (C4) While nobody holds the lock, told = out.
  *
  * Locks: one a class, rank CENTRAL. Failure: take gives fewer than asked, give reports misuse and
  * leaves the wrong slot and those behind it. */
