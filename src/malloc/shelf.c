@@ -11,7 +11,7 @@
 enum {
 	FIT_SHARE = 8,            /* a span may be an eighth longer than what was asked for */
 	LETTING_GO_FREES = 4,     /* that find no room, in a row */
-	RARE_HITS = 16,           /* a miss after so many hits does not ask for more room */
+	RARE_HITS = 128,          /* a miss after so many hits does not ask for more room */
 	PRICE = 8,                /* granules sent away for one more of room, from ALL_LEAST_GRANULES on */
 	IDLE_LOOKS = 3,
 	ALL_LEAST_GRANULES = (1 << 20) / CAIRN_GRANULE_BYTES,

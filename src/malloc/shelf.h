@@ -8,8 +8,8 @@
  * Spans of up to CAIRN_SHELF_GRANULES granules hang in one list for each length, newest first, and a word says which
  * lists have any. A hit takes no lock and changes no sum that threads share.
  *
- * How much a shelf may hold (`most`) begins with nothing. A request that finds no fitting span, within sixteen hits of
- * the last such, raises it by up to twice what was asked, as far as spans had to be sent away before: who only frees,
+ * How much a shelf may hold (`most`) begins with nothing. A request that finds no fitting span, within 128 hits of the
+ * last such, raises it by up to twice what was asked, as far as spans had to be sent away before: who only frees,
  * or only allocates, gets none. Past 1 MiB each granule of room takes eight sent away. All shelves together may hold 1
  * MiB or half of what is in use, whichever is more. Frees that find no room several times with no request between halve
  * it, down to CAIRN_SHELF_LEAST_GRANULES: the program is letting go. Looks (a tenth of a second apart, malloc/tend.h)
