@@ -49,30 +49,35 @@ void cairn_central_unlock(cairn_central *c)
 }
 
 /* Compared, not divided: this is asked for every run of slots that comes back. */
-static unsigned bucket_of(const cairn_span *s)
+static inline unsigned bucket_of(const cairn_span *s, size_t capacity)
 {
-	unsigned quarter = cairn_classes[s->size_class].capacity / CAIRN_CENTRAL_BUCKETS + 1u, n = s->free_count;
+	size_t quarter = capacity / CAIRN_CENTRAL_BUCKETS + 1, n = s->free_count;
 	return (n >= quarter) + (n >= 2 * quarter) + (n >= 3 * quarter);
 }
 
-void cairn_central_place(cairn_central *c, cairn_span *s)
+static void move_to(cairn_central *c, cairn_span *s, unsigned bucket)
 {
-	unsigned bucket = bucket_of(s);
-	bool is_in = !cairn_list_is_empty(&s->node);
-	if (is_in && s->free_count && bucket == s->bucket)
-		return;
 	cairn_list_remove(&s->node);
 	s->bucket = (uint8_t)bucket;
 	if (s->free_count)
 		cairn_list_push(&c->partial[bucket], &s->node);
 }
 
+static inline void place(cairn_central *c, cairn_span *s, size_t capacity)
+{
+	unsigned bucket = bucket_of(s, capacity);
+	if (cairn_list_is_empty(&s->node) || !s->free_count || bucket != s->bucket)
+		move_to(c, s, bucket);
+}
+
+void cairn_central_place(cairn_central *c, cairn_span *s) { place(c, s, cairn_classes[c->size_class].capacity); }
+
 static cairn_span *slab_make(cairn_central *c)
 {
 	cairn_span *s = cairn_slab_create(c->size_class, CAIRN_SPAN_SLAB);
 	if (s) {
 		c->slots += s->free_count;
-		s->scan_at = UINT16_MAX; /* set when a slot first comes back */
+		s->scan_at = 0; /* set when slots first come back */
 		cairn_central_place(c, s);
 	}
 	return s;
@@ -150,90 +155,125 @@ static uint16_t scan_step(const cairn_span *s)
 	return (uint16_t)(slots ? slots : 1);
 }
 
-/* Queues s for a look at its empty pages once enough slots have come back since the last. */
-static void slab_queue(cairn_central *c, cairn_span *s)
+/* Queues s for a look at its empty pages once enough slots have come back since the last, or since the first of those
+ * that are given now. */
+static void slab_queue(cairn_central *c, cairn_span *s, size_t given)
 {
-	if (s->scan_at == UINT16_MAX)
-		s->scan_at = (uint16_t)(s->free_count + scan_step(s));
+	if (!s->scan_at)
+		s->scan_at = (uint16_t)(s->free_count - given + 1 + scan_step(s));
 	if (s->free_count < s->scan_at || !cairn_list_is_empty(&s->queued))
 		return;
 	cairn_list_append(&c->purge_queue, &s->queued);
 	__atomic_add_fetch(&queued_bytes, cairn_vm_page_bytes(), __ATOMIC_RELAXED); /* a hint */
 }
 
-/* Slots have come back to s: where does it belong now? */
-static void slab_came_back(cairn_central *c, cairn_span *s)
+/* So many slots have come back to s: where does it belong now? */
+static inline void slab_came_back(cairn_central *c, cairn_span *s, size_t given, size_t capacity)
 {
-	if (s->free_count == cairn_classes[c->size_class].capacity) {
+	if (cairn_unlikely(s->free_count == capacity)) {
 		cairn_central_drop_slab(c, s);
 		return;
 	}
-	cairn_central_place(c, s);
-	slab_queue(c, s);
+	place(c, s, capacity);
+	if (s->free_count >= s->scan_at)
+		slab_queue(c, s, given);
 }
 
 enum { AHEAD = 32 }; /* runs whose records are asked for together */
 
-/* Slots in a row that lie in one granule, and so in one slab. */
+/* Slots in a row that lie in one slab. */
 typedef struct slot_run {
-	cairn_span *span;
-	void **slots, **end;
+	cairn_span *span; /* not believed yet; NULL: none */
+	void **slots;
+	size_t n, index;  /* of the first slot in its slab */
 } slot_run;
 
-/* Cuts the first of n slots into up to AHEAD runs and brings their slabs' records near, one stage after the other for
- * all of them: chunk record, span, bits. Taken one slot at a time these are three misses in a row (docs/design/bets.md,
- * bet 1). */
-static size_t find_runs(void **slots, size_t n, slot_run runs[])
+/* Cuts the first of n slots into up to AHEAD runs of one granule and asks for what leads from these to their slabs. How
+ * many. */
+static size_t cut_by_granule(void **slots, size_t n, slot_run runs[])
 {
-	uintptr_t granule = 0;
-	size_t count = 0;
-	for (size_t i = 0; i < n; i++) {
-		uintptr_t p = (uintptr_t)slots[i];
-		if (p >> CAIRN_GRANULE_SHIFT != granule) {
-			if (count == AHEAD)
-				break;
-			granule = p >> CAIRN_GRANULE_SHIFT;
-			runs[count++].slots = slots + i;
-			cairn_window_prefetch(p);
-		}
-		runs[count - 1].end = slots + i + 1;
-	}
-	for (size_t i = 0; count > 1 && i < count; i++)
-		__builtin_prefetch(cairn_window_header((uintptr_t)*runs[i].slots), 1);
-	for (size_t i = 0; i < count; i++) {
-		cairn_span *s = runs[i].span = cairn_window_span((uintptr_t)*runs[i].slots);
-		if (s && s->kind == CAIRN_SPAN_SLAB)
-			__builtin_prefetch(cairn_slab_bits_of(s, *runs[i].slots), 1);
+	size_t count = 0, i = 0, from;
+	while ((from = i) < n && count < AHEAD) {
+		uintptr_t granule = (uintptr_t)slots[i] >> CAIRN_GRANULE_SHIFT;
+		cairn_window_prefetch((uintptr_t)slots[i]);
+		while (++i < n && (uintptr_t)slots[i] >> CAIRN_GRANULE_SHIFT == granule)
+			;
+		runs[count].slots = slots + from;
+		runs[count++].n = i - from;
 	}
 	return count;
 }
 
+/* Finds the header of each run and asks for it. Runs of one slab are joined; how many are left. */
+static size_t join_by_slab(slot_run runs[], size_t n)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < n; i++) {
+		cairn_span *s = cairn_window_header((uintptr_t)*runs[i].slots);
+		if (count && s == runs[count - 1].span) {
+			runs[count - 1].n += runs[i].n;
+			continue;
+		}
+		__builtin_prefetch(s, 1);
+		runs[count].span = s;
+		runs[count].slots = runs[i].slots;
+		runs[count++].n = runs[i].n;
+	}
+	return count;
+}
+
+/* Finds the run's place in its slab's bits and asks for it; of what is no slab this is an address like any other. */
+static inline void find_bits(slot_run *run, const cairn_class *k)
+{
+	cairn_span *s = run->span;
+	if (cairn_unlikely(!s))
+		return;
+	run->index = cairn_class_index(k, (size_t)((char *)*run->slots - s->base));
+	__builtin_prefetch(&s->free_bits[run->index / 64], 1);
+}
+
 /* Gives one run back; how many slots of it. */
-static size_t give_run(cairn_central *c, const slot_run *run, cairn_give *verdict)
+static inline size_t give_run(cairn_central *c, const slot_run *run, const cairn_class *k, cairn_give *verdict)
 {
 	cairn_span *s = run->span;
 	if (cairn_unlikely(!s || s->kind != CAIRN_SPAN_SLAB || s->size_class != c->size_class)) {
-		*verdict = CAIRN_GIVE_ALREADY_FREE; /* its slab has gone or serves another class */
+		*verdict = CAIRN_GIVE_ALREADY_FREE; /* its slab has gone, maybe just now, or serves another class */
 		return 0;
 	}
-	size_t given = cairn_slab_give(s, run->slots, (size_t)(run->end - run->slots), verdict);
+	size_t given = 1;
+	if (run->n > 1 || !cairn_slab_give_one(s, *run->slots, run->index, k))
+		given = cairn_slab_give(s, run->slots, run->n, verdict);
 	if (cairn_likely(given))
-		slab_came_back(c, s);
+		slab_came_back(c, s, given, k->capacity);
+	return given;
+}
+
+/* Gives the first runs of n slots back. Their records are brought near one stage after the other for all of them: chunk
+ * record, span, bits. Taken one slot at a time these are three misses in a row (docs/design/bets.md, bet 1). */
+static cairn_given give_some(cairn_central *c, void **slots, size_t n)
+{
+	const cairn_class k = cairn_classes[c->size_class];
+	slot_run runs[AHEAD];
+	cairn_given given = { 0, 0, CAIRN_GIVE_OK };
+	size_t count = given.runs = join_by_slab(runs, cut_by_granule(slots, n, runs));
+	for (size_t i = 0; i < count; i++)
+		find_bits(&runs[i], &k);
+	for (size_t i = 0; i < count && given.verdict == CAIRN_GIVE_OK; i++)
+		given.slots += give_run(c, &runs[i], &k, &given.verdict);
 	return given;
 }
 
 cairn_given cairn_central_give(cairn_central *c, void **slots, size_t n)
 {
-	slot_run runs[AHEAD];
-	cairn_given given = { 0, 0, CAIRN_GIVE_OK };
-	while (given.slots < n && given.verdict == CAIRN_GIVE_OK) {
-		size_t count = find_runs(slots + given.slots, n - given.slots, runs);
-		for (size_t i = 0; i < count && given.verdict == CAIRN_GIVE_OK; i++)
-			given.slots += give_run(c, &runs[i], &given.verdict);
-		given.runs += count;
+	cairn_given all = { 0, 0, CAIRN_GIVE_OK };
+	while (all.slots < n && all.verdict == CAIRN_GIVE_OK) {
+		cairn_given given = give_some(c, slots + all.slots, n - all.slots);
+		all.slots += given.slots;
+		all.runs += given.runs;
+		all.verdict = given.verdict;
 	}
-	c->out -= given.slots;
-	return given;
+	c->out -= all.slots;
+	return all;
 }
 
 size_t cairn_central_queued_bytes(void) { return __atomic_load_n(&queued_bytes, __ATOMIC_RELAXED); /* a hint */ }
@@ -265,7 +305,7 @@ void cairn_central_validate(unsigned size_class)
 		for (cairn_node *n = c->partial[b].next; n != &c->partial[b]; n = n->next) {
 			cairn_span *s = cairn_container(n, cairn_span, node);
 			cairn_assert(s->size_class == size_class && s->free_count && s->bucket == b &&
-				     bucket_of(s) == b);                                  /* C1 */
+				     bucket_of(s, cairn_classes[size_class].capacity) == b); /* C1 */
 			cairn_assert(s->free_count < cairn_classes[size_class].capacity); /* C2 */
 			cairn_slab_validate(s);
 			free_slots += s->free_count;

@@ -16,6 +16,9 @@ static size_t bits_words(const cairn_class *k) { return (k->capacity + 63u) / 64
  * its caller holds and nobody changes. Relaxed: nothing is published by them. */
 static void word_set(uint64_t *word, uint64_t to) { __atomic_store_n(word, to, __ATOMIC_RELAXED); }
 
+/* n ones, 1 to 64, from bit `from` on. */
+static uint64_t bit_run(size_t from, size_t n) { return ~0ull >> (64 - n) << from; }
+
 /* A span whose first slot can be taken. */
 static cairn_span *span_get(const cairn_class *k, cairn_span_kind kind)
 {
@@ -119,11 +122,17 @@ static size_t take_lowest(cairn_span *s, void **end, size_t n)
 	size_t words = bits_words(k), bytes = k->bytes;
 	void **at = end, **last = end - n;
 	for (size_t w = 0; w < words && at > last; w++) {
-		const char *base = s->base + w * 64 * bytes;
+		char *base = s->base + w * 64 * bytes;
 		uint64_t bits = s->free_bits[w];
-		while (bits && at > last) {
-			*--at = (void *)(base + (size_t)__builtin_ctzll(bits) * bytes);
-			bits &= bits - 1;
+		while (bits && at > last) { /* a run of neighbours at a time: within one the next slot is an addition */
+			size_t from = (size_t)__builtin_ctzll(bits), most = (size_t)(at - last);
+			uint64_t behind = ~(bits >> from);
+			size_t run = behind ? (size_t)__builtin_ctzll(behind) : 64;
+			run = run < most ? run : most;
+			bits &= ~bit_run(from, run);
+			char *slot = base + from * bytes;
+			for (void **to = at - run; at > to; slot += bytes)
+				*--at = slot;
 		}
 		word_set(&s->free_bits[w], bits);
 	}
@@ -163,33 +172,61 @@ size_t cairn_slab_take(cairn_span *s, void **end, size_t n)
 	return taken;
 }
 
+/* Do n pointers begin with some that lie one slot after the other, up or down? A guess from the fourth: where they do
+ * not, looking must cost nothing. How far apart, or 0. */
+static ptrdiff_t step_of(void *const *slots, size_t n, ptrdiff_t bytes)
+{
+	enum { GUESSED = 3 };
+	if (n <= GUESSED)
+		return 0;
+	ptrdiff_t far = (char *)slots[GUESSED] - (char *)slots[0];
+	return far == GUESSED * bytes ? bytes : far == -GUESSED * bytes ? -bytes : 0;
+}
+
+/* The bits of slot i, slots[0], and of those behind it in the array that lie step bytes apart and have theirs in the
+ * same word. *run: how many. */
+static uint64_t run_bits(void *const *slots, size_t n, size_t i, size_t capacity, ptrdiff_t step, size_t *run)
+{
+	size_t at = i % 64, up = capacity - i < 64 - at ? capacity - i : 64 - at, most = step > 0 ? up : at + 1;
+	size_t found = 1;
+	most = most < n ? most : n;
+	for (char *next = (char *)slots[0] + step; found < most && slots[found] == next; next += step)
+		found++;
+	*run = found;
+	return bit_run(step > 0 ? at : at + 1 - found, found);
+}
+
 size_t cairn_slab_give(cairn_span *s, void **slots, size_t n, cairn_give *verdict)
 {
 	const cairn_class k = *class_of_slab(s);
 	const char *base = s->base;
 	/* A word stays in a register while slots fall into it: through memory each would wait for the last store. */
 	uint64_t *at = s->free_bits, word = *at;
-	size_t given;
-	*verdict = CAIRN_GIVE_OK;
-	for (given = 0; given < n; given++) {
+	size_t given, run;
+	for (given = 0; given < n; given += run) {
 		size_t offset = (size_t)((const char *)slots[given] - base), i = cairn_class_index(&k, offset);
-		if (cairn_unlikely(i * k.bytes != offset || i >= k.capacity)) {
-			*verdict = CAIRN_GIVE_NOT_START;
+		if (cairn_unlikely(i * k.bytes != offset || i >= k.capacity))
 			break;
-		}
 		if (at != &s->free_bits[i / 64]) {
 			word_set(at, word);
 			at = &s->free_bits[i / 64];
 			word = *at;
 		}
-		if (cairn_unlikely(word >> i % 64 & 1)) {
-			*verdict = CAIRN_GIVE_ALREADY_FREE;
+		uint64_t bit = 1ull << i % 64;
+		ptrdiff_t step = step_of(slots + given, n - given, k.bytes);
+		run = 1;
+		if (cairn_unlikely(word & bit))
 			break;
+		if (step) {
+			uint64_t bits = run_bits(slots + given, n - given, i, k.capacity, step, &run);
+			bit = word & bits ? bit : bits; /* one of them is free already: as far as that, one by one */
+			run = word & bits ? 1 : run;
 		}
-		word |= 1ull << i % 64;
+		word |= bit;
 	}
 	word_set(at, word);
 	s->free_count = (uint16_t)(s->free_count + given);
+	*verdict = given < n ? cairn_slab_look(s, slots[given]) : CAIRN_GIVE_OK;
 	return given;
 }
 

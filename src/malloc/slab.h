@@ -15,6 +15,7 @@
 #ifndef CAIRN_MALLOC_SLAB_H
 #define CAIRN_MALLOC_SLAB_H
 
+#include "base/assert.h"
 #include "malloc/sizeclass.h"
 
 typedef enum cairn_give {
@@ -31,11 +32,17 @@ void cairn_slab_destroy(cairn_span *s);
 /* Takes up to n free slots, lowest address first, into end[-1], end[-2] ...: popped from there, addresses rise. Under a
  * limit on data those whose pages are open go first, and 0 says that a page for one was refused. */
 size_t cairn_slab_take(cairn_span *s, void **end, size_t n);
-/* The word of s's bits that giving p will read: to prefetch. */
-static inline const uint64_t *cairn_slab_bits_of(const cairn_span *s, const void *p)
+/* Gives slot `index` back, which p should be. False, and nothing has changed: there is something wrong with it. */
+static inline bool cairn_slab_give_one(cairn_span *s, const void *p, size_t index, const cairn_class *k)
 {
-	return &s->free_bits[cairn_class_index(&cairn_classes[s->size_class], (size_t)((const char *)p - s->base)) /
-			     64];
+	if (cairn_unlikely(s->base + index * k->bytes != p || index >= k->capacity))
+		return false;
+	uint64_t *word = &s->free_bits[index / 64], was = *word, bit = 1ull << index % 64;
+	if (cairn_unlikely(was & bit))
+		return false;
+	__atomic_store_n(word, was | bit, __ATOMIC_RELAXED); /* as all of these: see cairn_slab_look */
+	s->free_count++;
+	return true;
 }
 /* Gives n slots back; how many. Fewer than n: verdict says what is wrong with the next one. */
 size_t cairn_slab_give(cairn_span *s, void **slots, size_t n, cairn_give *verdict);

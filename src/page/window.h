@@ -77,12 +77,9 @@ static inline uintptr_t cairn_window_chunk_start(cairn_window *w, const cairn_ch
 	return w->base + ((uintptr_t)(c - w->chunks) << CAIRN_CHUNK_SHIFT);
 }
 
-/* The span over the granule of p, or NULL. The caller holds a block of it, or the pageheap lock. */
-static inline cairn_span *cairn_window_span(uintptr_t p)
+/* The span over the granule of p, which w covers, or NULL. The caller holds a block of it, or the pageheap lock. */
+static inline cairn_span *cairn_window_span_in(cairn_window *w, uintptr_t p)
 {
-	cairn_window *w = cairn_window_of(p);
-	if (!w)
-		return NULL;
 	cairn_chunk *c = cairn_window_chunk(w, p);
 	size_t g = cairn_granule_in_chunk(p);
 	/* Over or under g for as long as the caller's block lives. */
@@ -95,6 +92,13 @@ static inline cairn_span *cairn_window_span(uintptr_t p)
 	cairn_span *s = &c->spans[g - c->back[g]];
 	/* Relaxed: the caller holds a block of the span, so its kind stands, or asks about nobody's address. */
 	return __atomic_load_n(&s->kind, __ATOMIC_RELAXED) == CAIRN_SPAN_NONE ? NULL : s;
+}
+
+/* The same, in whatever window. */
+static inline cairn_span *cairn_window_span(uintptr_t p)
+{
+	cairn_window *w = cairn_window_of(p);
+	return w ? cairn_window_span_in(w, p) : NULL;
 }
 
 /* Does p lie in the open part of a region: in memory that is or was ours to hand out? */
@@ -111,15 +115,32 @@ static inline void cairn_window_prefetch(uintptr_t p)
 	}
 }
 
-/* Where the header of p's span is, if p lies in a slab: to prefetch, before cairn_window_span reads it. May be NULL. */
-static inline const cairn_span *cairn_window_header(uintptr_t p)
+/* The span that p lies in if that is a slab, else a header of whatever kind, or NULL. Of its fields only kind can be
+ * believed before that is known; nothing of it is read here, so that it can be prefetched. */
+static inline cairn_span *cairn_window_header(uintptr_t p)
 {
-	if (p - cairn_window_first.base >=
-		__atomic_load_n(&cairn_window_first.bytes, __ATOMIC_RELAXED)) /* relaxed: it only grows */
-		return NULL;
+	if (cairn_unlikely(p - cairn_window_first.base >=
+			   __atomic_load_n(&cairn_window_first.bytes, __ATOMIC_RELAXED))) /* relaxed: it only grows */
+		return cairn_window_span(p);
 	const cairn_chunk *c = cairn_window_chunk(&cairn_window_first, p);
 	size_t g = cairn_granule_in_chunk(p);
 	return c->spans ? &c->spans[g - c->back[g]] : NULL;
+}
+
+/* The slab over the granule that lies `offset` bytes into the first window; there is one. */
+static inline cairn_span *cairn_window_slab(uintptr_t offset)
+{
+	const cairn_chunk *c = &cairn_window_first.chunks[offset >> CAIRN_CHUNK_SHIFT];
+	size_t g = cairn_granule_in_chunk(offset);
+	return &c->spans[g - c->back[g]];
+}
+
+/* How far behind that slab's start this lies. */
+static inline size_t cairn_window_slab_offset(uintptr_t offset)
+{
+	const cairn_chunk *c = &cairn_window_first.chunks[offset >> CAIRN_CHUNK_SHIFT];
+	size_t granules = c->back[cairn_granule_in_chunk(offset)];
+	return (offset & (CAIRN_GRANULE_BYTES - 1)) + (granules << CAIRN_GRANULE_SHIFT);
 }
 
 /* The class byte of every granule of [start, start + granules). sync: the caller owns the span. */
