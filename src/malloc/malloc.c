@@ -29,6 +29,7 @@
 #include "malloc/stranger.h"
 #include "malloc/tend.h"
 #include "malloc/threads.h"
+#include "os/limits.h"
 #include "page/window.h"
 
 #include <errno.h>
@@ -128,41 +129,69 @@ static void *realloc_by_copy(void *p, size_t old_bytes, size_t size)
 }
 
 /* Does p, of a slab of the class, lie in one of the two top slots of its magazine? What free compares with. */
-static bool is_just_freed(const void *p, unsigned size_class)
+static inline bool is_just_freed(const void *p, unsigned size_class)
 {
 	cairn_cache *cache = cairn_thread_cache();
 	void **top = cache->magazine[size_class].top;
 	return cache != &cairn_cache_empty && (top[-1] == p || top[-2] == p);
 }
 
-/* The block p of slab s, given another size. */
-static void *realloc_small(cairn_span *s, void *p, size_t size)
+/* Is size near enough to what a slot of k has? */
+static inline bool is_fitting(const cairn_class *k, size_t size)
+{
+	return size <= k->bytes && (size > k->bytes - k->bytes / 4 || size > k[-1].bytes);
+}
+
+/* What to ask for when a block of had bytes moves to have size. Who grows by no more than an eighth does it again: an
+ * eighth more saves half of the copies, and is no wrong size for free_sized; under 128 bytes it could be one, classes
+ * lie further apart there. Not where memory is limited. */
+static size_t with_room(size_t had, size_t size)
+{
+	bool is_step = had >= 128 && size > had && size - had <= had / 8;
+	return is_step && !cairn_limits_are_tight() ? size + size / 8 : size;
+}
+
+/* Is p plainly a block of the class, in the first window? Asked without its slab's header and bits, which are two
+ * misses. So of a block that was freed it is seen, as by free, when that was the last or the last but one. False: no,
+ * or it must be looked at; with the empty cache (CAIRN_CHECK) everything. */
+static inline bool is_plainly_block(const void *p, unsigned size_class)
+{
+	if (cairn_unlikely(cairn_thread_cache() == &cairn_cache_empty || is_just_freed(p, size_class)))
+		return false;
+	const cairn_class *k = &cairn_classes[size_class];
+	size_t in_slab = cairn_window_slab_offset((uintptr_t)p - cairn_window_first.base);
+	size_t i = cairn_class_index(k, in_slab);
+	return cairn_likely(i * k->bytes == in_slab && i < k->capacity);
+}
+
+/* The block p of slab s moved to one of size bytes, or freed. */
+static __attribute__((noinline)) void *move_small(const cairn_span *s, void *p, size_t size)
 {
 	cairn_give verdict = cairn_slab_look(s, p);
 	if (cairn_unlikely(verdict != CAIRN_GIVE_OK))
 		cairn_misuse_verdict("realloc", p, verdict);
 	if (cairn_unlikely(is_just_freed(p, s->size_class)))
 		cairn_misuse_already_free("realloc", p);
-	size_t bytes = cairn_classes[s->size_class].bytes;
-	if (size <= bytes && (size > bytes - bytes / 4 || (size && cairn_class_of(size) == s->size_class)))
-		return p;
-	if (size)
-		return realloc_by_copy(p, bytes, size);
+	size_t had = cairn_classes[s->size_class].bytes;
+	if (cairn_likely(size))
+		return realloc_by_copy(p, had, with_room(had, size));
 	cairn_free(p);
 	return NULL;
 }
 
-void *cairn_realloc(void *p, size_t size)
+/* Every other realloc, and of a block that must be looked at. */
+static __attribute__((noinline)) void *realloc_other(void *p, size_t size)
 {
 	if (!p)
 		return cairn_malloc(size);
 	cairn_span *s = cairn_window_span((uintptr_t)p);
-	if (cairn_likely(s && s->kind == CAIRN_SPAN_SLAB))
-		return realloc_small(s, p, size);
 	if (s && s->kind == CAIRN_SPAN_LARGE && s->base == p && size > CAIRN_SMALL_MAX) {
-		void *q = cairn_large_resize_within(s, size) ? p : cairn_slow_realloc_large(s, size);
+		void *q = cairn_slow_realloc_large(s, size);
 		return q ? q : realloc_by_copy(p, s->large_bytes, size);
 	}
+	bool is_slot = s && s->kind == CAIRN_SPAN_SLAB;
+	if (is_slot && (is_just_freed(p, s->size_class) || !is_fitting(&cairn_classes[s->size_class], size)))
+		return move_small(s, p, size);
 	size_t old_bytes = cairn_slow_usable_bytes(p, "realloc");
 	if (cairn_unlikely(!old_bytes))
 		return cairn_stranger_realloc(p, size, "realloc");
@@ -170,9 +199,32 @@ void *cairn_realloc(void *p, size_t size)
 		cairn_free(p);
 		return NULL;
 	}
-	if (size <= old_bytes && size > old_bytes - old_bytes / 4)
+	if (is_slot || (size <= old_bytes && size > old_bytes - old_bytes / 4))
 		return p;
 	return realloc_by_copy(p, old_bytes, size);
+}
+
+/* Of what lies in the first window and in no slab: a large block within its runway above all. */
+static __attribute__((noinline)) void *realloc_no_slot(void *p, size_t size)
+{
+	cairn_span *s = cairn_window_span_in(&cairn_window_first, (uintptr_t)p);
+	if (cairn_likely(s && s->kind == CAIRN_SPAN_LARGE && s->base == p && size > CAIRN_SMALL_MAX) &&
+		cairn_large_resize_within(s, size))
+		return p;
+	return realloc_other(p, size);
+}
+
+void *cairn_realloc(void *p, size_t size)
+{
+	uintptr_t offset = (uintptr_t)p - cairn_window_first.base;
+	if (cairn_unlikely(offset >= __atomic_load_n(&cairn_window_first.bytes, __ATOMIC_RELAXED))) /* only grows */
+		return realloc_other(p, size);
+	unsigned size_class = cairn_window_first.class_map[offset >> CAIRN_GRANULE_SHIFT];
+	if (!size_class)
+		return realloc_no_slot(p, size);
+	if (!is_fitting(&cairn_classes[size_class], size))
+		return move_small(cairn_window_slab(offset), p, size);
+	return is_plainly_block(p, size_class) ? p : realloc_other(p, size);
 }
 
 /* The public names: the same code. They are interposable: whoever needs the program's malloc calls these by name. */

@@ -183,6 +183,17 @@ static void free_a_heaps_block_twice(void *bytes)
 	cairn_heap_free(h, keep);
 }
 
+/* A block that grew may have room for the next step, but never so much that its size is told as wrong. */
+static void what_realloc_gave_has_the_right_size(void)
+{
+	for (size_t had = 1; had <= 40000; had += had < 300 ? 1 : had / 24)
+		for (size_t size = had; size <= had + had / 7; size += 1 + size / 512) {
+			void *p = cairn_realloc(cairn_malloc(had), size);
+			EXPECT(cairn_malloc_usable_size(p) >= size);
+			cairn_free_sized(p, size);
+		}
+}
+
 static void every_wrong_free_is_stopped(void)
 {
 	static const size_t sizes_tried[] = { 32, 64, 500, 4000, 32768, 100000, 3 << 20 };
@@ -217,6 +228,7 @@ int main(void)
 {
 	RUN(allocations_less_frees_are_what_lives);
 	RUN(a_realloc_that_moves_is_one_allocation_and_one_free);
+	RUN(what_realloc_gave_has_the_right_size);
 	RUN(every_wrong_free_is_stopped);
 	RUN(the_same_in_the_right_order_is_not_stopped);
 	DONE();
