@@ -144,11 +144,12 @@ static inline bool is_fitting(const cairn_class *k, size_t size)
 
 /* What to ask for when a block of had bytes moves to have size. Who grows by no more than an eighth does it again: an
  * eighth more saves half of the copies, and is no wrong size for free_sized; under 128 bytes it could be one, classes
- * lie further apart there. Not where memory is limited. */
+ * lie further apart there. Not where memory is limited, nor where what was requested is counted. */
 static size_t with_room(size_t had, size_t size)
 {
 	bool is_step = had >= 128 && size > had && size - had <= had / 8;
-	return is_step && !cairn_limits_are_tight() ? size + size / 8 : size;
+	bool may_add = is_step && !cairn_limits_are_tight() && !cairn_stats_is_counting();
+	return may_add ? size + size / 8 : size;
 }
 
 /* Is p plainly a block of the class, in the first window? Asked without its slab's header and bits, which are two
