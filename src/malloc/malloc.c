@@ -83,7 +83,7 @@ void *cairn_malloc(size_t size)
 
 void cairn_free(void *p)
 {
-	uintptr_t offset = (uintptr_t)p - cairn_window_first.base;
+	uintptr_t offset = cairn_window_offset(p);
 	if (cairn_unlikely(offset >= __atomic_load_n(&cairn_window_first.bytes, __ATOMIC_RELAXED))) { /* only grows */
 		cairn_slow_free(p, "free");
 		return;
@@ -160,7 +160,7 @@ static inline bool is_plainly_block(const void *p, unsigned size_class)
 	if (cairn_unlikely(cairn_thread_cache() == &cairn_cache_empty || is_just_freed(p, size_class)))
 		return false;
 	const cairn_class *k = &cairn_classes[size_class];
-	size_t in_slab = cairn_window_slab_offset((uintptr_t)p - cairn_window_first.base);
+	size_t in_slab = cairn_window_slab_offset(cairn_window_offset(p));
 	size_t i = cairn_class_index(k, in_slab);
 	return cairn_likely(i * k->bytes == in_slab && i < k->capacity);
 }
@@ -217,7 +217,7 @@ static __attribute__((noinline)) void *realloc_no_slot(void *p, size_t size)
 
 void *cairn_realloc(void *p, size_t size)
 {
-	uintptr_t offset = (uintptr_t)p - cairn_window_first.base;
+	uintptr_t offset = cairn_window_offset(p);
 	if (cairn_unlikely(offset >= __atomic_load_n(&cairn_window_first.bytes, __ATOMIC_RELAXED))) /* only grows */
 		return realloc_other(p, size);
 	unsigned size_class = cairn_window_first.class_map[offset >> CAIRN_GRANULE_SHIFT];

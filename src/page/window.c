@@ -15,7 +15,7 @@ enum {
 	LAZY_PAGES = LAZY_BYTES / 4096,
 };
 
-cairn_window cairn_window_first;
+cairn_window cairn_window_first = { .base = CAIRN_WINDOW_NOWHERE };
 static cairn_page_region *newest_region; /* sync: pageheap lock */
 static size_t reserved_bytes;       /* sync: pageheap lock */
 static size_t open_bytes;           /* sync: pageheap lock */
@@ -101,12 +101,12 @@ static bool window_init(cairn_window *w, uintptr_t base, size_t span_bytes, size
 	w->class_map = (uint8_t *)maps;
 	w->chunks = (cairn_chunk *)(maps + class_bytes);
 	w->span_bytes = span_bytes;
-	w->base = base;
+	__atomic_store_n(&w->base, base, __ATOMIC_RELAXED); /* see cairn_window_offset */
 	if (window_extend(w, first_bytes))
 		return true;
 	if (!is_alone)
 		cairn_vm_release(maps, class_bytes + chunk_bytes);
-	*w = (cairn_window){ 0 };
+	*w = (cairn_window){ .base = CAIRN_WINDOW_NOWHERE };
 	return false;
 }
 

@@ -36,7 +36,7 @@
 enum { CAIRN_WINDOW_STEP = 64 << 20 }; /* what one OS page of class bytes covers, and the unit in which maps open */
 
 typedef struct cairn_window {
-	uintptr_t base;            /* const after init */
+	uintptr_t base;            /* const after init; sync: atomic, relaxed: see cairn_window_offset */
 	size_t bytes; /* how far the maps are open; sync: pageheap lock to write; grows only, so that a reader
 	                              without the lock at worst takes the slow path */
 	uint8_t *class_map;        /* const after init */
@@ -55,7 +55,17 @@ typedef struct cairn_page_region {
 	struct cairn_page_region *next; /* the older one; const */
 } cairn_page_region;
 
-extern cairn_window cairn_window_first; /* base 0 and bytes 0 until the first region: every address is outside */
+/* The base of a window that is none yet: NULL lies outside also for a thread that sees its bytes grow and not yet its
+ * base, as every address that malloc has not returned. */
+#define CAIRN_WINDOW_NOWHERE ((uintptr_t)1 << 63)
+
+extern cairn_window cairn_window_first; /* nowhere and of no bytes until the first region: every address is outside */
+
+/* How far p lies behind the first window's base. Relaxed: whoever holds a block has seen it. */
+static inline uintptr_t cairn_window_offset(const void *p)
+{
+	return (uintptr_t)p - __atomic_load_n(&cairn_window_first.base, __ATOMIC_RELAXED);
+}
 
 /* The window that covers p, or NULL. */
 static inline cairn_window *cairn_window_of(uintptr_t p)
@@ -107,7 +117,7 @@ bool cairn_window_is_open(uintptr_t p);
 /* Brings near what cairn_window_span(p) will read; p lies in a slab, or did. */
 static inline void cairn_window_prefetch(uintptr_t p)
 {
-	if (p - cairn_window_first.base <
+	if (cairn_window_offset((const void *)p) <
 		__atomic_load_n(&cairn_window_first.bytes, __ATOMIC_RELAXED)) { /* relaxed: it only grows */
 		const cairn_chunk *c = cairn_window_chunk(&cairn_window_first, p);
 		__builtin_prefetch(&c->spans);
@@ -119,7 +129,7 @@ static inline void cairn_window_prefetch(uintptr_t p)
  * believed before that is known; nothing of it is read here, so that it can be prefetched. */
 static inline cairn_span *cairn_window_header(uintptr_t p)
 {
-	if (cairn_unlikely(p - cairn_window_first.base >=
+	if (cairn_unlikely(cairn_window_offset((const void *)p) >=
 			   __atomic_load_n(&cairn_window_first.bytes, __ATOMIC_RELAXED))) /* relaxed: it only grows */
 		return cairn_window_span(p);
 	const cairn_chunk *c = cairn_window_chunk(&cairn_window_first, p);
@@ -160,7 +170,7 @@ extern size_t cairn_window_lazy_bytes; /* of the first window, from its base on;
  * pages outside are open. */
 static inline bool cairn_window_is_lazy(const void *p)
 {
-	return (uintptr_t)p - cairn_window_first.base < cairn_window_lazy_bytes;
+	return cairn_window_offset(p) < cairn_window_lazy_bytes;
 }
 
 /* Opens the OS pages that [p, p + bytes) lies in, as far as they are lazy. The caller owns the span. False: the OS
