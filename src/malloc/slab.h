@@ -29,7 +29,8 @@ cairn_span *cairn_slab_create(unsigned size_class, cairn_span_kind kind);
 /* Takes an entirely free slab. */
 void cairn_slab_destroy(cairn_span *s);
 
-/* Takes up to n free slots, lowest address first, into end[-1], end[-2] ...: popped from there, addresses rise. Under a
+/* Takes up to n free slots, lowest address first, into end[-1], end[-2] ...: popped from there, addresses rise. When n
+ * slots share cache lines with none but each other (cairn_class_line_slots), a line that is free goes first. Under a
  * limit on data those whose pages are open go first, and 0 says that a page for one was refused. */
 size_t cairn_slab_take(cairn_span *s, void **end, size_t n);
 /* Gives slot `index` back, which p should be. False, and nothing has changed: there is something wrong with it. */

@@ -28,11 +28,25 @@ static size_t page_count(const cairn_class *k)
 	return (size_t)k->granules * CAIRN_GRANULE_BYTES / cairn_vm_page_bytes();
 }
 
+/* Where taking n slots begins: when they are a cache line's at the first that is entirely free, else at the lowest. */
+static size_t first_of(const cairn_class *k, size_t n)
+{
+	bool is_line = n > 1 && n == cairn_class_line_slots(k);
+	for (size_t line = 0; is_line && line + n <= k->capacity; line += n) {
+		size_t free = 0;
+		while (free < n && slots[line + free] == SLOT_FREE)
+			free++;
+		if (free == n)
+			return line;
+	}
+	return 0;
+}
+
 static void take_some(cairn_span *s, size_t n)
 {
 	const cairn_class *k = &cairn_classes[s->size_class];
 	void *end[SLOTS_MAX + 1];
-	size_t got = cairn_slab_take(s, &end[n], n), next = 0;
+	size_t next = first_of(k, n), got = cairn_slab_take(s, &end[n], n);
 	for (size_t i = 0; i < got; i++) { /* lowest first, popped from the end */
 		while (next < k->capacity && slots[next] != SLOT_FREE)
 			next++;
