@@ -42,7 +42,7 @@ void cairn_huge_taking(cairn_window *w, uintptr_t start, size_t granules, bool i
 void cairn_huge_freeing(uintptr_t start);
 /* The chunk to try, or 0; to be passed to cairn_huge_try without the lock. */
 uintptr_t cairn_huge_take_trial(void);
-/* Touches the chunk, whoever has it by now, and remembers what that cost. */
+/* Touches the chunk, whoever has it by now, and remembers what that cost. A class's lock may be held. */
 void cairn_huge_try(uintptr_t chunk);
 void cairn_huge_dear_inject(uint64_t ns); /* for tests: from here on a trial is dear */
 /* One look at all chunks; about once a second. */
