@@ -112,6 +112,116 @@ int cairn_account_print(const cairn_account *a, int fd, bool with_colour); /* te
 int cairn_account_print_line(const cairn_account *a, int fd);              /* one line of text */
 int cairn_account_print_json(const cairn_account *a, int fd);              /* one object on one line */
 
+/* ---- Where the resident bytes of a process are, at an instant ----
+ *
+ * A snapshot explains the resident set of one process, this one or another, line by line: the lines' bytes add up to
+ * rss_bytes, and the last line is what nobody can explain. It is read from outside, out of /proc/PID: the process is
+ * neither stopped nor asked, may be stopped or hang, and executes nothing for it. */
+
+enum {
+	CAIRN_SNAPSHOT_LINES = 64,
+	CAIRN_SNAPSHOT_NAME = 64,
+	CAIRN_SNAPSHOT_WHY = 192,
+	CAIRN_SNAPSHOT_THREADS = 256,
+	CAIRN_SNAPSHOT_LIMITS = 16,
+};
+
+/* In the order in which lines stand. */
+typedef enum cairn_snapshot_kind {
+	CAIRN_SNAPSHOT_LIVE,     /* blocks that the program holds */
+	CAIRN_SNAPSHOT_ROUNDING, /* usable bytes of those that it did not ask for; an estimate */
+	CAIRN_SNAPSHOT_HOLES,    /* free slots of slabs in use */
+	CAIRN_SNAPSHOT_KEPT,     /* free, kept for reuse, by who keeps it */
+	CAIRN_SNAPSHOT_METADATA, /* cairn's own records */
+	CAIRN_SNAPSHOT_STACKS,
+	CAIRN_SNAPSHOT_PROGRAM,  /* text and data of the program and its libraries */
+	CAIRN_SNAPSHOT_FILES,    /* other mapped files */
+	CAIRN_SNAPSHOT_SHARED,   /* shared memory */
+	CAIRN_SNAPSHOT_OTHER,    /* anonymous mappings, by who mapped them */
+	CAIRN_SNAPSHOT_UNEXPLAINED,
+	CAIRN_SNAPSHOT_OUTSIDE,  /* below the line: not in the resident set */
+} cairn_snapshot_kind;
+
+typedef struct cairn_snapshot_line {
+	cairn_snapshot_kind kind;
+	char name[CAIRN_SNAPSHOT_NAME]; /* "free, in thread caches" */
+	char why[CAIRN_SNAPSHOT_WHY];   /* why it is resident, and what would give it back */
+	uint64_t bytes;
+	uint64_t error_bytes;           /* an estimate's, either way; 0: counted */
+} cairn_snapshot_line;
+
+typedef struct cairn_snapshot_class {
+	uint64_t size_bytes;    /* of a block; 0: the large ones */
+	uint64_t slabs;         /* large: spans */
+	uint64_t live_blocks;
+	uint64_t live_bytes;    /* resident, rounding included */
+	uint64_t untouched_bytes; /* of live blocks, not resident */
+	uint64_t rounding_bytes;  /* resident; an estimate */
+	uint64_t hole_bytes;    /* resident; large: tails and runways */
+	uint64_t cached_bytes;  /* resident, in thread caches; large: on shelves */
+	uint64_t sparse_slabs;  /* that at most 3 blocks keep */
+	uint64_t sparse_bytes;  /* resident holes of those */
+	uint64_t allocations;   /* since the process began */
+} cairn_snapshot_class;
+
+typedef struct cairn_snapshot_thread {
+	uint32_t id;
+	char name[16];
+	char state;            /* as in /proc: R runs, S sleeps, T is stopped ... */
+	uint64_t stack_bytes;  /* resident */
+	uint64_t cached_bytes; /* free blocks in its magazines and on its shelf, resident or not */
+	uint64_t allocations;  /* since its cache began, which may have served a thread that ended */
+	uint64_t cpu_ns;
+} cairn_snapshot_thread;
+
+typedef struct cairn_snapshot_limit {
+	char name[CAIRN_SNAPSHOT_NAME]; /* "cgroup memory.max", "RLIMIT_DATA", "RAM" */
+	uint64_t limit_bytes;
+	uint64_t used_bytes;            /* what counts against it */
+} cairn_snapshot_limit;
+
+typedef struct cairn_snapshot {
+	uint32_t pid;
+	char name[16];
+	char executable[CAIRN_ACCOUNT_TEXT];
+	char state;             /* as in /proc */
+	bool is_served;         /* its heap was read */
+	bool is_approximate;    /* it went on while it was read, so that lines are of different instants */
+	char unknown[CAIRN_SNAPSHOT_WHY]; /* what cannot be known of it, and what would tell; "" nothing */
+	uint64_t taken_ns;      /* CLOCK_MONOTONIC */
+	uint64_t cost_ns;       /* what taking it took, here */
+	uint64_t started_ns;    /* CLOCK_MONOTONIC; 0 unknown */
+
+	uint64_t rss_bytes, pss_bytes, peak_rss_bytes; /* the last as the kernel has it, roughly */
+	uint64_t heap_bytes;    /* resident in cairn's heap */
+	uint64_t huge_bytes;    /* of heap_bytes, in huge pages */
+	uint64_t live_blocks;
+	uint64_t allocations;   /* since the process began */
+	uint64_t allocated_bytes; /* usable, of those; large blocks where they are counted */
+	uint64_t minor_faults, major_faults;
+	uint64_t cpu_ns;
+
+	uint32_t line_count, below_count, class_count, thread_count, limit_count;
+	uint32_t threads_left_out;
+	cairn_snapshot_line lines[CAIRN_SNAPSHOT_LINES];
+	cairn_snapshot_line below[CAIRN_SNAPSHOT_LINES];
+	cairn_snapshot_class classes[CAIRN_ACCOUNT_CLASSES]; /* rising sizes; [0] is the large blocks */
+	cairn_snapshot_thread threads[CAIRN_SNAPSHOT_THREADS]; /* rising ids */
+	cairn_snapshot_limit limits[CAIRN_SNAPSHOT_LIMITS]; /* tightest first */
+} cairn_snapshot;
+
+/* Of the process pid; 0: this one. 0, or an errno: ESRCH there is none, EACCES it is another user's, ENOMEM. Takes
+ * as long as the kernel needs to walk its page tables, and about 30 ms a GiB of small blocks. Allocates nothing from
+ * malloc. Threads: any; a snapshot belongs to its maker. */
+int cairn_snapshot_take(cairn_snapshot *s, uint32_t pid);
+/* The same without lines and classes: what counters and the kernel's sums tell, in well under a millisecond. */
+int cairn_snapshot_glance(cairn_snapshot *s, uint32_t pid);
+/* true: the lines add up to rss_bytes, the last is what is unexplained, no text is without its end. */
+bool cairn_snapshot_validate(const cairn_snapshot *s);
+/* Each writes to fd and returns 0, or the errno of the first write that failed. */
+int cairn_snapshot_print(const cairn_snapshot *s, int fd, bool with_colour); /* text, at most 80 columns */
+int cairn_snapshot_print_json(const cairn_snapshot *s, int fd);              /* one object on one line */
+
 #pragma GCC visibility pop
 #ifdef __cplusplus
 }
