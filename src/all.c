@@ -68,6 +68,7 @@ SELDOM_BEGIN
 SELDOM_END
 #include "malloc/heap.c"
 SELDOM_BEGIN
+#include "malloc/heapmap.c"
 #include "malloc/info.c"
 SELDOM_END
 #include "malloc/interpose.c"

@@ -7,6 +7,7 @@
 #include "malloc/start.h"
 
 #include "malloc/fork.h"
+#include "malloc/heapmap.h"
 #include "malloc/lend.h"
 #include "malloc/shelf.h"
 #include "malloc/sizeclass.h"
@@ -25,6 +26,9 @@
 static _Atomic bool is_started; /* sync: atomic */
 static cairn_lock start_lock = CAIRN_LOCK_INIT;
 bool cairn_is_checking; /* const after start */
+
+/* In a program that is linked with the library's members one by one, this brings in the one that nobody calls. */
+static const cairn_heapmap *const heapmap_is_here __attribute__((used)) = &cairn_heapmap_here;
 
 static void start(void)
 {

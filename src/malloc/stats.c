@@ -20,11 +20,11 @@
 enum { CONTROL_HELD_BYTES = 4096 }; /* what a control block needs of its CAIRN_CONTROL_BYTES */
 
 static cairn_control private_control;
-static cairn_control *own_control = &private_control; /* const after start, but for fork's child */
+cairn_control *cairn_stats_block = &private_control; /* const after start, but for fork's child */
 static bool is_counting;                          /* const after start */
 static uint64_t magazine_bytes;                   /* sync: a sum; what all magazines can hold */
 static bool has_folder;                           /* const after start: of a run */
-static bool has_file;                             /* sync: as control: own_control is mapped from one */
+static bool has_file;                             /* sync: as control: cairn_stats_block is mapped from one */
 
 /* Every sum below is a relaxed atomic: it stands for itself, nothing is published by it. */
 static uint64_t sum(uint64_t *to, int64_t n)
@@ -33,11 +33,11 @@ static uint64_t sum(uint64_t *to, int64_t n)
 }
 static uint64_t sum_of(const uint64_t *of) { return __atomic_load_n(of, __ATOMIC_RELAXED); /* a sum */ }
 
-const cairn_control *cairn_stats_control(void) { return own_control; }
+const cairn_control *cairn_stats_control(void) { return cairn_stats_block; }
 bool cairn_stats_is_counting(void) { return is_counting; }
-uint64_t cairn_stats_out_of(unsigned size_class) { return sum_of(&own_control->out[size_class]); }
-void cairn_stats_cache_count(uint32_t n) { own_control->cache_count = n; }
-void cairn_stats_foreign_free(void) { sum(&own_control->foreign_frees, 1); }
+uint64_t cairn_stats_out_of(unsigned size_class) { return sum_of(&cairn_stats_block->out[size_class]); }
+void cairn_stats_cache_count(uint32_t n) { cairn_stats_block->cache_count = n; }
+void cairn_stats_foreign_free(void) { sum(&cairn_stats_block->foreign_frees, 1); }
 
 /* The executable's path, its end when it is too long. */
 static void fill_in_program(cairn_control *c)
@@ -72,16 +72,16 @@ static void fill_in(cairn_control *c, bool is_forked)
  * memory, and the run's folder counts the process as lost. */
 static void make_control(void)
 {
-	void *at = has_file ? own_control : NULL;
+	void *at = has_file ? cairn_stats_block : NULL;
 	cairn_control *mapped = cairn_shared_create() ? cairn_shared_map(at, 0, CAIRN_CONTROL_BYTES) : NULL;
 	has_file = mapped && cairn_shared_hold(mapped, CONTROL_HELD_BYTES);
 	if (mapped)
-		own_control = mapped;
+		cairn_stats_block = mapped;
 	if (has_file)
 		return;
 	cairn_shared_give_up();
-	if (own_control != &private_control && !cairn_shared_leave(own_control, CAIRN_CONTROL_BYTES))
-		own_control = &private_control;
+	if (cairn_stats_block != &private_control && !cairn_shared_leave(cairn_stats_block, CAIRN_CONTROL_BYTES))
+		cairn_stats_block = &private_control;
 }
 
 void cairn_stats_init(bool counting)
@@ -91,13 +91,13 @@ void cairn_stats_init(bool counting)
 	if (has_folder)
 		make_control();
 	if (counting)
-		fill_in(own_control, false);
+		fill_in(cairn_stats_block, false);
 }
 
 static void note_lost_counters(void)
 {
-	own_control->lost_error = (uint64_t)cairn_shared_error();
-	own_control->lost_counters++;
+	cairn_stats_block->lost_error = (uint64_t)cairn_shared_error();
+	cairn_stats_block->lost_counters++;
 }
 
 bool cairn_stats_map_counters(void *at, uint32_t first, uint32_t n)
@@ -137,27 +137,27 @@ static uint64_t cached_at_most(void)
 /* Keeps what is out at the highest point, within 1 %. */
 static void note_peak(uint64_t live)
 {
-	uint64_t peak = sum_of(&own_control->live_peak_bytes);
+	uint64_t peak = sum_of(&cairn_stats_block->live_peak_bytes);
 	if (live <= peak)
 		return;
-	__atomic_store_n(&own_control->live_peak_bytes, live,
+	__atomic_store_n(&cairn_stats_block->live_peak_bytes, live,
 		__ATOMIC_RELAXED); /* two threads at once: the peak is within a batch */
 	static uint64_t noted; /* sync: atomic, relaxed: live_bytes when the classes were last noted */
 	uint64_t last = sum_of(&noted);
 	if (live > last + last / 100) {
 		__atomic_store_n(&noted, live, __ATOMIC_RELAXED); /* a hint */
-		own_control->live_peak_ns = cairn_clock_coarse_ns();
-		own_control->cached_max_bytes = cached_at_most();
+		cairn_stats_block->live_peak_ns = cairn_clock_coarse_ns();
+		cairn_stats_block->cached_max_bytes = cached_at_most();
 		for (unsigned i = 0; i < CAIRN_CLASS_COUNT; i++)
-			own_control->out_at_peak[i] = sum_of(&own_control->out[i]);
+			cairn_stats_block->out_at_peak[i] = sum_of(&cairn_stats_block->out[i]);
 	}
 }
 
 void cairn_stats_out(unsigned size_class, int64_t blocks)
 {
-	sum(&own_control->out[size_class], blocks);
+	sum(&cairn_stats_block->out[size_class], blocks);
 	if (cairn_unlikely(is_counting))
-		note_peak(sum(&own_control->live_bytes, blocks * (int64_t)cairn_classes[size_class].bytes));
+		note_peak(sum(&cairn_stats_block->live_bytes, blocks * (int64_t)cairn_classes[size_class].bytes));
 }
 
 void cairn_stats_magazine(unsigned size_class, int64_t slots)
@@ -168,10 +168,10 @@ void cairn_stats_magazine(unsigned size_class, int64_t slots)
 void cairn_stats_large(int64_t blocks, int64_t usable_bytes)
 {
 	if (blocks)
-		sum(&own_control->out[0], blocks);
-	sum(&own_control->large_bytes, usable_bytes);
+		sum(&cairn_stats_block->out[0], blocks);
+	sum(&cairn_stats_block->large_bytes, usable_bytes);
 	if (cairn_unlikely(is_counting))
-		note_peak(sum(&own_control->live_bytes, usable_bytes));
+		note_peak(sum(&cairn_stats_block->live_bytes, usable_bytes));
 }
 
 /* Adds what a cache's magazines hold to the array of counts at arg. */
@@ -198,7 +198,7 @@ static void add_large(cairn_cache *c, void *arg)
 
 void cairn_stats_large_sums(uint64_t *blocks, uint64_t *usable_bytes)
 {
-	uint64_t sums[2] = { sum_of(&own_control->out[0]), sum_of(&own_control->large_bytes) };
+	uint64_t sums[2] = { sum_of(&cairn_stats_block->out[0]), sum_of(&cairn_stats_block->large_bytes) };
 	cairn_threads_visit(add_large, sums);
 	*blocks = sums[0];
 	*usable_bytes = sums[1];
@@ -208,12 +208,12 @@ void cairn_stats_large_sums(uint64_t *blocks, uint64_t *usable_bytes)
 static void ask_kernel(void)
 {
 	struct rusage usage = { 0 };
-	own_control->exit_peak_rss_bytes = cairn_vm_peak_rss_bytes();
+	cairn_stats_block->exit_peak_rss_bytes = cairn_vm_peak_rss_bytes();
 	if (!cairn_sys(SYS_getrusage, RUSAGE_SELF, (long)&usage, 0, 0, 0, 0)) {
-		own_control->exit_minor_faults = (uint64_t)usage.ru_minflt;
-		own_control->exit_major_faults = (uint64_t)usage.ru_majflt;
+		cairn_stats_block->exit_minor_faults = (uint64_t)usage.ru_minflt;
+		cairn_stats_block->exit_major_faults = (uint64_t)usage.ru_majflt;
 	}
-	own_control->exit_rss_bytes = cairn_vm_rss_bytes();
+	cairn_stats_block->exit_rss_bytes = cairn_vm_rss_bytes();
 }
 
 static void settle(void)
@@ -223,24 +223,24 @@ static void settle(void)
 	uint64_t blocks, bytes;
 	cairn_stats_large_sums(&blocks, &bytes);
 	for (unsigned i = 0; i < CAIRN_CLASS_COUNT; i++) {
-		uint64_t out = sum_of(&own_control->out[i]);
-		own_control->exit_live[i] = out > held[i] ? out - held[i] : 0;
-		bytes += i ? own_control->exit_live[i] * cairn_classes[i].bytes : 0;
+		uint64_t out = sum_of(&cairn_stats_block->out[i]);
+		cairn_stats_block->exit_live[i] = out > held[i] ? out - held[i] : 0;
+		bytes += i ? cairn_stats_block->exit_live[i] * cairn_classes[i].bytes : 0;
 	}
-	own_control->exit_live_bytes = bytes;
+	cairn_stats_block->exit_live_bytes = bytes;
 	if (!has_folder || !cairn_sandbox_is_possible())
 		ask_kernel();
 	cairn_pageheap_numbers pages = cairn_pageheap_count();
-	own_control->open_bytes = pages.open_granules << CAIRN_GRANULE_SHIFT;
-	own_control->purged_bytes = pages.purged_granules << CAIRN_GRANULE_SHIFT;
-	own_control->meta_bytes = cairn_meta_bytes();
-	own_control->end_ns = cairn_clock_fine_ns();
-	__atomic_store_n(&own_control->state, CAIRN_CONTROL_EXITED, __ATOMIC_RELEASE); /* publishes the exit_ fields */
+	cairn_stats_block->open_bytes = pages.open_granules << CAIRN_GRANULE_SHIFT;
+	cairn_stats_block->purged_bytes = pages.purged_granules << CAIRN_GRANULE_SHIFT;
+	cairn_stats_block->meta_bytes = cairn_meta_bytes();
+	cairn_stats_block->end_ns = cairn_clock_fine_ns();
+	__atomic_store_n(&cairn_stats_block->state, CAIRN_CONTROL_EXITED, __ATOMIC_RELEASE); /* publishes the exit_ fields */
 }
 
 void cairn_stats_settle(void)
 {
-	if (own_control->state == CAIRN_CONTROL_EXITED || cairn_thread_is_nested())
+	if (cairn_stats_block->state == CAIRN_CONTROL_EXITED || cairn_thread_is_nested())
 		return;
 	cairn_cache *c = cairn_thread_enter();
 	settle();
@@ -259,10 +259,10 @@ void cairn_stats_fork_before(void)
 	if (!is_counting)
 		return;
 	for (unsigned i = 0; i < CAIRN_CLASS_COUNT; i++)
-		parents.out[i] = sum_of(&own_control->out[i]);
-	parents.large_bytes = sum_of(&own_control->large_bytes);
-	parents.live_bytes = sum_of(&own_control->live_bytes);
-	parents.cache_count = own_control->cache_count;
+		parents.out[i] = sum_of(&cairn_stats_block->out[i]);
+	parents.large_bytes = sum_of(&cairn_stats_block->large_bytes);
+	parents.live_bytes = sum_of(&cairn_stats_block->live_bytes);
+	parents.cache_count = cairn_stats_block->cache_count;
 }
 
 void cairn_stats_fork_child(void)
@@ -271,15 +271,15 @@ void cairn_stats_fork_child(void)
 		return;
 	if (has_folder)
 		make_control();
-	memset(own_control, 0, sizeof *own_control);
-	memcpy(own_control->out, parents.out, sizeof own_control->out);
-	own_control->large_bytes = parents.large_bytes;
-	own_control->live_bytes = own_control->live_peak_bytes = parents.live_bytes;
-	own_control->live_peak_ns = cairn_clock_coarse_ns();
-	own_control->cached_max_bytes = sum_of(&magazine_bytes);
-	memcpy(own_control->out_at_peak, parents.out, sizeof own_control->out_at_peak);
-	own_control->cache_count = parents.cache_count;
-	fill_in(own_control, true);
+	memset(cairn_stats_block, 0, sizeof *cairn_stats_block);
+	memcpy(cairn_stats_block->out, parents.out, sizeof cairn_stats_block->out);
+	cairn_stats_block->large_bytes = parents.large_bytes;
+	cairn_stats_block->live_bytes = cairn_stats_block->live_peak_bytes = parents.live_bytes;
+	cairn_stats_block->live_peak_ns = cairn_clock_coarse_ns();
+	cairn_stats_block->cached_max_bytes = sum_of(&magazine_bytes);
+	memcpy(cairn_stats_block->out_at_peak, parents.out, sizeof cairn_stats_block->out_at_peak);
+	cairn_stats_block->cache_count = parents.cache_count;
+	fill_in(cairn_stats_block, true);
 }
 
 void cairn_stats_fork_settled(bool is_nested)
@@ -289,10 +289,10 @@ void cairn_stats_fork_settled(bool is_nested)
 	uint64_t held[CAIRN_CLASS_COUNT] = { 0 };
 	if (!is_nested)
 		cairn_stats_cached(held);
-	uint64_t bytes = own_control->large_bytes;
+	uint64_t bytes = cairn_stats_block->large_bytes;
 	for (unsigned i = 0; i < CAIRN_CLASS_COUNT; i++) {
-		own_control->live_at_start[i] = own_control->out[i] - held[i];
-		bytes += i ? own_control->live_at_start[i] * cairn_classes[i].bytes : 0;
+		cairn_stats_block->live_at_start[i] = cairn_stats_block->out[i] - held[i];
+		bytes += i ? cairn_stats_block->live_at_start[i] * cairn_classes[i].bytes : 0;
 	}
-	own_control->live_at_start_bytes = bytes;
+	cairn_stats_block->live_at_start_bytes = bytes;
 }

@@ -21,16 +21,14 @@
 /* Groups are found through leaves of a table, so that a process with one thread has one leaf. 131,072 caches; a thread
  * beyond is served without one. */
 enum {
-	LEAVES = 64,
-	LEAF_GROUPS = 128,
 	FIRST_CACHES = 2, /* nobody's and one thread's */
 };
 
 __thread cairn_self cairn_thread_self;
 
 static cairn_lock threads_lock = CAIRN_LOCK_INIT;
-static char **leaves[LEAVES];      /* sync: threads_lock; of LEAF_GROUPS groups each, NULL: not needed yet */
-static uint32_t cache_count;       /* sync: threads_lock, also read without; caches ever made; number 0 is nobody's */
+char **cairn_threads_leaves[CAIRN_CACHE_LEAVES]; /* sync: threads_lock; NULL: not needed yet */
+uint32_t cairn_threads_made; /* sync: threads_lock, also read without; caches ever made; number 0 is nobody's */
 static cairn_node idle_caches;     /* sync: threads_lock */
 static bool is_checking;           /* const after start */
 static const cairn_self *first_self; /* the process's first thread, when it began with us; const after start */
@@ -42,13 +40,13 @@ static void lock_threads(void) { cairn_lock_take(&threads_lock, CAIRN_RANK_THREA
 static void unlock_threads(void) { cairn_lock_drop(&threads_lock, CAIRN_RANK_THREADS); }
 
 /* For readers without the lock. The release publishes the groups that hold the caches; the acquire pairs with it. */
-static uint32_t caches_made(void) { return __atomic_load_n(&cache_count, __ATOMIC_ACQUIRE); }
-static void set_caches_made(uint32_t n) { __atomic_store_n(&cache_count, n, __ATOMIC_RELEASE); }
+static uint32_t caches_made(void) { return __atomic_load_n(&cairn_threads_made, __ATOMIC_ACQUIRE); }
+static void set_caches_made(uint32_t n) { __atomic_store_n(&cairn_threads_made, n, __ATOMIC_RELEASE); }
 
 static cairn_cache *cache_at(uint32_t i)
 {
 	uint32_t group = i / CAIRN_CACHES_TOGETHER;
-	return (cairn_cache *)(leaves[group / LEAF_GROUPS][group % LEAF_GROUPS] +
+	return (cairn_cache *)(cairn_threads_leaves[group / CAIRN_CACHE_LEAF_GROUPS][group % CAIRN_CACHE_LEAF_GROUPS] +
 			       i % CAIRN_CACHES_TOGETHER * CAIRN_CACHE_BYTES);
 }
 
@@ -58,12 +56,12 @@ static bool is_opened_by_page(void) { return cairn_limits_are_tight() && !cairn_
 /* Makes room for CAIRN_CACHES_TOGETHER more caches. */
 static bool group_make(uint32_t number)
 {
-	if (number >= LEAVES * LEAF_GROUPS)
+	if (number >= CAIRN_CACHE_LEAVES * CAIRN_CACHE_LEAF_GROUPS)
 		return false;
-	char ***leaf = &leaves[number / LEAF_GROUPS];
+	char ***leaf = &cairn_threads_leaves[number / CAIRN_CACHE_LEAF_GROUPS];
 	if (!*leaf)
-		*leaf = cairn_meta_alloc(LEAF_GROUPS * sizeof **leaf);
-	if (!*leaf || (*leaf)[number % LEAF_GROUPS])
+		*leaf = cairn_meta_alloc(CAIRN_CACHE_LEAF_GROUPS * sizeof **leaf);
+	if (!*leaf || (*leaf)[number % CAIRN_CACHE_LEAF_GROUPS])
 		return *leaf;
 	size_t bytes = 2 * (size_t)CAIRN_COUNTERS_DISTANCE;
 	char *pages = is_opened_by_page() ? cairn_vm_reserve(NULL, bytes, cairn_vm_page_bytes()) : cairn_vm_map(bytes);
@@ -71,7 +69,7 @@ static bool group_make(uint32_t number)
 		return false;
 	cairn_stats_map_counters(
 		pages + CAIRN_COUNTERS_DISTANCE, number * CAIRN_CACHES_TOGETHER, CAIRN_CACHES_TOGETHER);
-	(*leaf)[number % LEAF_GROUPS] = pages;
+	(*leaf)[number % CAIRN_CACHE_LEAF_GROUPS] = pages;
 	return true;
 }
 
@@ -87,27 +85,27 @@ static bool page_open(void *p)
 /* One cache more, which nobody uses yet. Number 0 is nobody's: only its counters are used. */
 static bool cache_make(void)
 {
-	if (cache_count % CAIRN_CACHES_TOGETHER == 0 && !group_make(cache_count / CAIRN_CACHES_TOGETHER))
+	if (cairn_threads_made % CAIRN_CACHES_TOGETHER == 0 && !group_make(cairn_threads_made / CAIRN_CACHES_TOGETHER))
 		return false;
-	if (!page_open(counters_at(cache_count)) || (cache_count && !page_open(cache_at(cache_count))))
+	if (!page_open(counters_at(cairn_threads_made)) || (cairn_threads_made && !page_open(cache_at(cairn_threads_made))))
 		return false;
-	if (!cairn_stats_hold_counters(counters_at(cache_count)))
+	if (!cairn_stats_hold_counters(counters_at(cairn_threads_made)))
 		return false;
-	set_caches_made(cache_count + 1);
-	cairn_stats_cache_count(cache_count);
+	set_caches_made(cairn_threads_made + 1);
+	cairn_stats_cache_count(cairn_threads_made);
 	return true;
 }
 
 /* Number 0 stays unused: its counters are everybody's. */
 static bool cache_zero_make(void)
 {
-	if (!cache_count && cache_make())
+	if (!cairn_threads_made && cache_make())
 		cairn_node_init(&idle_caches);
-	return cache_count > 0;
+	return cairn_threads_made > 0;
 }
 
 /* The number of a cache that was never used, or 0. */
-static uint32_t next_cache(void) { return cache_zero_make() && cache_make() ? cache_count - 1 : 0; }
+static uint32_t next_cache(void) { return cache_zero_make() && cache_make() ? cairn_threads_made - 1 : 0; }
 
 /* What is known of the first thread is not asked again: its first request may come after the program has locked itself
  * into a filter of system calls. */
@@ -146,7 +144,7 @@ static cairn_cache *cache_get(bool is_first)
 		cairn_cache_counters(c)->threads++;
 		if (!is_first)
 			cairn_tend_thread_began();
-		if (cache_count > FIRST_CACHES) /* a thread that libc may not know: of a second libc, or a raw clone */
+		if (cairn_threads_made > FIRST_CACHES) /* a thread that libc may not know: of a second libc, or a raw clone */
 			cairn_shelves_share();
 	}
 	unlock_threads();
@@ -268,7 +266,7 @@ bool cairn_thread_is_nested(void)
 void cairn_threads_visit(void (*visit)(cairn_cache *c, void *arg), void *arg)
 {
 	lock_threads();
-	for (uint32_t i = 1; i < cache_count; i++)
+	for (uint32_t i = 1; i < cairn_threads_made; i++)
 		visit(cache_at(i), arg);
 	unlock_threads();
 }
@@ -296,14 +294,14 @@ static bool is_interrupted(const cairn_cache *c) { return c == cairn_thread_self
 void cairn_threads_lock(void)
 {
 	lock_threads();
-	for (uint32_t i = 1; i < cache_count; i++)
+	for (uint32_t i = 1; i < cairn_threads_made; i++)
 		if (!is_interrupted(cache_at(i)))
 			cairn_shelf_hold(&cache_at(i)->shelf);
 }
 
 static void drop_shelves(void)
 {
-	for (uint32_t i = 1; i < cache_count; i++)
+	for (uint32_t i = 1; i < cairn_threads_made; i++)
 		if (!is_interrupted(cache_at(i)))
 			cairn_shelf_drop(&cache_at(i)->shelf);
 }
@@ -317,11 +315,11 @@ void cairn_threads_unlock(void)
 /* The child's own counters, and the number of its only thread. */
 void cairn_threads_fork_child_nested(void)
 {
-	for (uint32_t i = 0; i < cache_count && cairn_stats_is_counting(); i += CAIRN_CACHES_TOGETHER) {
+	for (uint32_t i = 0; i < cairn_threads_made && cairn_stats_is_counting(); i += CAIRN_CACHES_TOGETHER) {
 		if (!cairn_stats_map_counters(counters_at(i), i, CAIRN_CACHES_TOGETHER))
 			memset(counters_at(i), 0, (size_t)CAIRN_CACHES_TOGETHER * CAIRN_COUNTERS_BYTES);
 	}
-	for (uint32_t i = 0; i < cache_count && cairn_stats_is_counting(); i++)
+	for (uint32_t i = 0; i < cairn_threads_made && cairn_stats_is_counting(); i++)
 		cairn_stats_hold_counters(counters_at(i)); /* if it has no memory at all, the parent counts these too */
 	first_self = &cairn_thread_self;
 	first_id = cairn_thread_id();
@@ -334,7 +332,7 @@ void cairn_threads_fork_child(void)
 	cairn_lock_renew(&threads_lock);
 	drop_shelves();
 	cairn_threads_fork_child_nested();
-	for (uint32_t i = 1; i < cache_count; i++) {
+	for (uint32_t i = 1; i < cairn_threads_made; i++) {
 		cairn_cache *c = cache_at(i);
 		if (c->thread_id && c != cairn_thread_self.own) {
 			c->is_busy = 0;
@@ -368,7 +366,7 @@ void cairn_threads_validate(void)
 	cairn_thread_leave(c);
 	cairn_assert(!c || cairn_thread_cache() == c); /* T1 */
 	lock_threads();
-	for (uint32_t i = 1; i < cache_count; i++)
+	for (uint32_t i = 1; i < cairn_threads_made; i++)
 		cairn_assert(!cache_at(i)->thread_id == !cairn_list_is_empty(&cache_at(i)->node) ||
 			     cache_at(i) == c); /* T2 */
 	unlock_threads();

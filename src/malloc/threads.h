@@ -28,6 +28,11 @@ typedef struct cairn_self {
 	uint32_t forks;   /* nested in a slow path it is between so many handlers of fork; sync: owner thread */
 } cairn_self;
 
+/* For a reader from outside (malloc/heapmap.h). The leaves lead to groups of CAIRN_CACHES_TOGETHER caches. */
+enum { CAIRN_CACHE_LEAVES = 64, CAIRN_CACHE_LEAF_GROUPS = 128 };
+extern char **cairn_threads_leaves[CAIRN_CACHE_LEAVES];
+extern uint32_t cairn_threads_made;
+
 #define CAIRN_SELF_MAKING ((cairn_cache *)1)
 #define CAIRN_SELF_GONE   ((cairn_cache *)2)
 #define CAIRN_SELF_NONE_BUSY                                                                                           \

@@ -16,14 +16,14 @@ enum {
 };
 
 cairn_window cairn_window_first = { .base = CAIRN_WINDOW_NOWHERE };
-static cairn_page_region *newest_region; /* sync: pageheap lock */
+cairn_page_region *cairn_window_regions; /* sync: pageheap lock */
 static size_t reserved_bytes;       /* sync: pageheap lock */
 static size_t open_bytes;           /* sync: pageheap lock */
 
 size_t cairn_window_lazy_bytes;
 static uint64_t lazy_is_open[LAZY_PAGES / 64]; /* sync: atomic; a page's bit is set by who holds its span */
 
-cairn_page_region *cairn_window_newest(void) { return newest_region; }
+cairn_page_region *cairn_window_newest(void) { return cairn_window_regions; }
 size_t cairn_window_open_bytes(void) { return open_bytes; }
 
 /* Addresses for which the maps are reserved: enough for what this process can ever hold, at 1/8192 of it. */
@@ -140,9 +140,9 @@ static cairn_page_region *region_make(cairn_window *w, uintptr_t start, size_t b
 	if (!r)
 		return NULL;
 	*r = (cairn_page_region){
-		.window = w, .start = start, .open_end = start, .end = start + bytes, .next = newest_region
+		.window = w, .start = start, .open_end = start, .end = start + bytes, .next = cairn_window_regions
 	};
-	newest_region = r;
+	cairn_window_regions = r;
 	reserved_bytes += bytes;
 	return r;
 }
@@ -208,7 +208,7 @@ static bool region_extend(cairn_page_region *r, size_t bytes)
 
 cairn_page_region *cairn_window_reserve(size_t bytes)
 {
-	cairn_page_region *r = newest_region;
+	cairn_page_region *r = cairn_window_regions;
 	size_t room = r ? r->end - r->open_end : 0;
 	if (room >= bytes + TAIL_BYTES) /* a reserved tail always stays: see region_extend */
 		return r;
@@ -285,7 +285,7 @@ bool cairn_window_open_lazy(const void *p, size_t bytes)
 
 bool cairn_window_is_open(uintptr_t p)
 {
-	for (cairn_page_region *r = newest_region; r; r = r->next)
+	for (cairn_page_region *r = cairn_window_regions; r; r = r->next)
 		if (p - r->start < r->open_end - r->start)
 			return true;
 	return false;
@@ -303,7 +303,7 @@ void cairn_window_validate(void)
 {
 	for (cairn_window *w = &cairn_window_first; w; w = w->next)
 		cairn_assert(w->bytes % window_unit(w) == 0 && w->bytes <= w->span_bytes); /* W1 */
-	for (cairn_page_region *r = newest_region; r; r = r->next) {
+	for (cairn_page_region *r = cairn_window_regions; r; r = r->next) {
 		cairn_assert(r->start % CAIRN_CHUNK_BYTES == 0 && r->end % TAIL_BYTES == 0); /* W2 */
 		cairn_assert(r->start <= r->open_end && r->open_end <= r->end);
 		cairn_assert(r->start >= r->window->base && r->end - r->window->base <= r->window->bytes);
