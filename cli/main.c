@@ -4,11 +4,13 @@
  * so that a CAIRN_SUMMARY meant for the program does not also tell about the command. */
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "compare.h"
 #include "options.h"
 #include "run.h"
+#include "stat.h"
 
 #ifndef CAIRN_VERSION
 #define CAIRN_VERSION "unknown"
@@ -39,6 +41,11 @@ int main(int argc, char **argv)
 	cairn_options o;
 	int status;
 	main_fill_descriptors();
+	if (argc > 1 && !strcmp(argv[1], "stat")) { /* its options are its own */
+		status = cairn_stat(argv + 2);
+		fflush(stderr);
+		_exit(status);
+	}
 	cairn_options_read(&o, argc ? argv : (char *[]){ NULL });
 	if (o.action == CAIRN_OPTIONS_WRONG)
 		status = CAIRN_STATUS_FAILED;

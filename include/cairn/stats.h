@@ -216,6 +216,7 @@ typedef struct cairn_snapshot {
 int cairn_snapshot_take(cairn_snapshot *s, uint32_t pid);
 /* The same without lines and classes: what counters and the kernel's sums tell, in well under a millisecond. */
 int cairn_snapshot_glance(cairn_snapshot *s, uint32_t pid);
+bool cairn_snapshot_is_served(uint32_t pid); /* does it run on cairn, and may its memory be read? */
 /* true: the lines add up to rss_bytes, the last is what is unexplained, no text is without its end. */
 bool cairn_snapshot_validate(const cairn_snapshot *s);
 /* Each writes to fd and returns 0, or the errno of the first write that failed. */

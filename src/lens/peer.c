@@ -1,0 +1,327 @@
+/* lens/peer.c - another process from outside. See peer.h. */
+#include "lens/peer.h"
+
+#include "base/bits.h"
+#include "os/sys.h"
+#include "os/vm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
+/* linux/fs.h of Linux 6.7. */
+typedef struct peer_scan_run {
+	uint64_t start, end, categories;
+} peer_scan_run;
+typedef struct peer_scan {
+	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
+} peer_scan;
+#define PEER_PAGEMAP_SCAN _IOWR('f', 16, peer_scan)
+enum { PEER_PRESENT = 1 << 3, PEER_ZERO_PAGE = 1 << 5, PEER_HUGE = 1 << 6 };
+enum { PEER_RUNS = 256, PEER_ENTRIES = 512, PEER_PIECES = 64 };
+
+/* ---- files of /proc ---- */
+
+/* "/proc/PID/NAME"; NAME is a constant of ours or a number and a name. */
+static void peer_path(char *to, size_t bytes, uint32_t pid, const char *name)
+{
+	char digits[12];
+	size_t n = 0, used = 6;
+	memcpy(to, "/proc/", 6);
+	do {
+		digits[n++] = (char)('0' + pid % 10);
+	} while (pid /= 10);
+	while (n)
+		to[used++] = digits[--n];
+	to[used++] = '/';
+	for (; *name && used + 1 < bytes; name++)
+		to[used++] = *name;
+	to[used] = 0;
+}
+
+static int peer_open_file(const cairn_peer *p, const char *name)
+{
+	char path[96];
+	peer_path(path, sizeof path, p->pid, name);
+	return (int)cairn_sys(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0);
+}
+
+int cairn_peer_open_folder(const cairn_peer *p, const char *name) { return peer_open_file(p, name); }
+
+size_t cairn_peer_file(const cairn_peer *p, const char *name, char *text, size_t bytes)
+{
+	int fd = peer_open_file(p, name);
+	size_t used = 0;
+	long n = 1;
+	text[0] = 0;
+	if (fd < 0)
+		return 0;
+	while (used + 1 < bytes && (n = cairn_sys(SYS_read, fd, (long)text + (long)used, (long)(bytes - 1 - used), 0, 0,
+					    0)) > 0)
+		used += (size_t)n;
+	cairn_sys(SYS_close, fd, 0, 0, 0, 0, 0);
+	text[used] = 0;
+	return used;
+}
+
+int cairn_peer_lines_open(const cairn_peer *p, cairn_peer_lines *l, const char *name)
+{
+	l->from = l->to = 0;
+	l->line = l->buffer;
+	l->fd = peer_open_file(p, name);
+	return l->fd < 0 ? -l->fd : 0;
+}
+
+/* Moves what is left to the front and reads behind it. False: the file ended, or the buffer is full. */
+static bool lines_fill(cairn_peer_lines *l)
+{
+	memmove(l->buffer, l->buffer + l->from, l->to - l->from);
+	l->to -= l->from;
+	l->from = 0;
+	long n = cairn_sys(SYS_read, l->fd, (long)l->buffer + (long)l->to, (long)(sizeof l->buffer - 1 - l->to), 0, 0, 0);
+	if (n <= 0)
+		return false;
+	l->to += (size_t)n;
+	return true;
+}
+
+bool cairn_peer_lines_next(cairn_peer_lines *l)
+{
+	char *end;
+	while (!(end = memchr(l->buffer + l->from, '\n', l->to - l->from)))
+		if (!lines_fill(l)) {
+			if (l->from == l->to)
+				return false;
+			end = l->buffer + l->to; /* there is always a byte behind */
+			break;
+		}
+	*end = 0;
+	l->line = l->buffer + l->from;
+	l->from = (size_t)(end - l->buffer) + (end < l->buffer + l->to);
+	return true;
+}
+
+void cairn_peer_lines_close(cairn_peer_lines *l) { cairn_sys(SYS_close, l->fd, 0, 0, 0, 0, 0); }
+
+/* ---- its memory ---- */
+
+bool cairn_peer_read(cairn_peer *p, uintptr_t at, void *to, size_t n)
+{
+	struct iovec here = { to, n }, there = { (void *)at, n };
+	return cairn_sys(SYS_process_vm_readv, (long)p->pid, (long)&here, 1, (long)&there, 1, 0) == (long)n;
+}
+
+/* The call stops at the first piece that it cannot read, which is skipped. */
+size_t cairn_peer_read_all(cairn_peer *p, const cairn_peer_piece *pieces, size_t count)
+{
+	struct iovec here[PEER_PIECES], there[PEER_PIECES];
+	size_t done = 0;
+	for (size_t from = 0; from < count;) {
+		size_t n = count - from < PEER_PIECES ? count - from : PEER_PIECES, i = 0;
+		for (i = 0; i < n; i++) {
+			here[i] = (struct iovec){ pieces[from + i].to, pieces[from + i].bytes };
+			there[i] = (struct iovec){ (void *)pieces[from + i].at, pieces[from + i].bytes };
+		}
+		long got = cairn_sys(SYS_process_vm_readv, (long)p->pid, (long)here, (long)n, (long)there, (long)n, 0);
+		for (i = 0; i < n && got >= (long)pieces[from + i].bytes; i++)
+			got -= (long)pieces[from + i].bytes;
+		done += i;
+		if (i < n)
+			memset(pieces[from + i].to, 0, pieces[from + i].bytes);
+		from += i + (i < n);
+	}
+	return done;
+}
+
+/* ---- which pages are resident ---- */
+
+static void peer_mark(uint64_t *bits, size_t from, size_t to)
+{
+	for (; from < to && from % 64; from++)
+		cairn_bit_set(bits, from);
+	for (; from + 64 <= to; from += 64)
+		bits[from / 64] = ~0ull;
+	for (; from < to; from++)
+		cairn_bit_set(bits, from);
+}
+
+/* One run a stretch of pages of one kind. A page of zeros that was only read is not in the resident set. */
+static bool peer_scan_pages(cairn_peer *p, uintptr_t start, uintptr_t end, uint64_t *resident, uint64_t *huge)
+{
+	peer_scan_run runs[PEER_RUNS];
+	peer_scan scan = { .size = sizeof scan, .start = start, .end = end, .vec = (uintptr_t)runs, .vec_len = PEER_RUNS,
+			   .category_inverted = PEER_ZERO_PAGE, .category_mask = PEER_PRESENT | PEER_ZERO_PAGE,
+			   .return_mask = PEER_PRESENT | PEER_HUGE };
+	while (scan.start < end) {
+		long n = cairn_sys(SYS_ioctl, p->pagemap, (long)PEER_PAGEMAP_SCAN, (long)&scan, 0, 0, 0);
+		if (n < 0)
+			return false;
+		for (long i = 0; i < n; i++) {
+			size_t from = (runs[i].start - start) / p->page_bytes, to = (runs[i].end - start) / p->page_bytes;
+			peer_mark(resident, from, to);
+			if (runs[i].categories & PEER_HUGE)
+				peer_mark(huge, from, to);
+		}
+		if (scan.walk_end <= scan.start)
+			return false;
+		scan.start = scan.walk_end;
+	}
+	return true;
+}
+
+/* Before 6.7: an entry a page. The frame's number is hidden from most readers, so that a page of zeros cannot be told
+ * from others. */
+static bool peer_read_pagemap(cairn_peer *p, uintptr_t start, size_t pages, uint64_t *resident)
+{
+	uint64_t entries[PEER_ENTRIES];
+	for (size_t at = 0; at < pages; at += PEER_ENTRIES) {
+		size_t want = pages - at < PEER_ENTRIES ? pages - at : PEER_ENTRIES;
+		long got = cairn_sys(SYS_pread64, p->pagemap, (long)entries, (long)(want * 8),
+			(long)((start / p->page_bytes + at) * 8), 0, 0);
+		if (got < 0)
+			return false;
+		for (size_t i = 0; i < (size_t)got / 8; i++)
+			if (entries[i] >> 63)
+				cairn_bit_set(resident, at + i);
+	}
+	return true;
+}
+
+bool cairn_peer_resident(cairn_peer *p, uintptr_t start, size_t pages, uint64_t *resident, uint64_t *huge)
+{
+	size_t words = (pages + 63) / 64;
+	memset(resident, 0, words * 8);
+	memset(huge, 0, words * 8);
+	if (p->pagemap < 0)
+		return false;
+	if (p->has_scan && peer_scan_pages(p, start, start + pages * p->page_bytes, resident, huge))
+		return true;
+	memset(resident, 0, words * 8);
+	memset(huge, 0, words * 8);
+	return peer_read_pagemap(p, start, pages, resident);
+}
+
+/* ---- opening ---- */
+
+static bool peer_can_scan(cairn_peer *p)
+{
+	peer_scan_run run;
+	peer_scan scan = { .size = sizeof scan, .start = p->page_bytes, .end = 2 * p->page_bytes,
+			   .vec = (uintptr_t)&run, .vec_len = 1, .category_mask = PEER_PRESENT,
+			   .return_mask = PEER_PRESENT };
+	return p->pagemap >= 0 &&
+	       cairn_sys(SYS_ioctl, p->pagemap, (long)PEER_PAGEMAP_SCAN, (long)&scan, 0, 0, 0) >= 0;
+}
+
+/* smaps asks for the same right as pagemap; reading memory for a stronger one. */
+int cairn_peer_open(cairn_peer *p, uint32_t pid)
+{
+	char text[64];
+	*p = (cairn_peer){ .pid = pid ? pid : (uint32_t)cairn_sys(SYS_getpid, 0, 0, 0, 0, 0, 0), .pagemap = -1 };
+	p->page_bytes = cairn_vm_page_bytes();
+	if (!cairn_peer_file(p, "stat", text, sizeof text))
+		return ESRCH;
+	int maps = peer_open_file(p, "smaps");
+	if (maps < 0)
+		return maps == -ENOENT || maps == -ESRCH ? ESRCH : -maps;
+	cairn_sys(SYS_close, maps, 0, 0, 0, 0, 0);
+	p->pagemap = peer_open_file(p, "pagemap");
+	p->has_scan = peer_can_scan(p);
+	/* Nothing is mapped at 0: who may read is told EFAULT, who may not EPERM. */
+	char byte;
+	struct iovec here = { &byte, 1 }, there = { NULL, 1 };
+	p->has_memory = cairn_sys(SYS_process_vm_readv, (long)p->pid, (long)&here, 1, (long)&there, 1, 0) == -EFAULT;
+	return 0;
+}
+
+void cairn_peer_close(cairn_peer *p)
+{
+	if (p->pagemap >= 0)
+		cairn_sys(SYS_close, p->pagemap, 0, 0, 0, 0, 0);
+	p->pagemap = -1;
+}
+
+/* ---- arrays ---- */
+
+enum { ROOM_FIRST_BYTES = 64 << 10 };
+
+static bool room_grow(cairn_peer_room *r)
+{
+	size_t old = r->capacity * r->item_bytes, bytes = r->capacity ? 2 * cairn_round_up(old, ROOM_FIRST_BYTES)
+								      : ROOM_FIRST_BYTES;
+	void *items = cairn_vm_map(bytes);
+	if (!items)
+		return false;
+	if (r->items) {
+		memcpy(items, r->items, r->count * r->item_bytes);
+		cairn_vm_release(r->items, cairn_round_up(old, ROOM_FIRST_BYTES));
+	}
+	r->items = items;
+	r->capacity = bytes / r->item_bytes;
+	return true;
+}
+
+void *cairn_peer_room_add(cairn_peer_room *r, size_t item_bytes)
+{
+	r->item_bytes = item_bytes;
+	if (r->count == r->capacity && !room_grow(r))
+		return NULL;
+	return (char *)r->items + r->count++ * item_bytes;
+}
+
+void cairn_peer_room_free(cairn_peer_room *r)
+{
+	if (r->items)
+		cairn_vm_release(r->items, cairn_round_up(r->capacity * r->item_bytes, ROOM_FIRST_BYTES));
+	*r = (cairn_peer_room){ 0 };
+}
+
+static uint64_t room_key(const char *items, size_t i, size_t bytes)
+{
+	uint64_t key;
+	memcpy(&key, items + i * bytes, sizeof key);
+	return key;
+}
+
+static void room_swap(char *a, char *b, size_t bytes)
+{
+	for (size_t i = 0; i < bytes; i += 8) {
+		uint64_t x, y;
+		memcpy(&x, a + i, 8);
+		memcpy(&y, b + i, 8);
+		memcpy(a + i, &y, 8);
+		memcpy(b + i, &x, 8);
+	}
+}
+
+static void room_sift(char *items, size_t root, size_t count, size_t bytes)
+{
+	for (size_t child; (child = 2 * root + 1) < count; root = child) {
+		if (child + 1 < count && room_key(items, child, bytes) < room_key(items, child + 1, bytes))
+			child++;
+		if (room_key(items, root, bytes) >= room_key(items, child, bytes))
+			return;
+		room_swap(items + root * bytes, items + child * bytes, bytes);
+	}
+}
+
+void cairn_peer_room_sort(cairn_peer_room *r)
+{
+	char *items = r->items;
+	bool is_sorted = true;
+	for (size_t i = 1; i < r->count && is_sorted; i++)
+		is_sorted = room_key(items, i - 1, r->item_bytes) <= room_key(items, i, r->item_bytes);
+	if (is_sorted)
+		return;
+	for (size_t i = r->count / 2; i-- > 0;)
+		room_sift(items, i, r->count, r->item_bytes);
+	for (size_t n = r->count; n-- > 1;) {
+		room_swap(items, items + n * r->item_bytes, r->item_bytes);
+		room_sift(items, 0, n, r->item_bytes);
+	}
+}

@@ -1,0 +1,360 @@
+/* lens/snapshot.c - one look at a process, and its figures that are not lines. See <cairn/stats.h>.
+ *
+ *   open ─▶ smaps ─▶ files, heap, threads label what is theirs ─▶ count ─▶ walk the heap ─▶ enough? ─▶ lines
+ *             ▲                                                                              │
+ *             └── a process that went on meanwhile: up to three times ───────────────────────┘
+ *
+ * The kernel's sum (smaps) and the walk are of two instants. What they differ by is drift; where it is over half a per
+ * cent the look is made again, and at last `is_approximate` says so. A process that stands still has none.
+ *
+ * Locks: none. Failure: an errno, and the snapshot is not to be used.
+ * Not here: the lines' words (snapshotlines.c), how it looks (snapshot_text.c, snapshot_json.c). */
+#include "lens/snapshot.h"
+
+#include "base/bits.h"
+#include "os/clock.h"
+#include "os/sys.h"
+#include "os/vm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+enum { LOOK_TRIES = 3, LOOK_DRIFT_SHARE = 200, LOOK_TEXT_BYTES = 4096, LOOK_TICKS = 100 };
+
+static uint64_t look_now_ns(void)
+{
+	struct timespec t = { 0, 0 };
+	cairn_sys(SYS_clock_gettime, CLOCK_MONOTONIC, (long)&t, 0, 0, 0, 0);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* ---- /proc/PID/stat and status ---- */
+
+static uint64_t look_number(const char **s)
+{
+	uint64_t n = 0;
+	while (**s == ' ')
+		(*s)++;
+	for (; **s >= '0' && **s <= '9'; (*s)++)
+		n = n * 10 + (uint64_t)(**s - '0');
+	while (**s && **s != ' ')
+		(*s)++;
+	return n;
+}
+
+/* What stands behind the name, which may hold anything: "(name) S 1 ...". Field 3 is the state. */
+static const char *look_behind_name(const char *text, char *name, size_t bytes)
+{
+	const char *from = strchr(text, '('), *to = strrchr(text, ')');
+	if (!from || !to || to[1] != ' ')
+		return NULL;
+	size_t n = (size_t)(to - from - 1) < bytes - 1 ? (size_t)(to - from - 1) : bytes - 1;
+	memcpy(name, from + 1, n);
+	name[n] = 0;
+	return to + 2;
+}
+
+/* CLOCK_MONOTONIC of a time since boot, which stands still nowhere. */
+static uint64_t look_monotonic(uint64_t ticks)
+{
+	struct timespec boot = { 0, 0 };
+	cairn_sys(SYS_clock_gettime, CLOCK_BOOTTIME, (long)&boot, 0, 0, 0, 0);
+	uint64_t now = (uint64_t)boot.tv_sec * 1000000000u + (uint64_t)boot.tv_nsec;
+	uint64_t ago = now > ticks * 10000000u ? now - ticks * 10000000u : 0, monotonic = look_now_ns();
+	return monotonic > ago ? monotonic - ago : 0;
+}
+
+/* Fields 10 and 12 are faults, 14 and 15 times, 22 the start. */
+static bool look_at_stat(cairn_snapshot *s, const cairn_peer *p)
+{
+	char text[LOOK_TEXT_BYTES];
+	const char *at;
+	uint64_t field[23] = { 0 };
+	if (!cairn_peer_file(p, "stat", text, sizeof text) || !(at = look_behind_name(text, s->name, sizeof s->name)))
+		return false;
+	s->state = *at++;
+	for (unsigned i = 4; i <= 22; i++)
+		field[i] = look_number(&at);
+	s->minor_faults = field[10];
+	s->major_faults = field[12];
+	s->cpu_ns = (field[14] + field[15]) * (1000000000u / LOOK_TICKS);
+	s->started_ns = look_monotonic(field[22]);
+	return true;
+}
+
+static uint64_t look_status(const char *text, const char *name)
+{
+	const char *line = strstr(text, name);
+	uint64_t kib = 0;
+	for (line = line ? line + strlen(name) : ""; *line && *line != '\n'; line++)
+		if (*line >= '0' && *line <= '9')
+			kib = kib * 10 + (uint64_t)(*line - '0');
+	return kib * 1024;
+}
+
+static void look_at_status(cairn_snapshot *s, cairn_look *k)
+{
+	char text[LOOK_TEXT_BYTES];
+	if (!cairn_peer_file(&k->peer, "status", text, sizeof text))
+		return;
+	s->peak_rss_bytes = look_status(text, "\nVmHWM:");
+	k->page_table_bytes = look_status(text, "\nVmPTE:");
+	if (!s->rss_bytes)
+		s->rss_bytes = look_status(text, "\nVmRSS:");
+}
+
+static void look_at_executable(cairn_snapshot *s, const cairn_peer *p)
+{
+	char path[64] = "/proc/";
+	char digits[12];
+	size_t n = 0, used = 6;
+	for (uint32_t pid = p->pid; pid; pid /= 10)
+		digits[n++] = (char)('0' + pid % 10);
+	while (n)
+		path[used++] = digits[--n];
+	memcpy(path + used, "/exe", 5);
+	long length = cairn_sys(SYS_readlinkat, AT_FDCWD, (long)path, (long)s->executable, sizeof s->executable - 1, 0, 0);
+	s->executable[length > 0 ? length : 0] = 0;
+}
+
+/* ---- threads ---- */
+
+typedef struct look_entry {
+	uint64_t inode;
+	int64_t offset;
+	uint16_t length;
+	uint8_t type;
+	char name[];
+} look_entry;
+
+static cairn_heapwalk_thread *look_cache_of(cairn_look *k, uint32_t id)
+{
+	cairn_heapwalk_thread *t = k->heap.threads.items;
+	for (size_t i = 0; i < k->heap.threads.count; i++)
+		if (t[i].id == id)
+			return &t[i];
+	return NULL;
+}
+
+static void look_at_thread_stat(cairn_snapshot_thread *t, const cairn_peer *p)
+{
+	char text[LOOK_TEXT_BYTES], name[40] = "task/";
+	char digits[12];
+	size_t n = 0, used = 5;
+	for (uint32_t id = t->id; id; id /= 10)
+		digits[n++] = (char)('0' + id % 10);
+	while (n)
+		name[used++] = digits[--n];
+	memcpy(name + used, "/stat", 6);
+	const char *at = cairn_peer_file(p, name, text, sizeof text) ? look_behind_name(text, t->name, sizeof t->name)
+								      : NULL;
+	if (!at)
+		return;
+	t->state = *at++;
+	uint64_t field[16] = { 0 };
+	for (unsigned i = 4; i <= 15; i++)
+		field[i] = look_number(&at);
+	t->cpu_ns = (field[14] + field[15]) * (1000000000u / LOOK_TICKS);
+}
+
+static void look_add_thread(cairn_snapshot *s, cairn_look *k, uint32_t id)
+{
+	if (s->thread_count == CAIRN_SNAPSHOT_THREADS) {
+		s->threads_left_out++;
+		return;
+	}
+	cairn_snapshot_thread *t = &s->threads[s->thread_count++];
+	*t = (cairn_snapshot_thread){ .id = id };
+	look_at_thread_stat(t, &k->peer);
+	const cairn_heapwalk_thread *cache = look_cache_of(k, id);
+	if (cache) {
+		t->cached_bytes = cache->cached_bytes + cache->shelf_bytes;
+		t->allocations = cache->allocations;
+	}
+}
+
+static uint32_t look_id(const char *name)
+{
+	uint32_t id = 0;
+	for (; *name >= '0' && *name <= '9'; name++)
+		id = id * 10 + (uint32_t)(*name - '0');
+	return id;
+}
+
+/* Calls with the number of each thread, rising as the kernel lists them. */
+static void look_visit_threads(cairn_snapshot *s, cairn_look *k, void (*visit)(cairn_snapshot *, cairn_look *, uint32_t))
+{
+	char entries[4096];
+	int fd = cairn_peer_open_folder(&k->peer, "task");
+	for (long n; fd >= 0 && (n = cairn_sys(SYS_getdents64, fd, (long)entries, sizeof entries, 0, 0, 0)) > 0;)
+		for (long at = 0; at < n; at += ((look_entry *)(entries + at))->length) {
+			uint32_t id = look_id(((look_entry *)(entries + at))->name);
+			if (id)
+				visit(s, k, id);
+		}
+	if (fd >= 0)
+		cairn_sys(SYS_close, fd, 0, 0, 0, 0, 0);
+}
+
+static void look_label_stack(cairn_snapshot *s, cairn_look *k, uint32_t id)
+{
+	(void)s;
+	cairn_places_label_stack(&k->places, id);
+}
+
+/* ---- the look ---- */
+
+static void look_free(cairn_look *k)
+{
+	cairn_places_free(&k->places);
+	cairn_heapwalk_free(&k->heap);
+}
+
+static int look_once(cairn_snapshot *s, cairn_look *k)
+{
+	int error = cairn_places_read(&k->places, &k->peer, true);
+	if (error)
+		return error;
+	cairn_places_look_at_files(&k->places);
+	k->opened = cairn_heapwalk_open(&k->heap, &k->peer, k->places.heapmap);
+	if (k->opened == CAIRN_HEAPWALK_OPENED) {
+		cairn_heapwalk_read_threads(&k->heap, true);
+		cairn_heapwalk_label(&k->heap, &k->places);
+	}
+	look_visit_threads(s, k, look_label_stack);
+	cairn_places_label_ended(&k->places);
+	cairn_places_count(&k->places);
+	if (k->places.is_out_of_memory)
+		return ENOMEM;
+	if (k->opened == CAIRN_HEAPWALK_OPENED)
+		cairn_heapwalk_walk(&k->heap);
+	return 0;
+}
+
+static uint64_t look_drift(const cairn_look *k)
+{
+	uint64_t seen = cairn_snapshot_explained(k) + k->places.bytes[CAIRN_PLACE_UNKNOWN] + k->heap.unknown_bytes;
+	return seen > k->places.rss_bytes ? seen - k->places.rss_bytes : k->places.rss_bytes - seen;
+}
+
+static int look_settled(cairn_snapshot *s, cairn_look *k)
+{
+	int error = 0;
+	for (unsigned i = 0; i < LOOK_TRIES && !error; i++) {
+		if (i)
+			look_free(k);
+		error = look_once(s, k);
+		s->is_approximate = !error && look_drift(k) > k->places.rss_bytes / LOOK_DRIFT_SHARE;
+		if (!s->is_approximate)
+			break;
+	}
+	return error;
+}
+
+static void look_fill(cairn_snapshot *s, cairn_look *k)
+{
+	s->is_served = k->opened == CAIRN_HEAPWALK_OPENED;
+	s->rss_bytes = k->places.rss_bytes;
+	s->pss_bytes = k->places.pss_bytes;
+	look_at_status(s, k);
+	look_at_executable(s, &k->peer);
+	look_visit_threads(s, k, look_add_thread);
+	cairn_snapshot_fill_classes(s, k);
+	cairn_snapshot_fill_lines(s, k);
+}
+
+int cairn_snapshot_take(cairn_snapshot *s, uint32_t pid)
+{
+	cairn_look k;
+	uint64_t begin_ns = look_now_ns();
+	memset(s, 0, sizeof *s);
+	memset(&k, 0, sizeof k);
+	int error = cairn_peer_open(&k.peer, pid);
+	if (error)
+		return error;
+	s->pid = k.peer.pid;
+	s->taken_ns = begin_ns;
+	error = look_at_stat(s, &k.peer) ? look_settled(s, &k) : ESRCH;
+	if (!error)
+		look_fill(s, &k);
+	look_free(&k);
+	cairn_peer_close(&k.peer);
+	s->cost_ns = look_now_ns() - begin_ns;
+	return error;
+}
+
+/* Small blocks that are out of the central lists, less what lies in magazines; and the large ones. */
+static void glance_at_heap(cairn_snapshot *s, cairn_look *k)
+{
+	cairn_heapwalk_read_threads(&k->heap, false);
+	const cairn_control *control = &k->heap.control;
+	s->is_served = true;
+	s->class_count = CAIRN_CLASS_COUNT;
+	for (unsigned i = 0; i < CAIRN_CLASS_COUNT; i++) {
+		cairn_snapshot_class *c = &s->classes[i];
+		c->size_bytes = i ? k->heap.classes[i].bytes : 0;
+		c->allocations = k->heap.by_class[i].allocations;
+		c->live_blocks = control->out[i] < UINT64_MAX >> 16 ? control->out[i] : 0;
+		c->live_bytes = i ? c->live_blocks * c->size_bytes : control->large_bytes;
+		s->live_blocks += c->live_blocks;
+		s->allocations += c->allocations;
+		s->allocated_bytes += c->allocations * c->size_bytes;
+	}
+}
+
+int cairn_snapshot_glance(cairn_snapshot *s, uint32_t pid)
+{
+	cairn_look k;
+	uint64_t begin_ns = look_now_ns();
+	memset(s, 0, sizeof *s);
+	memset(&k, 0, sizeof k);
+	int error = cairn_peer_open(&k.peer, pid);
+	if (error)
+		return error;
+	s->pid = k.peer.pid;
+	s->taken_ns = begin_ns;
+	error = look_at_stat(s, &k.peer) ? cairn_places_read(&k.places, &k.peer, false) : ESRCH;
+	if (!error) {
+		cairn_places_look_at_files(&k.places);
+		k.opened = cairn_heapwalk_open(&k.heap, &k.peer, k.places.heapmap);
+		if (k.opened == CAIRN_HEAPWALK_OPENED)
+			glance_at_heap(s, &k);
+		look_at_status(s, &k);
+		look_visit_threads(s, &k, look_add_thread);
+	}
+	look_free(&k);
+	cairn_peer_close(&k.peer);
+	s->cost_ns = look_now_ns() - begin_ns;
+	return error;
+}
+
+bool cairn_snapshot_is_served(uint32_t pid)
+{
+	cairn_look k;
+	memset(&k, 0, sizeof k);
+	if (cairn_peer_open(&k.peer, pid))
+		return false;
+	if (k.peer.has_memory && !cairn_places_read(&k.places, &k.peer, false)) {
+		cairn_places_look_at_files(&k.places);
+		k.opened = cairn_heapwalk_open(&k.heap, &k.peer, k.places.heapmap);
+	}
+	bool is_served = k.opened == CAIRN_HEAPWALK_OPENED && k.places.heapmap;
+	look_free(&k);
+	cairn_peer_close(&k.peer);
+	return is_served;
+}
+
+bool cairn_snapshot_validate(const cairn_snapshot *s)
+{
+	uint64_t sum = 0;
+	for (uint32_t i = 0; i < s->line_count; i++) {
+		sum += s->lines[i].bytes;
+		if (!memchr(s->lines[i].name, 0, CAIRN_SNAPSHOT_NAME) || !memchr(s->lines[i].why, 0, CAIRN_SNAPSHOT_WHY))
+			return false;
+	}
+	return s->line_count && s->line_count <= CAIRN_SNAPSHOT_LINES && sum == s->rss_bytes &&
+	       s->lines[s->line_count - 1].kind == CAIRN_SNAPSHOT_UNEXPLAINED;
+}

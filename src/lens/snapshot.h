@@ -1,0 +1,29 @@
+/* lens/snapshot.h - what the parts of a snapshot share: cairn_snapshot of <cairn/stats.h> is made in two steps.
+ *
+ *   look (lens/snapshot.c): /proc, mappings, labels, the heap ──▶ cairn_look ──▶ lines and words (lens/snapshotlines.c)
+ */
+#ifndef CAIRN_LENS_SNAPSHOT_H
+#define CAIRN_LENS_SNAPSHOT_H
+
+#include <cairn/stats.h>
+
+#include "lens/heapwalk.h"
+#include "lens/places.h"
+
+/* Everything that one look at a process brought. */
+typedef struct cairn_look {
+	cairn_peer peer;
+	cairn_places places;
+	cairn_heapwalk heap;
+	cairn_heapwalk_opened opened;
+	uint64_t page_table_bytes;
+	uint32_t ended_threads; /* stacks that libc keeps */
+} cairn_look;
+
+/* Fills in classes, lines and what is below the line; rss_bytes is set already. */
+void cairn_snapshot_fill_classes(cairn_snapshot *s, const cairn_look *k);
+void cairn_snapshot_fill_lines(cairn_snapshot *s, cairn_look *k);
+/* What the lines explain, before they have words: the kernel's sum less this is what was not explained. */
+uint64_t cairn_snapshot_explained(const cairn_look *k);
+
+#endif
