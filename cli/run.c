@@ -24,6 +24,7 @@
 
 #include "images.h"
 #include "launch.h"
+#include "peak.h"
 #include "program.h"
 #include "runfolder.h"
 #include "timeline.h"
@@ -44,6 +45,7 @@ typedef struct run_state {
 	cairn_launch launch;
 	cairn_images images;
 	cairn_timeline timeline;
+	cairn_peak peak;
 	const char *library; /* to preload, as ld.so is to see it; NULL: nothing is preloaded */
 	const char *why_not; /* the run has no account for a reason of ours; NULL none */
 	uint64_t lost;       /* processes that could keep no figures at all */
@@ -141,8 +143,10 @@ static uint64_t run_look(void *arg)
 	cairn_images_look(&r->images, now_ns);
 	cairn_timeline_add(&r->timeline, now_ns - r->launch.start_ns, r->images.rss_bytes, r->images.live_bytes,
 			   r->images.allocations);
+	cpu_ns = cairn_launch_cpu_ns() - cpu_ns;
+	cairn_peak_look(&r->peak, &r->images, now_ns); /* which has a measure of its own */
 	uint64_t wait_ns = r->timeline.step_ns < RUN_LOOK_MAX_NS ? r->timeline.step_ns : RUN_LOOK_MAX_NS;
-	uint64_t rest_ns = (cairn_launch_cpu_ns() - cpu_ns) * RUN_LOOK_REST;
+	uint64_t rest_ns = cpu_ns * RUN_LOOK_REST;
 	rest_ns = rest_ns * (r->images.watched_count + 1) / (r->images.watched_count + 1 + r->images.folded);
 	if (rest_ns > RUN_LOOK_LAZY_NS)
 		rest_ns = RUN_LOOK_LAZY_NS;
@@ -428,6 +432,7 @@ static void run_tell(run_state *r, const cairn_options *o)
 	run_join_command(command, sizeof command, o->program);
 	program.command = command;
 	program.timeline = &timeline;
+	program.peak = r->peak.has_best ? &r->peak.best : NULL;
 	program.children = r->images.children;
 	program.child_count = r->images.child_count;
 	program.children_left_out = r->images.left_out;
@@ -449,6 +454,7 @@ static int run_prepared(run_state *r, const cairn_options *o)
 	cairn_launch_let_go();
 	cairn_images_open(&r->images, r->library ? r->folder.fd : -1, (uint32_t)r->launch.pid);
 	cairn_timeline_init(&r->timeline, RUN_STEP_NS);
+	cairn_peak_begin(&r->peak, r->launch.start_ns);
 	cairn_launch_watch(&r->launch, run_look, r);
 	run_tell(r, o);
 	cairn_images_close(&r->images);

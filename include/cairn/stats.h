@@ -81,6 +81,7 @@ typedef struct cairn_account {
 	cairn_account_class classes[CAIRN_ACCOUNT_CLASSES]; /* rising sizes; [0] is the large blocks */
 
 	const cairn_account_timeline *timeline; /* or NULL */
+	const struct cairn_snapshot *peak; /* of the process that had most, when it had most; borrowed, or NULL */
 	const struct cairn_account *total;      /* this process and all children together; NULL without children */
 	const struct cairn_account *children;   /* child_count of them */
 	size_t child_count;

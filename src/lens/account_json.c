@@ -143,6 +143,16 @@ static void json_timeline(cairn_writer *w, const cairn_account_timeline *t)
 	cairn_writer_text(w, "}");
 }
 
+/* Of the process that had most, when it had most. */
+static void json_peak(cairn_writer *w, const cairn_account *a)
+{
+	json_key(w, "peak", false);
+	cairn_writer_text(w, "{");
+	cairn_snapshot_write_lines(w, a->peak);
+	json_seconds(w, "seconds", a->peak->taken_ns > a->start_ns ? a->peak->taken_ns - a->start_ns : CAIRN_UNKNOWN);
+	cairn_writer_text(w, "}");
+}
+
 static void json_total(cairn_writer *w, const cairn_account *t)
 {
 	json_key(w, "total", false);
@@ -180,6 +190,8 @@ int cairn_account_print_json_by(const cairn_account *a, int fd, char *buffer, si
 		json_total(&w, a->total);
 	if (a->timeline)
 		json_timeline(&w, a->timeline);
+	if (a->peak)
+		json_peak(&w, a);
 	cairn_writer_text(&w, "}\n");
 	return cairn_writer_close(&w);
 }

@@ -400,6 +400,30 @@ static void text_classes(cairn_writer *w, const cairn_account *a)
 		text_row_print(w, a, &group);
 }
 
+/* The best snapshot of the process that had most. It may have been taken a little before or after the very peak. */
+static void text_peak(cairn_writer *w, const cairn_account *a)
+{
+	const cairn_snapshot *s = a->peak;
+	cairn_field f = { .used = 0 };
+	if (!s)
+		return;
+	cairn_writer_text(w, "\n   Where the peak was");
+	if (a->total && s->pid != a->pid) {
+		cairn_field_text(&f, ", of ");
+		cairn_field_name(&f, s->name, 16);
+		cairn_field_text(&f, " ");
+		cairn_field_dec(&f, s->pid);
+	}
+	if (s->taken_ns > a->start_ns) {
+		cairn_field_text(&f, ", at ");
+		cairn_field_duration(&f, s->taken_ns - a->start_ns);
+	}
+	cairn_writer_field(w, &f);
+	cairn_writer_pad(w, 62);
+	cairn_writer_text(w, "resident    share\n");
+	cairn_snapshot_write_kinds(w, s);
+}
+
 static const char *text_base_name(const char *path)
 {
 	const char *base = path;
@@ -503,6 +527,7 @@ int cairn_account_print_by(const cairn_account *a, int fd, bool with_colour, cha
 	text_title(&w, a, all);
 	text_figures(&w, a, all);
 	text_curves(&w, all, a->timeline);
+	text_peak(&w, a);
 	text_classes(&w, all);
 	text_processes(&w, a);
 	text_remarks(&w, a, all);

@@ -115,23 +115,37 @@ void cairn_places_look_at_files(cairn_places *l)
 
 /* The kernel knows where each thread keeps its list of robust mutexes, which glibc has in the thread's own record: at
  * the top of its stack; the first thread's lies in what the loader mapped for thread-local data. */
+static const cairn_vma *file_thread_record(const cairn_places *l, uint32_t thread_id, uint64_t *list)
+{
+	size_t bytes = 0;
+	*list = 0;
+	long r = cairn_sys(SYS_get_robust_list, (long)thread_id, (long)list, (long)&bytes, 0, 0, 0);
+	const cairn_vma *v = r == 0 && *list ? cairn_places_at(l, *list) : NULL;
+	return v && !v->object ? v : NULL;
+}
+
+bool cairn_places_stack(const cairn_places *l, uint32_t thread_id, uint64_t *start, uint64_t *end)
+{
+	uint64_t list;
+	const cairn_vma *v = file_thread_record(l, thread_id, &list);
+	if (!v || thread_id == l->peer->pid)
+		return false;
+	*start = v->start;
+	*end = cairn_round_up(list + STACK_BEHIND_LIST_BYTES, l->peer->page_bytes);
+	*end = *end < v->end ? *end : v->end;
+	return true;
+}
+
 void cairn_places_label_stack(cairn_places *l, uint32_t thread_id)
 {
-	uint64_t list = 0;
-	size_t bytes = 0;
-	long r = cairn_sys(SYS_get_robust_list, (long)thread_id, (long)&list, (long)&bytes, 0, 0, 0);
-	const cairn_vma *v = r == 0 && list ? cairn_places_at(l, list) : NULL;
-	if (!v || v->object)
-		return;
-	if (thread_id == l->peer->pid) {
-		if (v->end - v->start <= LOADER_MAX_BYTES)
-			cairn_places_label(l, v->start, v->end, CAIRN_RANK_LOADER, CAIRN_PLACE_DATA, CAIRN_NO_OBJECT);
-		return;
+	uint64_t list, start, end;
+	const cairn_vma *v = file_thread_record(l, thread_id, &list);
+	if (cairn_places_stack(l, thread_id, &start, &end)) {
+		cairn_places_label(l, start, end, CAIRN_RANK_STACK, CAIRN_PLACE_STACKS, CAIRN_NO_OBJECT);
+		cairn_places_label(l, end, v->end, CAIRN_RANK_LOADER, CAIRN_PLACE_STACKS, CAIRN_NO_OBJECT);
+	} else if (v && v->end - v->start <= LOADER_MAX_BYTES) {
+		cairn_places_label(l, v->start, v->end, CAIRN_RANK_LOADER, CAIRN_PLACE_DATA, CAIRN_NO_OBJECT);
 	}
-	uint64_t top = cairn_round_up(list + STACK_BEHIND_LIST_BYTES, l->peer->page_bytes);
-	top = top < v->end ? top : v->end;
-	cairn_places_label(l, v->start, top, CAIRN_RANK_STACK, CAIRN_PLACE_STACKS, CAIRN_NO_OBJECT);
-	cairn_places_label(l, top, v->end, CAIRN_RANK_LOADER, CAIRN_PLACE_STACKS, CAIRN_NO_OBJECT);
 }
 
 /* Does a word of the page at `at` point to itself? The empty list of robust mutexes in glibc's record of a thread does. */

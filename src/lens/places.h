@@ -86,6 +86,8 @@ int cairn_places_read(cairn_places *l, cairn_peer *p, bool with_sums);
 void cairn_places_look_at_files(cairn_places *l);
 /* Labels for the stacks of its threads, as the kernel names them in /proc/PID/task. */
 void cairn_places_label_stack(cairn_places *l, uint32_t thread_id);
+/* Where the stack of a thread other than the first lies. False: not known. */
+bool cairn_places_stack(const cairn_places *l, uint32_t thread_id, uint64_t *start, uint64_t *end);
 void cairn_places_label_ended(cairn_places *l); /* and for those that libc keeps of threads that ended */
 void cairn_places_label(cairn_places *l, uint64_t start, uint64_t end, uint64_t rank, cairn_place place, uint32_t object);
 /* Once all labels are there: bytes and the objects' figures. */

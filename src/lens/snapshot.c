@@ -169,6 +169,11 @@ static void look_add_thread(cairn_snapshot *s, cairn_look *k, uint32_t id)
 	cairn_snapshot_thread *t = &s->threads[s->thread_count++];
 	*t = (cairn_snapshot_thread){ .id = id };
 	look_at_thread_stat(t, &k->peer);
+	uint64_t start, end;
+	if (id == s->pid)
+		t->stack_bytes = k->places.bytes[CAIRN_PLACE_STACK];
+	else if (k->places.rss_bytes && cairn_places_stack(&k->places, id, &start, &end))
+		t->stack_bytes = cairn_places_resident(&k->places, start, end);
 	const cairn_heapwalk_thread *cache = look_cache_of(k, id);
 	if (cache) {
 		t->cached_bytes = cache->cached_bytes + cache->shelf_bytes;

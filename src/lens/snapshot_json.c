@@ -4,6 +4,7 @@
  * Keys are only ever added. Not here: the text for people (snapshot_text.c). */
 #include <cairn/stats.h>
 
+#include "lens/print.h"
 #include "lens/writer.h"
 
 static const char *const snapshot_kinds[] = { "live", "rounding", "holes", "kept", "metadata", "stacks", "program", "files",
@@ -133,6 +134,15 @@ static void snapshot_figures(cairn_writer *w, const cairn_snapshot *s)
 	snapshot_number(w, "major_faults", s->major_faults);
 	snapshot_key(w, "cost_seconds", false);
 	cairn_writer_json_seconds(w, s->cost_ns);
+}
+
+void cairn_snapshot_write_lines(cairn_writer *w, const cairn_snapshot *s)
+{
+	snapshot_key(w, "pid", true);
+	cairn_writer_json_number(w, s->pid);
+	snapshot_number(w, "rss_bytes", s->rss_bytes);
+	snapshot_lines(w, "lines", s->lines, s->line_count);
+	snapshot_lines(w, "below_the_line", s->below, s->below_count);
 }
 
 int cairn_snapshot_print_json(const cairn_snapshot *s, int fd)

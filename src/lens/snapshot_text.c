@@ -12,6 +12,7 @@
 
 #include <string.h>
 
+#include "lens/print.h"
 #include "lens/writer.h"
 
 enum {
@@ -204,6 +205,34 @@ static void snap_classes(cairn_writer *w, const cairn_snapshot *s)
 	cairn_writer_text(w, "\n   Size class  live blocks    live bytes        holes       cached    untouched\n");
 	for (unsigned i = 0; c && i < SNAP_CLASSES; i++, c = snap_next_class(s, c))
 		snap_class(w, c);
+}
+
+/* ---- within the account of a run: a row a kind ---- */
+
+static const char *const snap_kinds[] = {
+	"live objects", "rounding to size class", "holes in used slabs", "free, kept for reuse", "cairn's metadata", "stacks",
+	"program and libraries", "file mappings", "shared memory", "other mappings", "unexplained",
+};
+
+static void snap_kind(cairn_writer *w, const cairn_snapshot *s, unsigned kind)
+{
+	cairn_snapshot_line sum = { .kind = kind };
+	for (uint32_t i = 0; i < s->line_count; i++)
+		if (s->lines[i].kind == kind)
+			sum.bytes += s->lines[i].bytes;
+	if (!sum.bytes && kind != CAIRN_SNAPSHOT_UNEXPLAINED)
+		return;
+	for (size_t i = 0; snap_kinds[kind][i]; i++)
+		sum.name[i] = snap_kinds[kind][i];
+	snap_line(w, &sum, s->rss_bytes);
+}
+
+void cairn_snapshot_write_kinds(cairn_writer *w, const cairn_snapshot *s)
+{
+	for (unsigned kind = 0; kind <= CAIRN_SNAPSHOT_UNEXPLAINED; kind++)
+		snap_kind(w, s, kind);
+	cairn_writer_pad(w, 3);
+	snap_bytes(w, s->rss_bytes, s->rss_bytes);
 }
 
 int cairn_snapshot_print(const cairn_snapshot *s, int fd, bool with_colour)
