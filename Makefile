@@ -51,10 +51,11 @@ DEFS_release := -Wl,-z,defs
 DEFS_debug   := -Wl,-z,defs
 CLI_FLAGS := $(COMMON) -fvisibility=hidden
 
-# operator new is a member of its own in libcairn.a, which only C++ programs pull and which is made for that.
-LIB_SRC := $(if $(filter 1,$(UNITY)),src/all.c,$(filter-out %/cxx.c,$(wildcard src/*/*.c src/*/*/*.c)))
+# operator new is a member of its own in libcairn.a, which only C++ programs pull and which is made for that. mmap is the
+# shared library's alone, and comes last: its constructor may only run when malloc has been offered the environment.
+LIB_SRC := $(if $(filter 1,$(UNITY)),src/all.c,$(filter-out %/cxx.c %/mapcalls.c,$(wildcard src/*/*.c src/*/*/*.c)))
 LIB_OBJ := $(LIB_SRC:src/%.c=$(O)/obj/%.o)
-SO_OBJ  := $(LIB_OBJ) $(O)/obj/malloc/cxx.o
+SO_OBJ  := $(LIB_OBJ) $(O)/obj/malloc/cxx.o $(O)/obj/malloc/mapcalls.o
 A_OBJ   := $(LIB_OBJ) $(O)/obj/malloc/cxx-linked.o
 CLI_OBJ := $(patsubst cli/%.c,$(O)/obj/cli/%.o,$(wildcard cli/*.c))
 LIBS    := $(O)/libcairn.so $(O)/libcairn.a

@@ -3,7 +3,7 @@
  *   cc -O2 -pthread -Iinclude -Isrc -c src/all.c
  *
  * Floors from the ground up, so that what a file uses stands above it. Static names are therefore unique across src/.
- * scripts/check-layers says so when a source is missing here. */
+ * scripts/check-layers says so when a source is missing here; malloc/mapcalls.c is the shared library's alone. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -33,6 +33,9 @@ SELDOM_BEGIN
 #include "os/limits.c"
 SELDOM_END
 #include "os/lock.c"
+SELDOM_BEGIN
+#include "os/mappings.c"
+SELDOM_END
 #include "os/meta.c"
 SELDOM_BEGIN
 #include "os/objects.c"

@@ -14,6 +14,7 @@
 #include "malloc/tend.h"
 #include "malloc/threads.h"
 #include "os/lock.h"
+#include "os/mappings.h"
 #include "os/meta.h"
 #include "os/thread.h"
 #include "page/pageheap.h"
@@ -52,6 +53,7 @@ static bool end_nested(bool is_child)
 		return false;
 	if (--cairn_thread_self.forks || !is_child)
 		return true;
+	cairn_mappings_fork_child();
 	cairn_tend_fork_child();
 	cairn_stats_fork_child();
 	cairn_threads_fork_child_nested();
@@ -104,6 +106,7 @@ static void after_in_child(void)
 	if (end_nested(true) || is_repeat())
 		return;
 	__atomic_store_n(&fork_thread, NULL, __ATOMIC_RELAXED); /* for myself */
+	cairn_mappings_fork_child();
 	cairn_meta_fork_child();
 	cairn_pageheap_fork_child();
 	cairn_central_fork_child();

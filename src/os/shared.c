@@ -10,6 +10,7 @@
 #include "os/shared.h"
 #include "base/controlpage.h"
 #include "os/env.h"
+#include "os/mappings.h"
 #include "os/sys.h"
 #include "os/vm.h"
 
@@ -133,6 +134,8 @@ bool cairn_shared_leave(void *p, size_t bytes)
 	size_t whole_bytes = ((uintptr_t)p + bytes - from + page - 1) & -page;
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
 	long r = cairn_sys(SYS_mmap, (long)from, (long)whole_bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+	if (!shared_is_refusal(r))
+		cairn_mappings_note((void *)from, whole_bytes, CAIRN_MAPPING_OWN);
 	return !shared_is_refusal(r);
 }
 
@@ -149,7 +152,10 @@ void *cairn_shared_map(void *at, size_t offset, size_t bytes)
 			cairn_shared_leave(at, bytes);
 	}
 	shared_close(fd);
-	return shared_is_refusal(p) ? NULL : (void *)p;
+	if (shared_is_refusal(p))
+		return NULL;
+	cairn_mappings_note((void *)p, bytes, CAIRN_MAPPING_OWN);
+	return (void *)p;
 }
 
 /* The first store to a page is the kernel's, by a call that writes 8 bytes for us: where there is no block to be had,
@@ -179,7 +185,7 @@ void cairn_shared_give_up(void)
 			__atomic_add_fetch(&lost->processes, 1, __ATOMIC_RELAXED);         /* a sum */
 		}
 		if (lost)
-			cairn_sys(SYS_munmap, (long)lost, CAIRN_LOST_BYTES, 0, 0, 0, 0);
+			cairn_vm_release(lost, CAIRN_LOST_BYTES);
 	}
 	shared_path[0] = 0;
 }

@@ -8,12 +8,15 @@
  *        neighbours: opening the next piece of a range lengthens a mapping and makes no new one.
  *   (V4) Ranges are whole OS pages. The kernel rounds a length up, so that an end within a page empties, hides or moves
  *        what lies behind it.
+ *   (V5) What reserve, map and extend return is noted as cairn's own (os/mappings.h) until it is released. Trial
+ *        mappings are not.
  *
  * Locks: none; the kernel's. Failure: NULL or false, nothing changed. Every system call but mmap may be refused by a
  * filter at any time; nothing is retried and nothing is printed.
  * Design, and what reservations cost: docs/design/os.md. */
 #include "base/assert.h"
 #include "base/bits.h"
+#include "os/mappings.h"
 #include "os/sys.h"
 #include "os/vm.h"
 
@@ -93,9 +96,20 @@ static char *vm_mmap(void *at, size_t bytes, int protection, int more_flags)
 	return p < 0 && p > -4096 ? NULL : (char *)p;
 }
 
+static void vm_unmap(void *p, size_t bytes) { cairn_sys(SYS_munmap, (long)p, (long)bytes, 0, 0, 0, 0); }
+
+/* Forgotten first: behind munmap the place may be another thread's. */
 void cairn_vm_release(void *p, size_t bytes)
 {
-	cairn_sys(SYS_munmap, (long)p, (long)bytes, 0, 0, 0, 0);
+	cairn_mappings_forget(p, bytes);
+	vm_unmap(p, bytes);
+}
+
+static void *vm_noted(void *p, size_t bytes)
+{
+	if (p)
+		cairn_mappings_note(p, bytes, CAIRN_MAPPING_OWN); /* V5 */
+	return p;
 }
 
 /* Kernels before 4.17 take MAP_FIXED_NOREPLACE for a hint and may choose another place. */
@@ -103,7 +117,7 @@ static bool vm_map_exactly(void *at, size_t bytes, int protection)
 {
 	char *p = vm_mmap(at, bytes, protection, MAP_FIXED_NOREPLACE);
 	if (p && p != at)
-		cairn_vm_release(p, bytes);
+		vm_unmap(p, bytes);
 	return p && p == at;
 }
 
@@ -117,9 +131,9 @@ static char *vm_map_trimmed(size_t bytes, size_t align, int protection)
 		return NULL;
 	size_t before = cairn_round_up((size_t)p, align) - (size_t)p;
 	if (before)
-		cairn_vm_release(p, before);
+		vm_unmap(p, before);
 	if (align - before)
-		cairn_vm_release(p + before + bytes, align - before);
+		vm_unmap(p + before + bytes, align - before);
 	return p + before;
 }
 
@@ -140,7 +154,7 @@ static char *vm_map_aligned(size_t bytes, size_t align, int protection)
 	char *p = vm_mmap(NULL, bytes, protection, 0);
 	if (!p || !((size_t)p & (align - 1)))
 		return p;
-	cairn_vm_release(p, bytes);
+	vm_unmap(p, bytes);
 	char *below = (char *)cairn_round_down((size_t)p, align);
 	if (vm_map_exactly(below, bytes, protection))
 		return below;
@@ -152,20 +166,23 @@ void *cairn_vm_reserve(void *hint, size_t bytes, size_t align)
 {
 	cairn_assert(cairn_is_power_of_two(align) && align >= cairn_vm_page_bytes());
 	if (hint && !((size_t)hint & (align - 1)) && vm_map_exactly(hint, bytes, PROT_NONE))
-		return hint;
-	return vm_map_aligned(bytes, align, PROT_NONE);
+		return vm_noted(hint, bytes);
+	return vm_noted(vm_map_aligned(bytes, align, PROT_NONE), bytes);
 }
 
-bool cairn_vm_reserve_at(void *at, size_t bytes) { return vm_map_exactly(at, bytes, PROT_NONE); }
+bool cairn_vm_reserve_at(void *at, size_t bytes)
+{
+	return vm_map_exactly(at, bytes, PROT_NONE) && vm_noted(at, bytes);
+}
 
-void *cairn_vm_map(size_t bytes) { return vm_map_aligned(bytes, cairn_vm_page_bytes(), VM_OPEN); }
+void *cairn_vm_map(size_t bytes) { return vm_noted(vm_map_aligned(bytes, cairn_vm_page_bytes(), VM_OPEN), bytes); }
 
 bool cairn_vm_would_grant(size_t bytes)
 {
 	long at = cairn_sys(SYS_mmap, 0, (long)bytes, VM_OPEN, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (at < 0 && at > -4096)
 		return false;
-	cairn_vm_release((void *)at, bytes);
+	vm_unmap((void *)at, bytes);
 	return true;
 }
 
@@ -177,7 +194,7 @@ static bool vm_mprotect_is_filtered(void)
 	if (!trial)
 		return false;
 	long r = cairn_sys(SYS_mprotect, (long)trial, (long)page, VM_OPEN, 0, 0, 0);
-	cairn_vm_release(trial, page);
+	vm_unmap(trial, page);
 	return r != 0;
 }
 
@@ -200,7 +217,10 @@ bool cairn_vm_open(void *p, size_t bytes)
 
 bool cairn_vm_extend(void *p, size_t bytes, size_t more)
 {
-	return cairn_sys(SYS_mremap, (long)p, (long)bytes, (long)(bytes + more), 0, 0, 0) == (long)p;
+	if (cairn_sys(SYS_mremap, (long)p, (long)bytes, (long)(bytes + more), 0, 0, 0) != (long)p)
+		return false;
+	cairn_mappings_extend((char *)p + bytes, more); /* V5 */
+	return true;
 }
 
 /* ---- purge ---- */
@@ -225,7 +245,7 @@ __attribute__((no_sanitize("thread"))) static int vm_try_purge(int advice)
 	page[0] = 1;
 	if (cairn_sys(SYS_madvise, (long)page, (long)bytes, advice, 0, 0, 0) == 0)
 		effect = page[0] ? PURGE_KEEPS : PURGE_ZEROES;
-	cairn_vm_release((void *)page, bytes);
+	vm_unmap((void *)page, bytes);
 	return effect;
 }
 
@@ -285,9 +305,9 @@ static int vm_try_move(void)
 	int effect = MOVE_UNKNOWN;
 	if (vm_remap(from, to, bytes))
 		effect = cairn_vm_is_mapped(from) ? MOVE_KEEPS_SOURCE : MOVE_FORGETS_SOURCE;
-	cairn_vm_release(from, bytes);
+	vm_unmap(from, bytes);
 	if (effect != MOVE_UNKNOWN || vm_restore(to, bytes)) /* what is in a hole may be another thread's by now */
-		cairn_vm_release(to, bytes);
+		vm_unmap(to, bytes);
 	return effect;
 }
 

@@ -1,0 +1,427 @@
+/* os/mappings.c - who mapped which memory. What it is for, and how it is read, is in os/mappings.h.
+ *
+ *   free ──note──▶ being written (sequence 0) ──▶ noted ──forget──▶ forgotten (end == start) ──note──▶ ...
+ *
+ *   a hash table by start, linear probing: 64 entries in .bss ──3/4 full──▶ 256 in a mapping ──▶ ... ──▶ 65,536
+ *
+ * When it is 3/4 full it is made anew: what newer entries cover wholly, and what was forgotten, stays behind, and where
+ * more than half is left it becomes four times as large. So a program that maps and unmaps for ever stays in a small
+ * table, though nobody tells us what it unmaps.
+ *
+ * Invariants, checked by cairn_mappings_validate():
+ *   (E1) `capacity` is a power of two from 64 to 65,536, or there is no table yet and all is 0.
+ *   (E2) An entry is found by its start: no free entry lies between the place of its hash and its own.
+ *   (E3) `count` entries are in use, never more than 3/4 of `capacity`.
+ *   (E4) An entry in use ends where it starts or behind it, and has a sequence of its own from 1 to the table's.
+ *
+ * Locks: none, so no rank. Who changes the table puts its thread pointer, which is the same in fork's child, into
+ * mappings_holder by an exchange. Others try that for some microseconds and then let their note go; a signal handler
+ * that struck its own thread in here does so at once, or it would wait for itself. What a thread had half written that
+ * is not in fork's child, the child mends (cairn_mappings_fork_child); in the child of a clone without our handlers all
+ * later notes are dropped then.
+ * Failure: a note that is dropped and counted. A larger table that is refused is asked for again when an eighth of the
+ * present one's capacity has been dropped. Not here: who calls (os/vm_linux.c, malloc/mapcalls.c). */
+#include "os/mappings.h"
+
+#include "base/assert.h"
+#include "base/bits.h"
+#include "os/sys.h"
+#include "os/vm.h"
+
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+enum { MAPPINGS_LEAST = 64, MAPPINGS_MOST = 65536, MAPPINGS_GROWTH = 4, MAPPINGS_TRIES = 100, MAPPINGS_CHECKED = 1024 };
+
+cairn_mappings_table cairn_mappings;                  /* sync: mappings.h */
+static cairn_mapping mappings_first[MAPPINGS_LEAST]; /* sync: likewise. Not named in initialised data: os/sys.c, Y2 */
+static uintptr_t mappings_holder;                     /* sync: atomic; 0: nobody's */
+static uint64_t mappings_retry; /* sync: holder; a table that could not grow tries again at that many dropped */
+/* What is being published: for the mending of a table whose writer is not in the child. sync: holder */
+static struct {
+	cairn_mapping *entries;
+	size_t capacity;
+} mappings_next;
+
+_Static_assert(sizeof(cairn_mapping) == 32, "the command reads it");
+
+/* ---- whose turn it is ---- */
+
+/* Relaxed: a count for people. */
+static void mappings_drop_note(void) { __atomic_add_fetch(&cairn_mappings.dropped, 1, __ATOMIC_RELAXED); }
+
+/* Not 0 also where a thread has no pointer yet. */
+static uintptr_t mappings_me(void) { return (uintptr_t)__builtin_thread_pointer() | 1; }
+
+static bool mappings_take(void)
+{
+	uintptr_t me = mappings_me();
+	for (unsigned i = 0; i < MAPPINGS_TRIES; i++) {
+		uintptr_t holder = 0;
+		/* Acquire: pairs with mappings_leave, whose table is seen whole. */
+		if (__atomic_compare_exchange_n(
+			    &mappings_holder, &holder, me, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+			return true;
+		if (holder == me)
+			return false;
+		cairn_sys_pause();
+	}
+	return false;
+}
+
+/* Release: publishes what was written to the next that takes the table. */
+static void mappings_leave(void) { __atomic_store_n(&mappings_holder, 0, __ATOMIC_RELEASE); }
+
+/* ---- entries ---- */
+
+/* Each store is a release, so that whoever reads an old word after a new one reads it from outside in the wrong order
+ * and not from us: an entry that is half written has sequence 0. */
+static void mapping_store(uintptr_t *word, uintptr_t value) { __atomic_store_n(word, value, __ATOMIC_RELEASE); }
+
+/* The entry of start, or the free one in which it would be. */
+static cairn_mapping *mapping_place(cairn_mapping *entries, size_t capacity, uintptr_t start)
+{
+	size_t i = (size_t)(((uint64_t)start >> 12) * 0x9E3779B97F4A7C15u >> 32) & (capacity - 1);
+	while (entries[i].start && entries[i].start != start)
+		i = (i + 1) & (capacity - 1);
+	return &entries[i];
+}
+
+static void mapping_write(cairn_mapping *to, const cairn_mapping *m)
+{
+	mapping_store(&to->sequence, 0);
+	mapping_store(&to->start, m->start);
+	mapping_store(&to->end, m->end);
+	mapping_store(&to->by, m->by);
+	mapping_store(&to->sequence, m->sequence);
+}
+
+/* One word, so that no reader takes it for something else. */
+static void mapping_forget(cairn_mapping *m) { mapping_store(&m->end, m->start); }
+
+/* Cairn's own entry with at in (start, end], mostly that of `likely`; NULL: none. Otherwise all are looked at. */
+static cairn_mapping *mapping_own_to(uintptr_t at, uintptr_t likely)
+{
+	cairn_mapping *first = cairn_mappings.capacity ?
+		mapping_place(cairn_mappings.entries, cairn_mappings.capacity, likely) : NULL;
+	if (first && first->by == CAIRN_MAPPING_OWN && first->start < at && at <= first->end)
+		return first;
+	for (size_t i = 0; i < cairn_mappings.capacity; i++) {
+		cairn_mapping *m = &cairn_mappings.entries[i];
+		if (m->by == CAIRN_MAPPING_OWN && m->start < at && at <= m->end)
+			return m;
+	}
+	return NULL;
+}
+
+/* ---- which entries are still to be seen ---- */
+
+/* The entries in use are walked from low addresses to high; a heap has those that reach over the present place, the
+ * newest on top: that one is seen. */
+typedef struct mappings_walk {
+	const cairn_mapping *entries;
+	size_t count, height;
+	uint32_t *ordered; /* by start */
+	uint32_t *heap;    /* by sequence */
+	uint8_t *is_seen;
+} mappings_walk;
+
+static size_t walk_bytes(size_t capacity) { return capacity * (2 * sizeof(uint32_t) + 1); }
+
+static uint64_t walk_key(const mappings_walk *w, uint32_t i, bool is_by_start)
+{
+	return is_by_start ? w->entries[i].start : w->entries[i].sequence;
+}
+
+static void walk_sift_down(const mappings_walk *w, uint32_t *heap, size_t n, size_t at, bool is_by_start)
+{
+	for (size_t child; (child = 2 * at + 1) < n; at = child) {
+		if (child + 1 < n &&
+			walk_key(w, heap[child + 1], is_by_start) > walk_key(w, heap[child], is_by_start))
+			child++;
+		if (walk_key(w, heap[at], is_by_start) >= walk_key(w, heap[child], is_by_start))
+			return;
+		uint32_t i = heap[at];
+		heap[at] = heap[child];
+		heap[child] = i;
+	}
+}
+
+static void walk_order(mappings_walk *w)
+{
+	for (size_t i = w->count / 2; i-- > 0;)
+		walk_sift_down(w, w->ordered, w->count, i, true);
+	for (size_t n = w->count; n-- > 1;) {
+		uint32_t i = w->ordered[0];
+		w->ordered[0] = w->ordered[n];
+		w->ordered[n] = i;
+		walk_sift_down(w, w->ordered, n, 0, true);
+	}
+}
+
+static void walk_push(mappings_walk *w, uint32_t i)
+{
+	size_t at = w->height++;
+	for (; at && walk_key(w, w->heap[(at - 1) / 2], false) < walk_key(w, i, false); at = (at - 1) / 2)
+		w->heap[at] = w->heap[(at - 1) / 2];
+	w->heap[at] = i;
+}
+
+static void walk_pop(mappings_walk *w)
+{
+	w->heap[0] = w->heap[--w->height];
+	walk_sift_down(w, w->heap, w->height, 0, false);
+}
+
+/* Marks what is seen; returns how many. */
+static size_t walk_look(mappings_walk *w)
+{
+	size_t seen = 0, i = 0;
+	uintptr_t at = 0;
+	walk_order(w);
+	while (i < w->count || w->height) {
+		if (!w->height)
+			at = w->entries[w->ordered[i]].start;
+		while (i < w->count && w->entries[w->ordered[i]].start <= at)
+			walk_push(w, w->ordered[i++]);
+		while (w->height && w->entries[w->heap[0]].end <= at)
+			walk_pop(w);
+		if (!w->height)
+			continue;
+		seen += !w->is_seen[w->heap[0]];
+		w->is_seen[w->heap[0]] = 1;
+		at = w->entries[w->heap[0]].end;
+		if (i < w->count && w->entries[w->ordered[i]].start < at)
+			at = w->entries[w->ordered[i]].start;
+	}
+	return seen;
+}
+
+/* ---- the table made anew ---- */
+
+/* Not cairn_vm_map, which notes. */
+static void *mappings_map(size_t bytes)
+{
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+	long p = cairn_sys(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+	return p < 0 && p > -4096 ? NULL : (void *)p;
+}
+
+static void mappings_unmap(void *p, size_t bytes)
+{
+	if (p && p != mappings_first)
+		cairn_sys(SYS_munmap, (long)p, (long)bytes, 0, 0, 0, 0);
+}
+
+static size_t mappings_bytes(size_t capacity)
+{
+	return cairn_round_up(capacity * sizeof(cairn_mapping), cairn_vm_page_bytes());
+}
+
+static void mappings_publish(cairn_mapping *entries, size_t capacity, size_t count)
+{
+	mapping_store((uintptr_t *)&mappings_next.entries, (uintptr_t)entries);
+	mapping_store(&mappings_next.capacity, capacity);
+	mapping_store((uintptr_t *)&cairn_mappings.entries, (uintptr_t)entries); /* first: never too many for it */
+	mapping_store(&cairn_mappings.capacity, capacity);
+	mapping_store(&cairn_mappings.count, count);
+}
+
+/* The seen ones, less the table that they are in. */
+static size_t mappings_copy(const mappings_walk *w, cairn_mapping *to, size_t capacity)
+{
+	size_t count = 0;
+	for (size_t n = 0; n < w->count; n++) {
+		const cairn_mapping *m = &w->entries[w->ordered[n]];
+		if (!w->is_seen[w->ordered[n]] || m->start == (uintptr_t)w->entries)
+			continue;
+		*mapping_place(to, capacity, m->start) = *m;
+		count++;
+	}
+	return count;
+}
+
+static void mappings_put(uintptr_t start, uintptr_t end, uintptr_t by);
+
+/* Into a table that is large enough for what is seen, at most 5/8 full. */
+static bool mappings_move(const mappings_walk *w, size_t seen)
+{
+	size_t old_capacity = cairn_mappings.capacity, capacity = old_capacity;
+	if (capacity < MAPPINGS_MOST && (seen > capacity / 2 || capacity == MAPPINGS_LEAST))
+		capacity *= MAPPINGS_GROWTH;
+	cairn_mapping *old = cairn_mappings.entries;
+	cairn_mapping *to = seen <= capacity / 8 * 5 ? mappings_map(mappings_bytes(capacity)) : NULL;
+	if (!to)
+		return false;
+	mappings_publish(to, capacity, mappings_copy(w, to, capacity));
+	mappings_unmap(old, mappings_bytes(old_capacity));
+	mappings_put((uintptr_t)to, (uintptr_t)to + mappings_bytes(capacity), CAIRN_MAPPING_OWN);
+	return true;
+}
+
+static bool mappings_renew(void)
+{
+	size_t capacity = cairn_mappings.capacity, bytes = walk_bytes(capacity);
+	uint64_t dropped = __atomic_load_n(&cairn_mappings.dropped, __ATOMIC_RELAXED); /* a count for people */
+	if (dropped < mappings_retry)
+		return false;
+	uint32_t *room = mappings_map(bytes);
+	bool is_done = false;
+	if (room) {
+		mappings_walk w = { .entries = cairn_mappings.entries, .ordered = room, .heap = room + capacity };
+		w.is_seen = (uint8_t *)(room + 2 * capacity);
+		for (uint32_t i = 0; i < capacity; i++)
+			if (w.entries[i].start)
+				w.ordered[w.count++] = i;
+		is_done = mappings_move(&w, walk_look(&w));
+		mappings_unmap(room, bytes);
+	}
+	mappings_retry = is_done ? 0 : dropped + capacity / 8;
+	return is_done;
+}
+
+/* ---- note and forget ---- */
+
+/* A new start: false where there is no room. */
+static bool mappings_add(const cairn_mapping *m)
+{
+	if (cairn_mappings.count >= cairn_mappings.capacity / 4 * 3 && !mappings_renew()) {
+		mappings_drop_note();
+		return false;
+	}
+	mapping_write(mapping_place(cairn_mappings.entries, cairn_mappings.capacity, m->start), m);
+	mapping_store(&cairn_mappings.count, cairn_mappings.count + 1);
+	return true;
+}
+
+/* Puts m into its place; false: done. True: two have that start, and m is now what the older of them has behind the
+ * other's end (a program reserves much, and maps the beginning of it anew), as old as ever. */
+static bool mappings_settle(cairn_mapping *m)
+{
+	cairn_mapping *at = mapping_place(cairn_mappings.entries, cairn_mappings.capacity, m->start);
+	if (!at->start) {
+		mappings_add(m);
+		return false;
+	}
+	cairn_mapping old = *at;
+	if (old.sequence > m->sequence && old.end > old.start) {
+		m->start = old.end;
+	} else {
+		mapping_write(at, m);
+		*m = (cairn_mapping){ m->end, old.end, old.by, old.sequence };
+	}
+	return m->start < m->end;
+}
+
+static void mappings_put(uintptr_t start, uintptr_t end, uintptr_t by)
+{
+	if (cairn_unlikely(!cairn_mappings.entries))
+		mappings_publish(mappings_first, MAPPINGS_LEAST, 0);
+	cairn_mapping m = { start, end, by, cairn_mappings.sequence + 1 };
+	mapping_store(&cairn_mappings.sequence, m.sequence);
+	while (mappings_settle(&m))
+		;
+}
+
+static bool mappings_are_sound(void);
+
+/* The end of each change. In the debug build small tables are looked at each time. */
+static void mappings_done(void)
+{
+	cairn_assert_slow(cairn_mappings.capacity > MAPPINGS_CHECKED || mappings_are_sound());
+	mappings_leave();
+}
+
+void cairn_mappings_note(const void *start, size_t bytes, uintptr_t by)
+{
+	if (!start || !bytes)
+		return;
+	if (!mappings_take()) {
+		mappings_drop_note();
+		return;
+	}
+	mappings_put((uintptr_t)start, (uintptr_t)start + cairn_round_up(bytes, cairn_vm_page_bytes()), by);
+	mappings_done();
+}
+
+void cairn_mappings_extend(const void *end, size_t more)
+{
+	uintptr_t at = (uintptr_t)end;
+	if (!mappings_take()) {
+		mappings_drop_note();
+		return;
+	}
+	cairn_mapping *m = mapping_own_to(at, at);
+	uintptr_t start = m && m->end == at ? m->start : at;
+	mappings_put(start, at + more, CAIRN_MAPPING_OWN);
+	mappings_done();
+}
+
+void cairn_mappings_forget(const void *start, size_t bytes)
+{
+	uintptr_t from = (uintptr_t)start, to = from + bytes;
+	if (!mappings_take()) {
+		mappings_drop_note();
+		return;
+	}
+	cairn_mapping *m = mapping_own_to(to, from);
+	if (m && m->start <= from) {
+		uintptr_t end = m->end;
+		mapping_store(&m->end, from); /* forgets it where it started here */
+		if (to < end)
+			mappings_put(to, end, CAIRN_MAPPING_OWN);
+	}
+	mappings_done();
+}
+
+/* ---- fork, and checking ---- */
+
+/* The parent's other threads are not here. What one of them had begun is ended, or forgotten. */
+void cairn_mappings_fork_child(void)
+{
+	if (!mappings_holder || mappings_holder == mappings_me()) /* mine: this is a handler that struck in here */
+		return;
+	if (cairn_mappings.entries == mappings_next.entries)
+		cairn_mappings.capacity = mappings_next.capacity;
+	cairn_mappings.count = 0;
+	for (size_t i = 0; i < cairn_mappings.capacity; i++) {
+		cairn_mapping *m = &cairn_mappings.entries[i];
+		cairn_mappings.count += m->start != 0;
+		if (!m->start || m->sequence)
+			continue;
+		mapping_forget(m);
+		m->sequence = ++cairn_mappings.sequence;
+	}
+	mappings_drop_note();
+	mappings_leave();
+}
+
+static bool mappings_are_sound(void)
+{
+	const cairn_mappings_table *t = &cairn_mappings;
+	size_t count = 0;
+	if (!t->entries)
+		return !t->capacity && !t->count && !t->sequence; /* E1 */
+	if (!cairn_is_power_of_two(t->capacity) || t->capacity < MAPPINGS_LEAST || t->capacity > MAPPINGS_MOST)
+		return false;
+	for (size_t i = 0; i < t->capacity; i++) {
+		const cairn_mapping *m = &t->entries[i];
+		if (!m->start)
+			continue;
+		count++;
+		if (mapping_place(t->entries, t->capacity, m->start) != m) /* E2 */
+			return false;
+		if (m->end < m->start || !m->sequence || m->sequence > t->sequence) /* E4 */
+			return false;
+	}
+	return count == t->count && count <= t->capacity / 4 * 3; /* E3 */
+}
+
+bool cairn_mappings_validate(void)
+{
+	if (!mappings_take())
+		return true;
+	bool is_sound = mappings_are_sound();
+	mappings_leave();
+	return is_sound;
+}
