@@ -44,7 +44,7 @@ void cairn_peak_look(cairn_peak *p, const cairn_images *m, uint64_t now_ns)
 	uint64_t enough = p->has_best ? p->best.rss_bytes + p->best.rss_bytes / PEAK_GROWTH : PEAK_LEAST_BYTES;
 	if (!pid || rss_bytes < enough || !peak_has_credit(p, now_ns, rss_bytes))
 		return;
-	int error = cairn_snapshot_take(&p->next, pid);
+	int error = cairn_snapshot_take_light(&p->next, pid);
 	p->spent_ns += p->next.cost_ns;
 	p->last_cost_ns = p->next.cost_ns;
 	/* A process amid execve, or one that is about to end, has little or nothing left. */

@@ -215,6 +215,9 @@ typedef struct cairn_snapshot {
  * as long as the kernel needs to walk its page tables, and about 30 ms a GiB of small blocks. Allocates nothing from
  * malloc. Threads: any; a snapshot belongs to its maker. */
 int cairn_snapshot_take(cairn_snapshot *s, uint32_t pid);
+/* The same in half of the time: pages are counted without the kernel's sums, so that there is no Pss, no swap, and
+ * nothing that the lines could be held against. For looks in a row. */
+int cairn_snapshot_take_light(cairn_snapshot *s, uint32_t pid);
 /* The same without lines and classes: what counters and the kernel's sums tell, in well under a millisecond. */
 int cairn_snapshot_glance(cairn_snapshot *s, uint32_t pid);
 bool cairn_snapshot_is_served(uint32_t pid); /* does it run on cairn, and may its memory be read? */

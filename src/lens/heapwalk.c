@@ -3,6 +3,7 @@
 
 #include "base/bits.h"
 #include "malloc/threads.h"
+#include "os/mappings.h"
 #include "os/vm.h"
 
 #include <string.h>
@@ -15,6 +16,8 @@ enum {
 	WALK_REGIONS_MAX = 65536,
 	WALK_CACHES_MAX = CAIRN_CACHE_LEAVES * CAIRN_CACHE_LEAF_GROUPS * CAIRN_CACHES_TOGETHER,
 	WALK_MAGAZINE_MAX = 1024,
+	WALK_MAPPINGS_MAX = 65536,
+	WALK_MAPPINGS_TOGETHER = 128,
 };
 
 /* A span that leads into the chunks that follow. */
@@ -194,14 +197,14 @@ typedef struct walk_slab {
 	uint64_t holes;
 } walk_slab;
 
-typedef struct walk_bytes {
+typedef struct walk_shares {
 	uint64_t live, cached, free;
-} walk_bytes;
+} walk_shares;
 
 /* What the bytes [at, end) of a slab, within one page, are. Whole slots are counted by their bits. */
-static walk_bytes slab_bytes(const walk_slab *s, uint64_t at, uint64_t end)
+static walk_shares slab_bytes(const walk_slab *s, uint64_t at, uint64_t end)
 {
-	walk_bytes b = { 0, 0, 0 };
+	walk_shares b = { 0, 0, 0 };
 	uint64_t size = s->kind->bytes, capacity = s->kind->capacity;
 	for (at -= s->start, end -= s->start; at < end;) {
 		uint64_t slot = at / size, last = end / size < capacity ? end / size : capacity;
@@ -227,7 +230,7 @@ static walk_bytes slab_bytes(const walk_slab *s, uint64_t at, uint64_t end)
 	return b;
 }
 
-static void slab_add_page(walk_slab *s, const walk_bytes *b, bool is_resident)
+static void slab_add_page(walk_slab *s, const walk_shares *b, bool is_resident)
 {
 	if (!is_resident) {
 		s->sums->untouched_bytes += b->live;
@@ -285,7 +288,7 @@ static void walk_add_slab(cairn_heapwalk *h, const walk_room *r, uint64_t at, ui
 	for (uint64_t from = at; from < end;) {
 		uint64_t to = cairn_round_down(from, r->page_bytes) + r->page_bytes;
 		to = to < end ? to : end;
-		walk_bytes b = slab_bytes(&s, from, to);
+		walk_shares b = slab_bytes(&s, from, to);
 		slab_add_page(&s, &b, walk_page_is_resident(r, from));
 		from = to;
 	}
@@ -498,7 +501,47 @@ static bool label_region(cairn_heapwalk *h, const cairn_page_region *region, con
 	return true;
 }
 
-void cairn_heapwalk_label(cairn_heapwalk *h, cairn_places *l) { regions_visit(h, label_region, l); }
+static void label_mapping(cairn_places *l, const cairn_mapping *m)
+{
+	if (!m->sequence || m->start >= m->end)
+		return;
+	if (m->by == CAIRN_MAPPING_OWN) {
+		cairn_places_label(l, m->start, m->end, CAIRN_RANK_RECORD, CAIRN_PLACE_METADATA, CAIRN_NO_OBJECT);
+		return;
+	}
+	const cairn_vma *code = cairn_places_at(l, m->by);
+	uint64_t newer = m->sequence < CAIRN_RANK_LOADER - 1 ? m->sequence : CAIRN_RANK_LOADER - 1;
+	cairn_places_label(l, m->start, m->end, CAIRN_RANK_NOTE + newer, CAIRN_PLACE_MAPPED, code ? code->object : 0);
+}
+
+/* The table may move while it is read: what was read then may be of a table that is gone, and is read again. */
+static void label_mappings(cairn_heapwalk *h, cairn_places *l)
+{
+	cairn_mappings_table table, after;
+	cairn_mapping some[WALK_MAPPINGS_TOGETHER];
+	for (unsigned tries = 0; tries < 3; tries++) {
+		if (!h->map.mappings || !cairn_peer_read(h->peer, (uintptr_t)h->map.mappings, &table, sizeof table))
+			return;
+		size_t labels = l->labels.count, all = table.capacity < WALK_MAPPINGS_MAX ? table.capacity : WALK_MAPPINGS_MAX;
+		for (size_t at = 0; at < all && table.entries; at += WALK_MAPPINGS_TOGETHER) {
+			size_t n = all - at < WALK_MAPPINGS_TOGETHER ? all - at : WALK_MAPPINGS_TOGETHER;
+			if (!cairn_peer_read(h->peer, (uintptr_t)(table.entries + at), some, n * sizeof some[0]))
+				break;
+			for (size_t i = 0; i < n; i++)
+				label_mapping(l, &some[i]);
+		}
+		if (!cairn_peer_read(h->peer, (uintptr_t)h->map.mappings, &after, sizeof after) ||
+		    (after.entries == table.entries && after.capacity == table.capacity))
+			return;
+		l->labels.count = labels;
+	}
+}
+
+void cairn_heapwalk_label(cairn_heapwalk *h, cairn_places *l)
+{
+	regions_visit(h, label_region, l);
+	label_mappings(h, l);
+}
 
 bool cairn_heapwalk_validate(const cairn_heapwalk *h)
 {

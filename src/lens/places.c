@@ -119,6 +119,7 @@ int cairn_places_read(cairn_places *l, cairn_peer *p, bool with_sums)
 	cairn_peer_lines lines;
 	memset(l, 0, sizeof *l);
 	l->peer = p;
+	l->has_sums = with_sums;
 	if (!cairn_peer_room_add(&l->objects, sizeof(cairn_object))) /* number 0 */
 		return ENOMEM;
 	int error = cairn_peer_lines_open(p, &lines, with_sums ? "smaps" : "maps");
@@ -345,11 +346,14 @@ static void places_split(cairn_places *l, const cairn_vma *v, cairn_place otherw
 	}
 }
 
-static void places_count_vma(cairn_places *l, const cairn_vma *v)
+static void places_count_vma(cairn_places *l, cairn_vma *v)
 {
 	cairn_place otherwise = places_default(l, v);
 	size_t i = places_piece(l, v->start);
 	const cairn_label *piece = i < l->labels.count ? label_number(l, i) : NULL;
+	bool is_heap = piece && piece->place == CAIRN_PLACE_HEAP && piece->start <= v->start && piece->end >= v->end;
+	if (!l->has_sums && !is_heap && (v->is_readable || v->is_writable || v->is_executable))
+		v->rss_bytes = cairn_places_resident(l, v->start, v->end);
 	if (!v->rss_bytes)
 		return;
 	if (!piece || piece->start >= v->end || l->peer->pagemap < 0)
@@ -367,6 +371,8 @@ void cairn_places_count(cairn_places *l)
 	places_paint(l);
 	for (size_t i = 0; i < l->vmas.count; i++)
 		places_count_vma(l, vma_number(l, i));
+	for (size_t i = 0; i < CAIRN_PLACE_COUNT && !l->has_sums; i++)
+		l->rss_bytes += l->bytes[i];
 }
 
 void cairn_places_free(cairn_places *l)

@@ -220,7 +220,7 @@ static void look_free(cairn_look *k)
 
 static int look_once(cairn_snapshot *s, cairn_look *k)
 {
-	int error = cairn_places_read(&k->places, &k->peer, true);
+	int error = cairn_places_read(&k->places, &k->peer, !k->is_light);
 	if (error)
 		return error;
 	cairn_places_look_at_files(&k->places);
@@ -236,6 +236,8 @@ static int look_once(cairn_snapshot *s, cairn_look *k)
 		return ENOMEM;
 	if (k->opened == CAIRN_HEAPWALK_OPENED)
 		cairn_heapwalk_walk(&k->heap);
+	if (k->is_light)
+		k->places.rss_bytes += k->heap.resident_bytes;
 	return 0;
 }
 
@@ -271,12 +273,13 @@ static void look_fill(cairn_snapshot *s, cairn_look *k)
 	cairn_snapshot_fill_lines(s, k);
 }
 
-int cairn_snapshot_take(cairn_snapshot *s, uint32_t pid)
+static int look_take(cairn_snapshot *s, uint32_t pid, bool is_light)
 {
 	cairn_look k;
 	uint64_t begin_ns = look_now_ns();
 	memset(s, 0, sizeof *s);
 	memset(&k, 0, sizeof k);
+	k.is_light = is_light;
 	int error = cairn_peer_open(&k.peer, pid);
 	if (error)
 		return error;
@@ -289,6 +292,20 @@ int cairn_snapshot_take(cairn_snapshot *s, uint32_t pid)
 	cairn_peer_close(&k.peer);
 	s->cost_ns = look_now_ns() - begin_ns;
 	return error;
+}
+
+int cairn_snapshot_take(cairn_snapshot *s, uint32_t pid) { return look_take(s, pid, false); }
+
+/* Without the kernel's table of pages nothing can be counted page by page. */
+int cairn_snapshot_take_light(cairn_snapshot *s, uint32_t pid)
+{
+	cairn_peer p;
+	int error = cairn_peer_open(&p, pid);
+	if (error)
+		return error;
+	bool is_light = p.has_scan;
+	cairn_peer_close(&p);
+	return look_take(s, pid, is_light);
 }
 
 /* Small blocks that are out of the central lists, less what lies in magazines; and the large ones. */

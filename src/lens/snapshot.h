@@ -17,7 +17,7 @@ typedef struct cairn_look {
 	cairn_heapwalk heap;
 	cairn_heapwalk_opened opened;
 	uint64_t page_table_bytes;
-	uint32_t ended_threads; /* stacks that libc keeps */
+	bool is_light;
 } cairn_look;
 
 /* Fills in classes, lines and what is below the line; rss_bytes is set already. */

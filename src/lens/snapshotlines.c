@@ -395,7 +395,7 @@ static void lines_below(cairn_snapshot *s, const cairn_look *k)
 	line_add(s, CAIRN_SNAPSHOT_OUTSIDE, "lazily freed", k->places.lazy_bytes,
 		"in the resident set above, but free (MADV_FREE): the kernel takes it when memory is short");
 	line_add(s, CAIRN_SNAPSHOT_OUTSIDE, "shared with other processes",
-		s->rss_bytes > s->pss_bytes ? s->rss_bytes - s->pss_bytes : 0,
+		k->places.has_sums && s->rss_bytes > s->pss_bytes ? s->rss_bytes - s->pss_bytes : 0,
 		"in the resident set above, and in that of others: the resident set less Pss");
 }
 

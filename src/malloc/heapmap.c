@@ -3,6 +3,7 @@
 
 #include "malloc/stats.h"
 #include "malloc/threads.h"
+#include "os/mappings.h"
 
 const cairn_heapmap cairn_heapmap_here = {
 	.magic = CAIRN_HEAPMAP_MAGIC,
@@ -12,6 +13,7 @@ const cairn_heapmap cairn_heapmap_here = {
 	.cache_count = &cairn_threads_made,
 	.classes = cairn_classes,
 	.control = &cairn_stats_block,
+	.mappings = &cairn_mappings,
 };
 
 /* A distance and no address, so that nothing has to be written there when the library is loaded. Linkers keep notes,

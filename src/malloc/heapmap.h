@@ -10,6 +10,7 @@
 
 #include "base/heapmappage.h"
 #include "malloc/cache.h"
+#include "os/mappings.h"
 #include "page/window.h"
 
 extern const cairn_heapmap cairn_heapmap_here;
@@ -26,8 +27,11 @@ extern const cairn_heapmap cairn_heapmap_here;
 #define CAIRN_HEAPMAP_CACHES                                                                                           \
 	CAIRN_HEAPMAP_MIX(CAIRN_HEAPMAP_MIX(CAIRN_HEAPMAP_MIX(sizeof(cairn_cache), offsetof(cairn_cache, shelf)),      \
 		CAIRN_COUNTER_DISTANCE), offsetof(cairn_cache, cold))
+#define CAIRN_HEAPMAP_MAPPINGS                                                                                         \
+	CAIRN_HEAPMAP_MIX(sizeof(cairn_mapping), offsetof(cairn_mappings_table, capacity))
 #define CAIRN_HEAPMAP_LAYOUT                                                                                           \
 	CAIRN_HEAPMAP_MIX(CAIRN_HEAPMAP_MIX(CAIRN_HEAPMAP_MIX(CAIRN_HEAPMAP_PAGES, CAIRN_HEAPMAP_REGIONS),             \
-		CAIRN_HEAPMAP_CACHES), CAIRN_CLASS_COUNT * 65536 + sizeof(cairn_thread_counters))
+		CAIRN_HEAPMAP_CACHES), CAIRN_HEAPMAP_MIX(CAIRN_HEAPMAP_MAPPINGS,                                             \
+		CAIRN_CLASS_COUNT * 65536 + sizeof(cairn_thread_counters)))
 
 #endif
