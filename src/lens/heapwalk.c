@@ -15,7 +15,7 @@ enum {
 	WALK_SLAB_WORDS = 64,
 	WALK_REGIONS_MAX = 65536,
 	WALK_CACHES_MAX = CAIRN_CACHE_LEAVES * CAIRN_CACHE_LEAF_GROUPS * CAIRN_CACHES_TOGETHER,
-	WALK_MAGAZINE_MAX = 1024,
+	WALK_SLOTS_TOGETHER = 512,
 	WALK_MAPPINGS_MAX = 65536,
 	WALK_MAPPINGS_TOGETHER = 128,
 };
@@ -87,13 +87,16 @@ static void threads_add_counters(cairn_heapwalk *h, const cairn_thread_counters 
 
 static void threads_add_slots(cairn_heapwalk *h, uint64_t base, size_t n)
 {
-	uint64_t slots[WALK_MAGAZINE_MAX];
-	if (!n || !cairn_peer_read(h->peer, base, slots, n * 8))
-		return;
-	for (size_t i = 0; i < n; i++) {
-		uint64_t *place = slots[i] ? cairn_peer_room_add(&h->cached, sizeof *place) : NULL;
-		if (place)
-			*place = slots[i];
+	uint64_t slots[WALK_SLOTS_TOGETHER];
+	for (size_t at = 0; at < n; at += WALK_SLOTS_TOGETHER) {
+		size_t some = n - at < WALK_SLOTS_TOGETHER ? n - at : WALK_SLOTS_TOGETHER;
+		if (!cairn_peer_read(h->peer, base + at * 8, slots, some * 8))
+			return;
+		for (size_t i = 0; i < some; i++) {
+			uint64_t *place = slots[i] ? cairn_peer_room_add(&h->cached, sizeof *place) : NULL;
+			if (place)
+				*place = slots[i];
+		}
 	}
 }
 
@@ -108,7 +111,7 @@ static void threads_add_cache(cairn_heapwalk *h, const cairn_cache *c, const cai
 	for (unsigned i = 1; i < CAIRN_CLASS_COUNT; i++) {
 		uint64_t base = (uint64_t)(uintptr_t)c->cold[i].base, top = (uint64_t)(uintptr_t)c->magazine[i].top;
 		size_t n = c->cold[i].capacity && top >= base ? (size_t)(top - base) / 8 : 0;
-		if (n > c->cold[i].capacity || n > WALK_MAGAZINE_MAX)
+		if (n > c->cold[i].capacity)
 			continue;
 		thread->cached_bytes += n * h->classes[i].bytes;
 		if (with_slots)
