@@ -1,10 +1,13 @@
 /* malloc/tend.c - purging at the right time. The design is in tend.h. */
 #include "malloc/tend.h"
 
+#include "cairn/malloc.h"
 #include "malloc/cache.h"
 #include "malloc/fork.h"
+#include "malloc/limit.h"
 #include "malloc/shelf.h"
 #include "malloc/slabpurge.h"
+#include "malloc/start.h"
 #include "malloc/threads.h"
 #include "os/clock.h"
 #include "os/env.h"
@@ -64,9 +67,9 @@ static bool is_asked(void)
 /* Everything back that is not in another thread's magazines. What was asked for meanwhile is served next time. */
 static void serve_request(void)
 {
-	uint32_t asked = atomic_load_explicit(&cairn_purge_request, memory_order_relaxed); /* likewise */
+	uint32_t request = atomic_load_explicit(&cairn_purge_request, memory_order_relaxed); /* likewise */
 	cairn_tend_now(0);
-	atomic_store_explicit(&cairn_purge_served, asked, memory_order_release); /* publishes that it is done */
+	atomic_store_explicit(&cairn_purge_served, request, memory_order_release); /* publishes that it is done */
 }
 
 /* Somebody wants memory back: this thread's magazines, and what nobody else has served. */
@@ -82,8 +85,8 @@ static void answer_call(void)
 
 void cairn_tend_call_all(void)
 {
-	uint32_t asked = atomic_fetch_add(&cairn_purge_request, 1) + 1;
-	atomic_store_explicit(&cairn_purge_served, asked, memory_order_release); /* publishes what the caller has done */
+	uint32_t request = atomic_fetch_add(&cairn_purge_request, 1) + 1;
+	atomic_store_explicit(&cairn_purge_served, request, memory_order_release); /* publishes what the caller has done */
 }
 
 /* One look. Was there anything to do? */
@@ -181,9 +184,9 @@ void cairn_tend(size_t dirty_before)
 {
 	static __thread unsigned calls __attribute__((tls_model("initial-exec")));
 	static __thread uint32_t seen __attribute__((tls_model("initial-exec")));
-	uint32_t asked = atomic_load_explicit(&cairn_purge_request, memory_order_relaxed); /* a hint to come by */
-	if (cairn_unlikely(asked != seen)) {
-		seen = asked;
+	uint32_t request = atomic_load_explicit(&cairn_purge_request, memory_order_relaxed); /* a hint to come by */
+	if (cairn_unlikely(request != seen)) {
+		seen = request;
 		answer_call();
 	}
 	if (calls++ % LEARN_CALLS == 0) {
@@ -233,8 +236,27 @@ size_t cairn_tend_now(size_t keep)
 	return cairn_slabpurge_bytes() - before + (purged << CAIRN_GRANULE_SHIFT);
 }
 
+size_t cairn_purge(void)
+{
+	cairn_start();
+	return cairn_thread_is_nested() ? 0 : cairn_tend_now(0);
+}
+
+void cairn_idle(void)
+{
+	if (cairn_thread_is_nested() || !cairn_thread_has_cache())
+		return;
+	size_t dirty_before = cairn_pageheap_dirty_bytes();
+	cairn_cache *c = cairn_thread_enter();
+	cairn_cache_drain(c);
+	cairn_shelf_close(&c->shelf);
+	cairn_thread_leave(c);
+	cairn_tend(dirty_before);
+}
+
 void cairn_tend_fork_child(void)
 {
+	cairn_limit_fork_child();
 	cairn_thread_helper_fork_child();
 	cairn_purge_fork_child();
 	atomic_store(&is_janitor_there, false);

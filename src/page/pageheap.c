@@ -586,19 +586,18 @@ bool cairn_pageheap_prewarm(size_t granules)
 	cairn_window *w = NULL;
 	lock_pageheap();
 	uintptr_t start = open_chunks(cairn_round_up(bytes, CAIRN_CHUNK_BYTES), &w);
-	bool ok = start && chunk_has_spans(cairn_window_chunk(w, start));
-	if (ok) {
+	if (start) {
 		cairn_huge_filling(w, start, cairn_round_up(bytes, CAIRN_CHUNK_BYTES) >> CAIRN_CHUNK_SHIFT);
 		take_across(w, start, granules, NULL);
-		used_granules += granules; /* not by set_used: nobody uses them */
+		__atomic_store_n(&used_granules, used_granules + granules, __ATOMIC_RELAXED); /* not the highest use */
 	}
 	unlock_pageheap();
-	if (!ok)
+	if (!start)
 		return false;
 	for (uintptr_t p = start; p < start + bytes; p += page)
 		*(volatile char *)p = 0;
 	lock_pageheap();
-	used_granules -= granules;
+	set_used(used_granules - granules);
 	give_across(w, start, granules, true);
 	unlock_pageheap();
 	return true;
