@@ -11,6 +11,7 @@
 #include "os/clock.h"
 #include "os/env.h"
 #include "os/limits.h"
+#include "os/meta.h"
 #include "os/report.h"
 #include "os/vm.h"
 #include "page/purge.h"
@@ -41,14 +42,6 @@ static bool may_read;                     /* sync: atomic, relaxed: written at s
 static _Atomic bool is_at_it;             /* sync: atomic: L2 */
 static _Atomic bool is_changed;           /* sync: atomic: the limits were set anew */
 
-/* What the first look has learnt. */
-static bool has_looked;          /* sync: is_at_it */
-static cairn_cgroup tightest;    /* sync: is_at_it; path "": none */
-static uint64_t tightest_bytes;  /* sync: is_at_it */
-static int64_t last_room;        /* sync: is_at_it; at the last look that could read, */
-static size_t last_held;         /* sync: is_at_it; with so much held */
-static uint64_t limit_in_force;  /* sync: atomic, relaxed: of the least room; for shares, and who asks */
-
 /* A callback. state counts up: 4n free, 4n + 1 being set or cleared by one thread, 4n + 2 set. */
 typedef struct limit_listener {
 	_Atomic uint32_t state;              /* sync: atomic: releases the two below */
@@ -57,8 +50,20 @@ typedef struct limit_listener {
 } limit_listener;
 enum { LISTENER_FREE, LISTENER_CHANGING, LISTENER_SET };
 
-static limit_listener listeners[LISTENERS];
-static _Atomic unsigned listener_count;   /* sync: atomic, relaxed: a hint */
+/* What only a process has that comes to a look, or registers a callback: apart, for under a small RLIMIT_DATA each page
+ * of static data counts. */
+typedef struct limit_records {
+	cairn_cgroup tightest;               /* sync: is_at_it; path "": none */
+	uint64_t tightest_bytes;             /* sync: is_at_it */
+	limit_listener listeners[LISTENERS]; /* sync: see there */
+} limit_records;
+
+static limit_records *records;    /* sync: atomic: released once, const then */
+static bool has_looked;           /* sync: is_at_it */
+static int64_t last_room;         /* sync: is_at_it; at the last look that could read, */
+static size_t last_held;          /* sync: is_at_it; with so much held */
+static uint64_t limit_in_force;   /* sync: atomic, relaxed: of the least room; for shares, and who asks */
+static _Atomic unsigned listener_count; /* sync: atomic, relaxed: a hint */
 
 static __thread struct {
 	bool is_retrying, was_refused, is_relieving;
@@ -108,21 +113,40 @@ static void room_narrow(limit_room *room, int64_t soft, uint64_t used, uint64_t 
 	room->limit = limit;
 }
 
-/* Of the levels of our cgroup the one with the lowest limit. */
+/* Made by whoever needs it first; NULL: no memory. */
+static limit_records *records_get(void)
+{
+	limit_records *is = __atomic_load_n(&records, __ATOMIC_ACQUIRE); /* pairs with the exchange below */
+	if (is)
+		return is;
+	limit_records *made = cairn_meta_alloc(sizeof *made);
+	if (!made || __atomic_compare_exchange_n(&records, &is, made, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		return made; /* releases zeroes */
+	cairn_meta_free(made, sizeof *made);
+	return is;
+}
+
+/* The level of our cgroup with the lowest limit that the first look has found, or NULL. */
+static const cairn_cgroup *tightest_cgroup(void)
+{
+	const limit_records *r = __atomic_load_n(&records, __ATOMIC_ACQUIRE); /* as in records_get */
+	return r && r->tightest.path[0] ? &r->tightest : NULL;
+}
+
 static void find_tightest(void)
 {
 	cairn_cgroup g;
-	tightest.path[0] = 0;
-	tightest_bytes = CAIRN_CGROUP_NONE;
-	if (!cairn_cgroup_find(0, &g))
+	limit_records *r = cairn_cgroup_find(0, &g) ? records_get() : NULL;
+	if (!r)
 		return;
+	r->tightest_bytes = CAIRN_CGROUP_NONE;
 	do {
 		cairn_cgroup_level level;
 		cairn_cgroup_read(&g, false, &level);
 		uint64_t least = level.max_bytes < level.high_bytes ? level.max_bytes : level.high_bytes;
-		if (least < tightest_bytes) {
-			tightest = g;
-			tightest_bytes = least;
+		if (least < r->tightest_bytes) {
+			r->tightest = g;
+			r->tightest_bytes = least;
 		}
 	} while (cairn_cgroup_up(&g));
 }
@@ -143,9 +167,10 @@ static limit_room read_room(void)
 	cairn_usage usage;
 	if (soft == SIZE_MAX)
 		return room;
-	if (tightest.path[0])
-		room_narrow(&room, share_of(tightest_bytes), cairn_cgroup_held_bytes(&tightest), tightest_bytes);
-	bool is_of_ram = is_percent_asked && !soft && !tightest.path[0] && !cairn_limits_are_tight();
+	const cairn_cgroup *g = tightest_cgroup();
+	if (g)
+		room_narrow(&room, share_of(records->tightest_bytes), cairn_cgroup_held_bytes(g), records->tightest_bytes);
+	bool is_of_ram = is_percent_asked && !soft && !g && !cairn_limits_are_tight();
 	if (!soft && !is_of_ram && !cairn_limits_are_tight())
 		return room;
 	cairn_usage_read(0, &usage);
@@ -185,7 +210,7 @@ static bool is_pressed(void)
 {
 	cairn_cgroup_pressure p;
 	if (!__atomic_load_n(&may_read, __ATOMIC_RELAXED) || /* stands for itself */
-		!cairn_cgroup_read_pressure(tightest.path[0] ? &tightest : NULL, &p))
+		!cairn_cgroup_read_pressure(tightest_cgroup(), &p))
 		return false;
 	return p.some_avg10 >= SOME_AVG10 || p.full_avg10 >= FULL_AVG10;
 }
@@ -216,12 +241,13 @@ static void give_all_back(void)
 static void call_listeners(limit_room room)
 {
 	cairn_limit_state state;
-	if (!atomic_load_explicit(&listener_count, memory_order_relaxed)) /* a hint */
+	limit_records *r = __atomic_load_n(&records, __ATOMIC_ACQUIRE);      /* as in records_get */
+	if (!r || !atomic_load_explicit(&listener_count, memory_order_relaxed)) /* a hint */
 		return;
 	cairn_limit_get(&state);
 	state.room_bytes = room.bytes > 0 ? (size_t)room.bytes : 0;
 	for (unsigned i = 0; i < LISTENERS; i++) {
-		limit_listener *l = &listeners[i];
+		limit_listener *l = &r->listeners[i];
 		uint32_t before = atomic_load(&l->state);
 		cairn_limit_callback *call = atomic_load(&l->call);
 		void *arg = atomic_load(&l->arg);
@@ -406,8 +432,9 @@ void cairn_limit_get(cairn_limit_state *to)
 /* Makes one slot of phase `from` that holds (call, arg), or any where it is free, one of phase `to` that does. */
 static bool listener_change(unsigned from, unsigned to, cairn_limit_callback *call, void *arg)
 {
-	for (unsigned i = 0; i < LISTENERS; i++) {
-		limit_listener *l = &listeners[i];
+	limit_records *r = records_get();
+	for (unsigned i = 0; r && i < LISTENERS; i++) {
+		limit_listener *l = &r->listeners[i];
 		uint32_t state = atomic_load(&l->state);
 		bool is_it = from == LISTENER_FREE || (atomic_load(&l->call) == call && atomic_load(&l->arg) == arg);
 		if (state % 4 != from || !is_it ||

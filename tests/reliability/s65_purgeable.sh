@@ -7,7 +7,7 @@ preload=${preload:+LD_PRELOAD=$preload}
 # Under resource limits nobody is killed: malloc would return NULL, which the program counts as failed.
 for limit in "-d 262144" "-v 393216"; do
 	# shellcheck disable=SC2086,SC2163
-	(ulimit $limit; exec env ${preload:+"$preload"} "$O/s65_purgeable") || { echo "under ulimit $limit: status $?" >&2; exit 1; }
+	(ulimit $limit; exec env ${preload:+"$preload"} "$O/s65_purgeable" all) || { echo "under ulimit $limit: status $?" >&2; exit 1; }
 done
 for root in /sys/fs/cgroup/memory /sys/fs/cgroup /sys/fs/cgroup/unified; do
 	for file in memory.max memory.limit_in_bytes; do
