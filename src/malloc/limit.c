@@ -89,6 +89,8 @@ bool cairn_limit_passes(size_t bytes)
 	return false;
 }
 
+bool cairn_limit_is_hard(void) { return word(&hard_bytes) != SIZE_MAX; }
+
 bool cairn_limit_has_refused(void)
 {
 	bool was = limit_self.was_refused;

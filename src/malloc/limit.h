@@ -51,6 +51,8 @@ static inline bool cairn_limit_allows(size_t granules)
 	       cairn_limit_passes(bytes);
 }
 
+/* Is there a hard limit? Then nothing is taken that is not asked for. */
+bool cairn_limit_is_hard(void);
 /* Has this thread been refused since it last asked? */
 bool cairn_limit_has_refused(void);
 /* Makes room for so many bytes, as above. By a thread that is in no slow path and holds no lock. What it asks for between

@@ -107,9 +107,18 @@ static bool path_add(char *path, const char *text, size_t bytes)
 	return true;
 }
 
+static const char *injected_root; /* for tests */
+
+void cairn_cgroup_root_inject(const char *folder) { injected_root = folder; }
+
+static const char *cgroup_root(void)
+{
+	return injected_root ? injected_root : cairn_env_text("CAIRN_CGROUP_ROOT");
+}
+
 bool cairn_cgroup_rooted(const char *path, char *to)
 {
-	const char *root = cairn_env_text("CAIRN_CGROUP_ROOT");
+	const char *root = cgroup_root();
 	to[0] = 0;
 	return (!root || path_add(to, root, strlen(root))) && path_add(to, path, strlen(path));
 }
@@ -256,7 +265,7 @@ bool cairn_cgroup_find(uint32_t pid, cairn_cgroup *g)
 	g->is_v2 = true;
 	if (!cgroup_of(pid, of, &g->is_v2)) {
 		/* A folder that is no root: the cgroup itself. */
-		if (!cairn_env_text("CAIRN_CGROUP_ROOT") || !cairn_cgroup_rooted("", g->path))
+		if (!cgroup_root() || !cairn_cgroup_rooted("", g->path))
 			return false;
 		g->top_bytes = strlen(g->path);
 		return cgroup_number(g, "memory.current") != CAIRN_CGROUP_NONE ||

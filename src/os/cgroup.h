@@ -77,6 +77,8 @@ bool cairn_cgroup_read_pressure(const cairn_cgroup *g, cairn_cgroup_pressure *p)
 /* For os/bounds.c: CAIRN_CGROUP_ROOT and path, into `to` of CAIRN_CGROUP_PATH bytes. False: too long. */
 bool cairn_cgroup_rooted(const char *path, char *to);
 
+void cairn_cgroup_root_inject(const char *folder); /* for tests: in the place of CAIRN_CGROUP_ROOT; borrowed */
+
 /* Reads a text file by lines. Begin, next until false; that closes. A line longer than `most` is cut, never split. */
 typedef struct cairn_lines {
 	long fd;
