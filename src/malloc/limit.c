@@ -382,6 +382,9 @@ void cairn_limit_may_read(bool may)
 		cairn_report_ignored("CAIRN_PREWARM", text, "a size as 512M");
 	bool is_wanted = word(&soft_bytes) != SIZE_MAX && (warm || !may);
 	__atomic_store_n(&may_read, true, __ATOMIC_RELAXED); /* stands for itself: at start it may */
+	has_looked = false; /* a constructor of the program's that came before us may have been over the first mark */
+	if (word(&soft_bytes) != SIZE_MAX)
+		set_limit_most(FIRST_LOOK_BYTES);
 	if ((is_wanted || warm) && enter_relief()) {
 		limit_room room = look_at_room();
 		prewarm(warm, room.bytes);

@@ -236,6 +236,8 @@ void cairn_purge_self(size_t freed_bytes)
 {
 	cairn_purge_learn(cairn_clock_coarse_ns());
 	size_t h = cairn_purge_hysteresis_bytes(), keep = cairn_pageheap_dirty_bytes() > h ? h / 2 : h;
+	size_t floor = cairn_purge_floor_bytes();
+	keep = keep < floor ? floor : keep;
 	if (cairn_purge_is_due())
 		cairn_purge_step(keep, SELF_BUDGET_US + (unsigned)(freed_bytes / PURGE_BYTES_PER_US));
 }

@@ -187,12 +187,12 @@ static void run_full_cgroup(void *unused)
 	(void)unused;
 	cgroup_begin(folder, "96000000\n", "some avg10=0.00 total=0\n");
 	cairn_limit_on_near(note_call, NULL);
-	for (int i = 0; i < 7; i++)
+	cairn_limit_may_read(true);
+	for (int i = 0; i < 6; i++)
 		EXPECT(touched(MIB));
 	cairn_limit_get(&state);
 	EXPECT(calls == 0 && state.tightest_bytes == 0); /* not looked yet: a small program opens no file */
-	cairn_limit_may_read(true);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		EXPECT(touched(MIB));
 	cairn_limit_get(&state);
 	EXPECT_EQ(state.tightest_bytes, 104857600);
@@ -346,7 +346,7 @@ static void run_floor(void *unused)
 	void *p[20];
 	for (int i = 0; i < 20; i++)
 		p[i] = touched(MIB); /* out of it */
-	EXPECT(cairn_vm_rss_bytes() < rss + 36 * MIB);
+	EXPECT(IS_SANITIZED || cairn_vm_rss_bytes() < rss + 36 * MIB);
 	for (int i = 0; i < 20; i++)
 		cairn_free(p[i]);
 	for (int i = 0; i < 3; i++) {
@@ -365,9 +365,11 @@ int main(void)
 {
 	RUN(past_the_hard_limit_there_is_enomem_until_something_is_freed);
 	RUN(small_blocks_fill_the_hard_limit);
-	RUN(near_the_soft_limit_callbacks_run_and_may_allocate);
-	RUN(what_is_free_goes_before_a_callback_is_called);
-	RUN(what_a_callback_frees_makes_room);
+	if (!IS_SANITIZED) { /* whose shadow is resident too */
+		RUN(near_the_soft_limit_callbacks_run_and_may_allocate);
+		RUN(what_is_free_goes_before_a_callback_is_called);
+		RUN(what_a_callback_frees_makes_room);
+	}
 	RUN(a_cgroup_that_others_have_filled_is_near);
 	RUN(pressure_turns_purging_eager_and_calls_nobody);
 	RUN(where_files_may_be_read_at_start_only_the_heap_is_counted_from_there);
