@@ -28,6 +28,8 @@ SELDOM_BEGIN
 SELDOM_END
 #include "os/clock.c"
 SELDOM_BEGIN
+#include "os/bounds.c"
+#include "os/cgroup.c"
 #include "os/env.c"
 #include "os/identity.c"
 #include "os/limits.c"
@@ -78,6 +80,7 @@ SELDOM_END
 #include "malloc/large.c"
 SELDOM_BEGIN
 #include "malloc/lend.c"
+#include "malloc/limit.c"
 SELDOM_END
 #include "malloc/malloc.c"
 SELDOM_BEGIN

@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "malloc/emergency.h"
 #include "malloc/large.h"
+#include "malloc/limit.h"
 #include "malloc/misuse.h"
 #include "malloc/start.h"
 #include "malloc/tend.h"
@@ -117,7 +118,7 @@ static void *alloc_slot(cairn_heap *h, unsigned size_class)
 
 static void *alloc_large(cairn_heap *h, size_t bytes, size_t align)
 {
-	void *p = cairn_large_alloc(bytes, align, NULL);
+	void *p = cairn_limit_allows(cairn_granules_for(bytes)) ? cairn_large_alloc(bytes, align, NULL) : NULL;
 	if (!p)
 		return NULL;
 	cairn_span *s = cairn_window_span((uintptr_t)p);
@@ -125,6 +126,14 @@ static void *alloc_large(cairn_heap *h, size_t bytes, size_t align)
 	__atomic_store_n(&s->kind, CAIRN_SPAN_HEAP_LARGE, __ATOMIC_RELAXED); /* nobody else knows the block yet */
 	cairn_list_push(&h->large, &s->node);
 	h->live_bytes += s->large_bytes;
+	return p;
+}
+
+static void *alloc_block(cairn_heap *h, unsigned size_class, size_t size, size_t align)
+{
+	cairn_cache *c = heap_enter(h);
+	void *p = size_class ? alloc_slot(h, size_class) : alloc_large(h, size, align);
+	heap_leave(h, c);
 	return p;
 }
 
@@ -139,9 +148,12 @@ void *cairn_heap_alloc_aligned(cairn_heap *h, size_t align, size_t size)
 		return NULL;
 	}
 	unsigned size_class = align > CAIRN_GRANULE_BYTES ? 0 : cairn_class_of_aligned(size, align < 16 ? 16 : align);
-	cairn_cache *c = heap_enter(h);
-	void *p = size_class ? alloc_slot(h, size_class) : alloc_large(h, size, align);
-	heap_leave(h, c);
+	void *p = alloc_block(h, size_class, size, align);
+	if (!p && cairn_limit_has_refused()) {
+		cairn_limit_begin_retry(size);
+		p = alloc_block(h, size_class, size, align);
+		cairn_limit_end_retry();
+	}
 	if (p)
 		count_alloc_apart(size_class, size);
 	else

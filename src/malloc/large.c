@@ -1,6 +1,7 @@
 /* malloc/large.c - large blocks. The design is in large.h. */
 #include "malloc/large.h"
 
+#include "malloc/limit.h"
 #include "malloc/stats.h"
 #include "os/limits.h"
 #include "os/thread.h"
@@ -39,7 +40,8 @@ size_t cairn_large_usable_bytes(size_t bytes) { return cairn_round_up(bytes, USA
  * that are still resident from an earlier use may be part of it, as far as they would be kept anyway (page/purge.h). */
 static void add_runway(cairn_span *s, size_t granules)
 {
-	if (granules < RUNWAY_MIN_GRANULES || cairn_limits_are_tight() || cairn_limits_get()->commit_is_strict)
+	if (granules < RUNWAY_MIN_GRANULES || cairn_limits_are_tight() || cairn_limits_get()->commit_is_strict ||
+		cairn_limit_is_hard())
 		return;
 	size_t all = __atomic_load_n(&runway_granules, __ATOMIC_RELAXED), more = granules / 2; /* a hint */
 	if (more > RUNWAYS_MAX_GRANULES)

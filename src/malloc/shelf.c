@@ -7,6 +7,7 @@
 #include "os/limits.h"
 #include "os/thread.h"
 #include "page/pageheap.h"
+#include "page/purge.h"
 
 enum {
 	FIT_SHARE = 8,            /* a span may be an eighth longer than what was asked for */
@@ -119,7 +120,7 @@ static void learn_miss(cairn_shelf *f, size_t granules)
 	bool is_rare = f->hits >= RARE_HITS;
 	f->hits = 0;
 	f->sent_away -= (uint32_t)(more * price);
-	if (is_rare || limits->address_bytes != SIZE_MAX || limits->data_bytes != SIZE_MAX)
+	if (is_rare || cairn_purge_is_eager() || limits->address_bytes != SIZE_MAX || limits->data_bytes != SIZE_MAX)
 		return;
 	if (all <= ALL_LEAST_GRANULES || all <= (cairn_pageheap_used_bytes() >> CAIRN_GRANULE_SHIFT) / ALL_SHARE)
 		set_most(f, f->most + more);

@@ -2,6 +2,7 @@
 #include "malloc/slab.h"
 
 #include "base/assert.h"
+#include "malloc/limit.h"
 #include "malloc/slabhide.h"
 #include "os/meta.h"
 #include "os/vm.h"
@@ -34,6 +35,8 @@ cairn_span *cairn_slab_create(unsigned size_class, cairn_span_kind kind)
 {
 	const cairn_class *k = &cairn_classes[size_class];
 	size_t words = bits_words(k);
+	if (cairn_unlikely(!cairn_limit_allows(k->granules)))
+		return NULL;
 	uint64_t *bits = cairn_meta_alloc(words * 8);
 	if (!bits)
 		return NULL;

@@ -8,6 +8,7 @@
 #include "malloc/heap.h"
 #include "malloc/large.h"
 #include "malloc/lend.h"
+#include "malloc/limit.h"
 #include "malloc/start.h"
 #include "malloc/stranger.h"
 #include "malloc/tend.h"
@@ -63,6 +64,8 @@ static void *alloc_uncached(unsigned size_class)
 
 static void *alloc_span(size_t bytes, size_t align, bool *is_zero)
 {
+	if (cairn_unlikely(!cairn_limit_allows(cairn_granules_for(bytes))))
+		return NULL;
 	void *p = cairn_large_alloc(bytes, align, is_zero);
 	if (p)
 		cairn_purge_hold_peak(bytes);
@@ -127,6 +130,34 @@ static void *alloc_kept(size_t bytes)
 	return p;
 }
 
+/* What was refused, once more: at a limit of ours after room was made; else when what this thread and the shelves hold,
+ * which may be what is missing (slots pin slabs, slabs chunks), is back; and once more when the program was asked. */
+static void *alloc_again(cairn_cache **c, unsigned size_class, size_t bytes, size_t align, bool *is_zero)
+{
+	void *p = NULL;
+	bool is_at_limit = cairn_limit_has_refused();
+	if (is_at_limit) {
+		cairn_thread_leave(*c);
+		cairn_limit_begin_retry(bytes);
+		*c = cairn_thread_enter();
+		p = alloc_any(*c, size_class, bytes, align, is_zero);
+	}
+	if (!p && *c) {
+		cairn_cache_empty_magazines(*c);
+		cairn_shelves_empty();
+		p = alloc_any(*c, size_class, bytes, align, is_zero);
+	}
+	if (!p && !is_at_limit) {
+		cairn_thread_leave(*c);
+		bool may_help = cairn_limit_relieve(bytes);
+		*c = cairn_thread_enter();
+		p = may_help ? alloc_any(*c, size_class, bytes, align, is_zero) : NULL;
+	}
+	if (is_at_limit)
+		cairn_limit_end_retry();
+	return p;
+}
+
 void *cairn_slow_alloc(size_t bytes, size_t align, bool *is_zero)
 {
 	if (cairn_thread_is_nested())
@@ -146,12 +177,8 @@ void *cairn_slow_alloc(size_t bytes, size_t align, bool *is_zero)
 		cairn_start();
 	size_class = cairn_lend_class(c, size_class);
 	void *p = alloc_any(c, size_class, bytes, align, is_zero);
-	if (cairn_unlikely(!p) && c) {
-		cairn_cache_empty_magazines(
-			c); /* what this thread holds may be what is missing: slots pin slabs, slabs chunks */
-		cairn_shelves_empty();
-		p = alloc_any(c, size_class, bytes, align, is_zero);
-	}
+	if (cairn_unlikely(!p))
+		p = alloc_again(&c, size_class, bytes, align, is_zero);
 	if (cairn_likely(p))
 		count_alloc(c, size_class, bytes);
 	cairn_thread_leave(c);
@@ -298,11 +325,25 @@ size_t cairn_slow_usable_bytes(void *p, const char *who)
 	return s->large_bytes;
 }
 
+/* Room is made where a limit is near; false: past the hard limit. */
+static bool may_grow(const cairn_span *s, size_t bytes)
+{
+	size_t to = bytes <= PTRDIFF_MAX ? cairn_granules_for(bytes) : 0, more = to > s->large_granules ? to - s->large_granules : 0;
+	if (!more || cairn_limit_allows(more))
+		return true;
+	cairn_limit_begin_retry(more << CAIRN_GRANULE_SHIFT);
+	bool may = cairn_limit_allows(more);
+	cairn_limit_end_retry();
+	return may;
+}
+
 void *cairn_slow_realloc_large(cairn_span *s, size_t bytes)
 {
 	if (cairn_thread_is_nested())
 		return NULL;
 	bool is_larger = bytes > s->large_bytes;
+	if (is_larger && cairn_unlikely(!may_grow(s, bytes)))
+		return NULL;
 	size_t dirty_before = cairn_pageheap_dirty_bytes();
 	cairn_cache *c = cairn_thread_enter();
 	void *to = cairn_large_resize(s, bytes) ? s->base : NULL;

@@ -9,6 +9,7 @@
 #include "malloc/fork.h"
 #include "malloc/heapmap.h"
 #include "malloc/lend.h"
+#include "malloc/limit.h"
 #include "malloc/shelf.h"
 #include "malloc/sizeclass.h"
 #include "malloc/stats.h"
@@ -23,12 +24,26 @@
 #include "os/sandbox.h"
 #include "page/huge.h"
 
+#include <string.h>
+
 static _Atomic bool is_started; /* sync: atomic */
 static cairn_lock start_lock = CAIRN_LOCK_INIT;
 bool cairn_is_checking; /* const after start */
 
 /* In a program that is linked with the library's members one by one, this brings in the one that nobody calls. */
 static const cairn_heapmap *const heapmap_is_here __attribute__((used)) = &cairn_heapmap_here;
+
+static void set_huge_mode(const char *text)
+{
+	static const char modes[][7] = { "earned", "never", "eager" }; /* as cairn_huge_mode */
+	for (unsigned i = 0; text && i < 3; i++)
+		if (!strcmp(text, modes[i])) {
+			cairn_huge_set_mode((cairn_huge_mode)i);
+			return;
+		}
+	if (text)
+		cairn_report_ignored("CAIRN_THP", text, "earned, never or eager");
+}
 
 static void start(void)
 {
@@ -44,6 +59,8 @@ static void start(void)
 	}
 	cairn_shelves_begin();
 	cairn_tend_start();
+	set_huge_mode(cairn_env_text("CAIRN_THP"));
+	cairn_limit_start();
 	cairn_stats_init(cairn_env_text("CAIRN_RUN") || cairn_env_text("CAIRN_SUMMARY"));
 }
 
@@ -68,6 +85,7 @@ static void look_at_objects(void)
 	unsigned called = cairn_objects_call(names, sizeof names / sizeof names[0]);
 	cairn_fork_begin(called & 1);
 	cairn_huge_begin(!(called & ~1u));
+	cairn_limit_may_read(!(called & ~1u));
 }
 
 /* The library is initialised before libc, whose environ is empty then. */

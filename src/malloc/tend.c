@@ -1,10 +1,13 @@
 /* malloc/tend.c - purging at the right time. The design is in tend.h. */
 #include "malloc/tend.h"
 
+#include "cairn/malloc.h"
 #include "malloc/cache.h"
 #include "malloc/fork.h"
+#include "malloc/limit.h"
 #include "malloc/shelf.h"
 #include "malloc/slabpurge.h"
+#include "malloc/start.h"
 #include "malloc/threads.h"
 #include "os/clock.h"
 #include "os/env.h"
@@ -55,12 +58,47 @@ static size_t demand_bytes(size_t looks[DEMAND_LOOKS], unsigned n)
 	return most - used;
 }
 
+static bool is_asked(void)
+{
+	return atomic_load_explicit(&cairn_purge_request, memory_order_relaxed) != /* a word from outside */
+	       atomic_load_explicit(&cairn_purge_served, memory_order_relaxed);    /* a hint */
+}
+
+/* Everything back that is not in another thread's magazines. What was asked for meanwhile is served next time. */
+static void serve_request(void)
+{
+	uint32_t request = atomic_load_explicit(&cairn_purge_request, memory_order_relaxed); /* likewise */
+	cairn_tend_now(0);
+	atomic_store_explicit(&cairn_purge_served, request, memory_order_release); /* publishes that it is done */
+}
+
+/* Somebody wants memory back: this thread's magazines, and what nobody else has served. */
+static void answer_call(void)
+{
+	cairn_cache *c = cairn_thread_enter();
+	if (c)
+		cairn_cache_empty_magazines(c);
+	cairn_thread_leave(c);
+	if (is_asked())
+		serve_request();
+}
+
+void cairn_tend_call_all(void)
+{
+	uint32_t request = atomic_fetch_add(&cairn_purge_request, 1) + 1;
+	atomic_store_explicit(&cairn_purge_served, request, memory_order_release); /* publishes what the caller has done */
+}
+
 /* One look. Was there anything to do? */
 static bool janitor_look(size_t looks[DEMAND_LOOKS], unsigned n)
 {
+	if (cairn_unlikely(is_asked()))
+		serve_request();
 	cairn_shelves_look();
 	size_t keep = demand_bytes(looks, n), dirty = cairn_pageheap_dirty_bytes();
-	keep = keep < JANITOR_KEEP_BYTES ? JANITOR_KEEP_BYTES : keep;
+	size_t least = cairn_purge_floor_bytes();
+	least = least < JANITOR_KEEP_BYTES ? JANITOR_KEEP_BYTES : least;
+	keep = keep < least || cairn_purge_is_eager() ? least : keep;
 	bool worked = cairn_shelves_kept_bytes() > JANITOR_KEEP_BYTES;
 	if (dirty > keep || cairn_pageheap_hide_is_due()) {
 		size_t over = dirty > keep ? dirty - keep : 0;
@@ -145,6 +183,12 @@ static void look_at_shelves(uint64_t now)
 void cairn_tend(size_t dirty_before)
 {
 	static __thread unsigned calls __attribute__((tls_model("initial-exec")));
+	static __thread uint32_t seen __attribute__((tls_model("initial-exec")));
+	uint32_t request = atomic_load_explicit(&cairn_purge_request, memory_order_relaxed); /* a hint to come by */
+	if (cairn_unlikely(request != seen)) {
+		seen = request;
+		answer_call();
+	}
 	if (calls++ % LEARN_CALLS == 0) {
 		cairn_purge_learn(cairn_clock_coarse_ns());
 		look_at_shelves(cairn_clock_coarse_ns());
@@ -179,6 +223,8 @@ size_t cairn_tend_now(size_t keep)
 	cairn_cache *c = cairn_thread_enter();
 	if (c)
 		cairn_cache_empty_magazines(c);
+	if (keep < cairn_purge_floor_bytes())
+		cairn_purge_set_floor(0);
 	cairn_shelves_empty();
 	size_t before = cairn_slabpurge_bytes();
 	size_t purged = cairn_pageheap_count().purged_granules;
@@ -190,8 +236,27 @@ size_t cairn_tend_now(size_t keep)
 	return cairn_slabpurge_bytes() - before + (purged << CAIRN_GRANULE_SHIFT);
 }
 
+size_t cairn_purge(void)
+{
+	cairn_start();
+	return cairn_thread_is_nested() ? 0 : cairn_tend_now(0);
+}
+
+void cairn_idle(void)
+{
+	if (cairn_thread_is_nested() || !cairn_thread_has_cache())
+		return;
+	size_t dirty_before = cairn_pageheap_dirty_bytes();
+	cairn_cache *c = cairn_thread_enter();
+	cairn_cache_drain(c);
+	cairn_shelf_close(&c->shelf);
+	cairn_thread_leave(c);
+	cairn_tend(dirty_before);
+}
+
 void cairn_tend_fork_child(void)
 {
+	cairn_limit_fork_child();
 	cairn_thread_helper_fork_child();
 	cairn_purge_fork_child();
 	atomic_store(&is_janitor_there, false);

@@ -24,9 +24,13 @@
 /* After a slow free, or anything else that may have made memory dirty: a few loads when nothing is due. dirty_before:
  * what cairn_pageheap_dirty_bytes said before it, so that a large block's free pays for the whole block at once. */
 void cairn_tend(size_t dirty_before);
-/* Gives back all that is free now, but `keep` bytes; how many were given. For malloc_trim. */
+/* Gives back all that is free now, but `keep` bytes; how many were given. For malloc_trim. With a keep of less than
+ * what was prewarmed, that is no longer kept either. */
 size_t cairn_tend_now(size_t keep);
 void cairn_tend_start(void);      /* reads CAIRN_JANITOR */
+/* Every thread gives its magazines back with its next slow free: what cairn_purge_request asks for (page/purge.h), but
+ * for the part that the caller has done itself with cairn_tend_now. */
+void cairn_tend_call_all(void);
 void cairn_tend_fork_child(void);   /* the janitor is not here, and this process has made no thread yet */
 void cairn_tend_thread_began(void); /* a thread has begun to allocate that is not the process's first */
 

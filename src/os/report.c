@@ -60,6 +60,18 @@ void cairn_report(cairn_line *l)
 	cairn_sys_write(REPORT_FD, l->text, l->used + 1);
 }
 
+void cairn_report_ignored(const char *name, const char *value, const char *wanted)
+{
+	cairn_line l = { 0 };
+	cairn_line_text(&l, "cairn: ");
+	cairn_line_text(&l, name);
+	cairn_line_text(&l, "=");
+	cairn_line_text(&l, value);
+	cairn_line_text(&l, " is ignored: not ");
+	cairn_line_text(&l, wanted);
+	cairn_report(&l);
+}
+
 static void report_raise(void)
 {
 	long pid = cairn_sys(SYS_getpid, 0, 0, 0, 0, 0, 0);

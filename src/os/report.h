@@ -9,6 +9,8 @@
 
 void cairn_report_init(void);            /* remembers what descriptor 2 is */
 void cairn_report(cairn_line *l);        /* borrows l; adds the newline */
+/* "cairn: NAME=VALUE is ignored: not WANTED", for a setting that cannot be read. Borrows all three. */
+void cairn_report_ignored(const char *name, const char *value, const char *wanted);
 /* The line, then SIGABRT; once more with its default action where the program ignores it or its handler returns. */
 _Noreturn void cairn_report_abort(cairn_line *l);
 const char *cairn_program_name(void);    /* last part of argv[0], or "?"; returns borrowed */

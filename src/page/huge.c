@@ -19,6 +19,7 @@ enum {
 };
 
 static bool may_look;               /* const after begin */
+static cairn_huge_mode huge_mode;   /* const after start */
 static uintptr_t growth_witness;    /* sync: pageheap_lock; the last chunk opened and left plain; 0: heard, or none */
 static bool is_growing_dense;       /* sync: pageheap_lock; what the last one that was heard told */
 static size_t asked, asked_witness; /* sync: pageheap_lock; chunks opened whole, now and when a witness was chosen */
@@ -31,6 +32,7 @@ static uint64_t dear_ns = DEAR_NS;  /* const but for tests */
 static uint64_t tried_ns;           /* sync: atomic, relaxed: when a trial last went well; a hint */
 static uint64_t dear_until_ns;      /* sync: atomic, relaxed: a hint */
 
+void cairn_huge_set_mode(cairn_huge_mode mode) { huge_mode = mode; }
 void cairn_huge_begin(bool may) { may_look = may; }
 
 static bool is_dense(uintptr_t chunk)
@@ -47,7 +49,8 @@ static void set_huge(cairn_window *w, uintptr_t start, size_t chunks, bool to)
 
 static bool may_ask(void)
 {
-	return !cairn_limits_are_tight() && cairn_vm_page_bytes() <= CAIRN_GRANULE_BYTES &&
+	return huge_mode != CAIRN_HUGE_NEVER && !cairn_limits_are_tight() &&
+	       cairn_vm_page_bytes() <= CAIRN_GRANULE_BYTES &&
 	       cairn_clock_coarse_ns() >= __atomic_load_n(&dear_until_ns, __ATOMIC_RELAXED); /* a hint */
 }
 
@@ -87,9 +90,14 @@ void cairn_huge_try(uintptr_t chunk)
 
 /* ---- growth ---- */
 
+static bool is_too_early(void)
+{
+	return huge_mode != CAIRN_HUGE_EAGER && cairn_window_open_bytes() < CAIRN_HUGE_FROM_BYTES;
+}
+
 size_t cairn_huge_step(uintptr_t from, size_t bytes)
 {
-	if (cairn_window_open_bytes() < CAIRN_HUGE_FROM_BYTES || !may_ask())
+	if (is_too_early() || !may_ask())
 		return bytes;
 	return cairn_round_up(from + bytes, CAIRN_CHUNK_BYTES) - from;
 }
@@ -117,10 +125,14 @@ static void hear_growth(void)
 
 void cairn_huge_opened(cairn_window *w, uintptr_t from, uintptr_t to)
 {
-	if (cairn_window_open_bytes() < CAIRN_HUGE_FROM_BYTES || !may_ask())
+	if (is_too_early() || !may_ask())
 		return;
 	for (uintptr_t p = cairn_round_up(from, CAIRN_CHUNK_BYTES); p + CAIRN_CHUNK_BYTES <= to;
 		p += CAIRN_CHUNK_BYTES) {
+		if (huge_mode == CAIRN_HUGE_EAGER) {
+			set_huge(w, p, 1, true);
+			continue;
+		}
 		if (growth_witness)
 			hear_growth();
 		asked++;
@@ -159,8 +171,9 @@ void cairn_huge_taking(cairn_window *w, uintptr_t start, size_t granules, bool i
 	if (!clean || !may_ask())
 		return;
 	hear_witness();
-	bool to = !is_sparse && granules <= dense_granules;
-	size_t most = to ? most_at_once() : SIZE_MAX;
+	bool is_eager = huge_mode == CAIRN_HUGE_EAGER;
+	bool to = !is_sparse && (is_eager || granules <= dense_granules);
+	size_t most = to && !is_eager ? most_at_once() : SIZE_MAX;
 	for (size_t i = 0, n; i < chunks; i += n ? n : 1) {
 		for (n = 0; i + n < chunks && n < most && !c[i + n].dirty && c[i + n].is_huge != to; n++)
 			;
@@ -175,6 +188,12 @@ void cairn_huge_taking(cairn_window *w, uintptr_t start, size_t granules, bool i
 		span_witness = start;
 		span_witness_granules = granules;
 	}
+}
+
+void cairn_huge_filling(cairn_window *w, uintptr_t start, size_t chunks)
+{
+	if (chunks && may_ask())
+		set_huge(w, start, chunks, true);
 }
 
 void cairn_huge_freeing(uintptr_t start)
@@ -203,6 +222,8 @@ void cairn_huge_tick(void)
 {
 	uintptr_t full[TICK_CHUNKS];
 	size_t n = 0;
+	if (huge_mode == CAIRN_HUGE_NEVER)
+		return;
 	cairn_pageheap_lock();
 	for (cairn_page_region *r = cairn_window_newest(); r; r = r->next)
 		for (uintptr_t p = r->start; p + CAIRN_CHUNK_BYTES <= r->open_end && n < TICK_CHUNKS;

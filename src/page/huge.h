@@ -29,6 +29,11 @@
 
 enum { CAIRN_HUGE_FROM_BYTES = 16 << 20 };
 
+/* Whose word counts: evidence; nobody's (no huge page is asked for, and regions are MADV_NOHUGEPAGE from the first, so
+ * that THP=always changes nothing); everybody's: every chunk opened, and every span over chunks but sparse ones
+ * (zeroed blocks of 32 MiB and more), from the first. Before the first span. */
+typedef enum cairn_huge_mode { CAIRN_HUGE_EARNED, CAIRN_HUGE_NEVER, CAIRN_HUGE_EAGER } cairn_huge_mode;
+void cairn_huge_set_mode(cairn_huge_mode mode);
 /* May mincore be asked? Until this is called, no: a filter of the program's may kill for it (os/sandbox.h). */
 void cairn_huge_begin(bool may_look);
 /* How much to open from `from` on instead of bytes, so that the last chunk is whole. */
@@ -38,6 +43,8 @@ void cairn_huge_opened(cairn_window *w, uintptr_t from, uintptr_t to);
 /* A span over chunks is about to take `granules` free ones from start on, a chunk's first. is_sparse: it will not be
  * written all over, whatever others were. */
 void cairn_huge_taking(cairn_window *w, uintptr_t start, size_t granules, bool is_sparse);
+/* [start, start + chunks) is about to be written all over, by ourselves: huge, unless never. Under the lock. */
+void cairn_huge_filling(cairn_window *w, uintptr_t start, size_t chunks);
 /* The span at start is about to be freed. */
 void cairn_huge_freeing(uintptr_t start);
 /* The chunk to try, or 0; to be passed to cairn_huge_try without the lock. */

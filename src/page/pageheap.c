@@ -580,6 +580,29 @@ void cairn_pageheap_free(cairn_span *s, size_t granules, size_t touched)
 	unlock_pageheap();
 }
 
+bool cairn_pageheap_prewarm(size_t granules)
+{
+	size_t page = cairn_vm_page_bytes(), bytes = granules << CAIRN_GRANULE_SHIFT;
+	cairn_window *w = NULL;
+	lock_pageheap();
+	uintptr_t start = open_chunks(cairn_round_up(bytes, CAIRN_CHUNK_BYTES), &w);
+	if (start) {
+		cairn_huge_filling(w, start, cairn_round_up(bytes, CAIRN_CHUNK_BYTES) >> CAIRN_CHUNK_SHIFT);
+		take_across(w, start, granules, NULL);
+		__atomic_store_n(&used_granules, used_granules + granules, __ATOMIC_RELAXED); /* not the highest use */
+	}
+	unlock_pageheap();
+	if (!start)
+		return false;
+	for (uintptr_t p = start; p < start + bytes; p += page)
+		*(volatile char *)p = 0;
+	lock_pageheap();
+	set_used(used_granules - granules);
+	give_across(w, start, granules, true);
+	unlock_pageheap();
+	return true;
+}
+
 /* Are the granules of [from, to) all free? *dirty: how many of them are dirty. */
 static bool is_free_range(cairn_window *w, uintptr_t from, uintptr_t to, size_t *dirty)
 {

@@ -20,10 +20,17 @@ enum {
 	REST_MOST_NS = 1000 * 1000 * 1000,
 	REST_NS_PER_BYTE = 3, /* 100 ms for 32 MiB: half of that, purged in vain, costs 4 ms */
 	REFUSED_NS = 1000 * 1000 * 1000,
+	EAGER_NS = 1000 * 1000 * 1000,
 };
 
 /* All: sync: atomic, relaxed; hints that decide when, never what. */
-static _Atomic size_t hysteresis_bytes; /* sync: atomic, relaxed */
+static _Atomic size_t hysteresis_bytes; /* sync: atomic, relaxed; what was learnt, over the floor; eager: the least */
+static _Atomic size_t learnt_bytes;     /* sync: atomic, relaxed */
+static _Atomic size_t floor_bytes;      /* sync: atomic, relaxed */
+static _Atomic size_t eager_until_bytes; /* sync: atomic, relaxed; 0: not eager */
+static _Atomic uint64_t eager_until_ns;  /* sync: atomic, relaxed */
+_Atomic uint32_t cairn_purge_request;    /* sync: atomic, relaxed, also written from outside: a hint to come by */
+_Atomic uint32_t cairn_purge_served;     /* sync: atomic: released when what was asked for is done */
 static _Atomic size_t allowance_bytes; /* sync: atomic, relaxed; over the highest use */
 static _Atomic size_t held_down_bytes; /* sync: atomic, relaxed; purged for the peak since the allowance rose */
 static _Atomic size_t seen_rewanted_bytes; /* sync: atomic, relaxed */
@@ -52,6 +59,41 @@ void cairn_purge_note_rewanted(size_t bytes)
 	atomic_fetch_add_explicit(&noted_rewanted_bytes, bytes, memory_order_relaxed); /* a hint */
 }
 
+bool cairn_purge_is_eager(void) { return hint(&eager_until_bytes); }
+
+size_t cairn_purge_floor_bytes(void)
+{
+	size_t floor = hint(&floor_bytes), most = floor ? cairn_pageheap_highest_used_bytes() : 0;
+	return cairn_purge_is_eager() || floor <= most ? 0 : floor - most;
+}
+
+/* What is kept from now on. */
+static void settle_hysteresis(void)
+{
+	size_t h = hint(&learnt_bytes), floor = cairn_purge_floor_bytes();
+	set_hint(&hysteresis_bytes, cairn_purge_is_eager() ? CAIRN_PURGE_KEEP_MIN_BYTES : h < floor ? floor : h);
+}
+
+void cairn_purge_set_floor(size_t bytes)
+{
+	set_hint(&floor_bytes, bytes);
+	settle_hysteresis();
+}
+
+void cairn_purge_set_eager(size_t until_bytes, uint64_t now_ns)
+{
+	atomic_store_explicit(&eager_until_ns, now_ns + EAGER_NS, memory_order_relaxed); /* a hint */
+	set_hint(&eager_until_bytes, until_bytes ? until_bytes : 1);
+	settle_hysteresis();
+}
+
+static void end_eager(uint64_t now_ns)
+{
+	if (now_ns > atomic_load_explicit(&eager_until_ns, memory_order_relaxed) && /* a hint */
+		cairn_pageheap_used_bytes() + cairn_pageheap_dirty_bytes() < hint(&eager_until_bytes))
+		set_hint(&eager_until_bytes, 0);
+}
+
 /* How long h lasts without proof. When all of it is in use it proves nothing, is halved, and half of it is faulted in
  * again: so seldom that this takes no more than a 25th of the time. */
 static uint64_t rest_ns(size_t h)
@@ -64,7 +106,7 @@ void cairn_purge_learn(uint64_t now_ns)
 {
 	size_t rewanted = cairn_pageheap_rewanted_bytes() + hint(&noted_rewanted_bytes);
 	size_t most = cairn_pageheap_highest_used_bytes() + hint(&allowance_bytes);
-	size_t h = cairn_purge_hysteresis_bytes();
+	size_t h = hint(&learnt_bytes) < CAIRN_PURGE_KEEP_MIN_BYTES ? CAIRN_PURGE_KEEP_MIN_BYTES : hint(&learnt_bytes);
 	size_t again = rewanted - hint(&seen_rewanted_bytes);
 	bool is_much = again > h / LEARN_SHARE;
 	if (again) {
@@ -80,7 +122,10 @@ void cairn_purge_learn(uint64_t now_ns)
 		set_hint(&held_down_bytes, hint(&held_down_bytes) / 2);
 		atomic_store_explicit(&last_change_ns, now_ns, memory_order_relaxed); /* a hint */
 	}
-	set_hint(&hysteresis_bytes, h < CAIRN_PURGE_KEEP_MIN_BYTES ? CAIRN_PURGE_KEEP_MIN_BYTES : h);
+	set_hint(&learnt_bytes, h < CAIRN_PURGE_KEEP_MIN_BYTES ? CAIRN_PURGE_KEEP_MIN_BYTES : h);
+	if (cairn_purge_is_eager())
+		end_eager(now_ns);
+	settle_hysteresis();
 }
 
 /* The relaxed look first: a thread that finds another at it leaves that one's line alone. */
@@ -177,6 +222,8 @@ void cairn_purge_hold_peak(size_t bytes)
 	size_t used = cairn_pageheap_used_bytes(), dirty = cairn_pageheap_dirty_bytes();
 	size_t most = cairn_pageheap_highest_used_bytes();
 	size_t allowed = most + CAIRN_PURGE_KEEP_MIN_BYTES + hint(&allowance_bytes);
+	if (cairn_unlikely(hint(&floor_bytes) > 0))
+		allowed += cairn_purge_floor_bytes();
 	if (dirty <= CAIRN_PURGE_KEEP_MIN_BYTES || used + dirty <= allowed)
 		return;
 	/* As long as touching what was allocated will take: the OS gives pages more slowly than it takes them. */
@@ -189,6 +236,8 @@ void cairn_purge_self(size_t freed_bytes)
 {
 	cairn_purge_learn(cairn_clock_coarse_ns());
 	size_t h = cairn_purge_hysteresis_bytes(), keep = cairn_pageheap_dirty_bytes() > h ? h / 2 : h;
+	size_t floor = cairn_purge_floor_bytes();
+	keep = keep < floor ? floor : keep;
 	if (cairn_purge_is_due())
 		cairn_purge_step(keep, SELF_BUDGET_US + (unsigned)(freed_bytes / PURGE_BYTES_PER_US));
 }
@@ -198,6 +247,7 @@ void cairn_purge_validate(void)
 	size_t h = cairn_purge_hysteresis_bytes(), most = cairn_pageheap_highest_used_bytes();
 	size_t allowed = most + hint(&allowance_bytes);
 	cairn_assert(h >= CAIRN_PURGE_KEEP_MIN_BYTES);                                                 /* U1 */
-	cairn_assert(h <= (allowed > CAIRN_PURGE_KEEP_MIN_BYTES ? allowed : CAIRN_PURGE_KEEP_MIN_BYTES)); /* U1 */
+	size_t least = hint(&floor_bytes) > CAIRN_PURGE_KEEP_MIN_BYTES ? hint(&floor_bytes) : CAIRN_PURGE_KEEP_MIN_BYTES;
+	cairn_assert(h <= (allowed > least ? allowed : least)); /* U1 */
 	cairn_assert(hint(&allowance_bytes) <= allowance_most(most));                                          /* U2 */
 }

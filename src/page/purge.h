@@ -8,6 +8,9 @@
  *                wanted, or doubles it when that is much, up to the most that was ever used and the allowance; rest
  *                halves it, of 50 ms where it is small, 100 for 32 MiB, a second at most: what is all in use gives no
  *                proof, and losing half of it in vain may cost a 25th of the time.
+ *   floor        what was opened before it was wanted (CAIRN_PREWARM): kept as far as it was never in use, until
+ *                something asks for everything back.
+ *   eager        near a limit (malloc/limit.h) only KEEP_MIN stays, floor and proof or not.
  *   allowance    over the highest use ever: the most that used and dirty memory may come to. It begins with nothing;
  *                purging for that bound again and again, by half of the highest use in all, gives half of what may
  *                be, then all; rest halves it likewise.
@@ -17,7 +20,7 @@
  * frees before it answers: it must not come to wait for itself.
  *
  * Invariants, checked by cairn_purge_validate():
- *   (U1) KEEP_MIN <= hysteresis <= max(KEEP_MIN, the highest use and the allowance).
+ *   (U1) KEEP_MIN <= hysteresis <= max(KEEP_MIN, the highest use and the allowance, the floor).
  *   (U2) The allowance is at most a quarter of the highest use, or 16 MiB.
  *
  * Threads: any; state is relaxed atomics, a lost update shifts a purge by one step. No lock is held during a system
@@ -53,6 +56,19 @@ void cairn_purge_note_rewanted(size_t bytes);
 /* Lets the hysteresis follow what happened since the last call. now_ns: cairn_clock_coarse_ns(). */
 void cairn_purge_learn(uint64_t now_ns);
 size_t cairn_purge_hysteresis_bytes(void);
+/* The floor: bytes that are kept until as much was in use; 0: none. */
+void cairn_purge_set_floor(size_t bytes);
+size_t cairn_purge_floor_bytes(void); /* what is left of it */
+/* Eager or not. set_eager keeps for a second at least, and until used and dirty memory are below until_bytes, when
+ * cairn_purge_learn ends it. */
+void cairn_purge_set_eager(size_t until_bytes, uint64_t now_ns);
+bool cairn_purge_is_eager(void);
+
+/* Everything back, asked for by one store into this word, from outside as well (process_vm_writev): a thread that sees
+ * it differ from what it saw last gives its magazines back, and one of them everything else, then stores it in
+ * `served`. Looked at by slow frees and by the janitor: an idle process serves it with its next free. Both count up;
+ * who asks waits until served - its value >= 0. */
+extern _Atomic uint32_t cairn_purge_request, cairn_purge_served;
 void cairn_purge_validate(void);
 
 #endif

@@ -1,0 +1,381 @@
+/* Soft and hard limits, the word from outside, and what a pool's thread gives back: malloc/limit.h, malloc/tend.h. Each
+ * case has a process of its own; cgroups are files made here. */
+#include "cairn/malloc.h"
+#include "malloc/cache.h"
+#include "malloc/limit.h"
+#include "malloc/tend.h"
+#include "malloc/threads.h"
+#include "os/cgroup.h"
+#include "os/clock.h"
+#include "os/vm.h"
+#include "page/purge.h"
+#include "support/child.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define MIB ((size_t)1 << 20)
+
+static unsigned calls;
+static cairn_limit_state last;
+static void *given_up; /* what the program can do without, when it is asked */
+
+static void note_call(const cairn_limit_state *state, void *arg)
+{
+	void *p[100];
+	calls++;
+	last = *state;
+	for (size_t i = 0; i < 100; i++) /* it may allocate, also when more must be opened for it */
+		p[i] = memset(cairn_malloc(40 * i + 20000), 1, 40 * i + 20000);
+	for (size_t i = 0; i < 100; i++)
+		cairn_free(p[i]);
+	if (arg) {
+		cairn_free(given_up);
+		given_up = NULL;
+	}
+}
+
+static void *touched(size_t bytes)
+{
+	void *p = cairn_malloc(bytes);
+	return p ? memset(p, 1, bytes) : NULL;
+}
+
+static void run_hard(void *unused)
+{
+	(void)unused;
+	static char *p[2000];
+	size_t n = 0;
+	EXPECT(cairn_limit_set(SIZE_MAX, 64 * MIB));
+	char *large = touched(20 * MIB);
+	errno = 0;
+	while (n < 2000 && (p[n] = touched(60000)))
+		n++;
+	EXPECT(n > 600 && n < 800); /* 44 MiB of 60,000, in spans of 64 KiB */
+	EXPECT_EQ(errno, ENOMEM);
+	EXPECT(cairn_pageheap_used_bytes() <= 64 * MIB);
+	EXPECT(!cairn_realloc(large, 40 * MIB));
+	EXPECT(large[20 * MIB - 1] == 1); /* nothing has changed */
+	for (int i = 0; i < 8; i++)
+		cairn_free(p[--n]);
+	cairn_heap *h = cairn_heap_create();
+	EXPECT(h && !cairn_heap_alloc(h, 10 * MIB) && cairn_heap_alloc(h, 100));
+	EXPECT(!cairn_malloc(65 * MIB));
+	for (size_t i = 0; i < n; i++)
+		cairn_free(p[i]);
+	EXPECT((p[0] = cairn_realloc(large, 40 * MIB)) != NULL);
+	EXPECT(cairn_heap_alloc(h, 10 * MIB));
+	EXPECT(cairn_limit_set(SIZE_MAX, 0));
+	EXPECT(cairn_malloc(65 * MIB));
+}
+
+static void past_the_hard_limit_there_is_enomem_until_something_is_freed(void) { in_a_child(run_hard, NULL); }
+
+static void run_small_hard(void *unused)
+{
+	(void)unused;
+	size_t n = 0;
+	EXPECT(cairn_limit_set(SIZE_MAX, 32 * MIB));
+	while (n < 2000000 && cairn_malloc(100))
+		n++;
+	EXPECT(n > 240000 && n < 32 * MIB / 112); /* all but the rest of the last slab */
+}
+
+static void small_blocks_fill_the_hard_limit(void) { in_a_child(run_small_hard, NULL); }
+
+static void run_soft(void *unused)
+{
+	(void)unused;
+	size_t rss = cairn_vm_rss_bytes();
+	EXPECT(cairn_limit_on_near(note_call, NULL));
+	EXPECT(cairn_limit_set(rss + 60 * MIB, 0));
+	for (int i = 0; i < 40; i++)
+		EXPECT(touched(MIB));
+	EXPECT_EQ(calls, 0);
+	for (int i = 0; i < 40; i++)
+		EXPECT(touched(MIB));
+	EXPECT(calls > 0); /* 80 MiB live, and served all the same */
+	EXPECT_EQ(last.soft_bytes, rss + 60 * MIB);
+	EXPECT(last.is_near && last.room_bytes < 4 * MIB);
+	EXPECT(cairn_purge_is_eager());
+	EXPECT(calls < 40); /* not for every block */
+	EXPECT(cairn_limit_off_near(note_call, NULL));
+	EXPECT(!cairn_limit_off_near(note_call, NULL));
+	calls = 0;
+	for (int i = 0; i < 40; i++)
+		EXPECT(touched(MIB));
+	EXPECT_EQ(calls, 0);
+}
+
+static void near_the_soft_limit_callbacks_run_and_may_allocate(void) { in_a_child(run_soft, NULL); }
+
+static void run_purgeable(void *unused)
+{
+	(void)unused;
+	static char *p[200000];
+	size_t rss = cairn_vm_rss_bytes();
+	EXPECT(cairn_limit_on_near(note_call, NULL));
+	EXPECT(cairn_limit_set(rss + 80 * MIB, 0));
+	for (int i = 0; i < 200000; i++)
+		EXPECT((p[i] = touched(300)));
+	cairn_purge_set_floor(100 * MIB); /* nothing goes back by itself */
+	for (int i = 0; i < 200000; i++)
+		if (i % 200)
+			cairn_free(p[i]);
+	EXPECT(cairn_vm_rss_bytes() > rss + 50 * MIB);
+	for (int i = 0; i < 50; i++)
+		EXPECT(touched(MIB));
+	EXPECT_EQ(calls, 0); /* what is free went first, and was enough */
+	EXPECT(cairn_vm_rss_bytes() < rss + 82 * MIB);
+}
+
+static void what_is_free_goes_before_a_callback_is_called(void) { in_a_child(run_purgeable, NULL); }
+
+static void run_given_up(void *unused)
+{
+	(void)unused;
+	size_t rss = cairn_vm_rss_bytes();
+	EXPECT(cairn_limit_on_near(note_call, &calls));
+	EXPECT(cairn_limit_set(rss + 80 * MIB, 0));
+	given_up = touched(50 * MIB);
+	for (int i = 0; i < 60; i++)
+		EXPECT(touched(MIB));
+	EXPECT(!given_up);
+	EXPECT(cairn_vm_rss_bytes() < rss + 84 * MIB);
+	EXPECT(calls < 3);
+}
+
+static void what_a_callback_frees_makes_room(void) { in_a_child(run_given_up, NULL); }
+
+static void put(const char *folder, const char *name, const char *text)
+{
+	char path[200];
+	snprintf(path, sizeof path, "%s/%s", folder, name);
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+		_exit(3);
+	close(fd);
+}
+
+static void cgroup_begin(char *folder, const char *used, const char *pressure)
+{
+	strcpy(folder, "/tmp/test_limit.XXXXXX");
+	if (!mkdtemp(folder))
+		_exit(3);
+	put(folder, "memory.max", "104857600\n");
+	put(folder, "memory.current", used);
+	put(folder, "memory.stat", "active_file 1000000\ninactive_file 2000000\n");
+	put(folder, "memory.pressure", pressure);
+	cairn_cgroup_root_inject(folder);
+}
+
+static void cgroup_end(const char *folder)
+{
+	static const char *const names[] = { "memory.max", "memory.current", "memory.stat", "memory.pressure" };
+	char path[200];
+	for (unsigned i = 0; i < 4; i++) {
+		snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+		unlink(path);
+	}
+	rmdir(folder);
+}
+
+static void run_full_cgroup(void *unused)
+{
+	char folder[64];
+	cairn_limit_state state;
+	(void)unused;
+	cgroup_begin(folder, "96000000\n", "some avg10=0.00 total=0\n");
+	cairn_limit_on_near(note_call, NULL);
+	cairn_limit_may_read(true);
+	for (int i = 0; i < 6; i++)
+		EXPECT(touched(MIB));
+	cairn_limit_get(&state);
+	EXPECT(calls == 0 && state.tightest_bytes == 0); /* not looked yet: a small program opens no file */
+	for (int i = 0; i < 4; i++)
+		EXPECT(touched(MIB));
+	cairn_limit_get(&state);
+	EXPECT_EQ(state.tightest_bytes, 104857600);
+	EXPECT_EQ(state.soft_bytes, 94371840); /* of which 93,000,000 cannot be dropped by the kernel */
+	EXPECT(calls > 0 && calls < 3);
+	unsigned called = calls;
+	put(folder, "memory.current", "30000000\n");
+	for (int i = 0; i < 20; i++)
+		EXPECT(touched(MIB));
+	EXPECT_EQ(calls, called);
+	cgroup_end(folder);
+}
+
+static void a_cgroup_that_others_have_filled_is_near(void) { in_a_child(run_full_cgroup, NULL); }
+
+static void run_pressed(void *pressure)
+{
+	char folder[64];
+	cgroup_begin(folder, "5000000\n", pressure);
+	cairn_limit_may_read(true);
+	cairn_limit_on_near(note_call, NULL);
+	for (int i = 0; i < 12; i++)
+		EXPECT(touched(MIB));
+	EXPECT_EQ(calls, 0);
+	EXPECT_EQ(cairn_purge_is_eager(), ((const char *)pressure)[11] == '5');
+	cgroup_end(folder);
+}
+
+static void pressure_turns_purging_eager_and_calls_nobody(void)
+{
+	static char high[] = "some avg10=55.00 avg60=0.00 total=5\n", low[] = "some avg10=0.90 avg60=0.00 total=5\n";
+	in_a_child(run_pressed, high);
+	in_a_child(run_pressed, low);
+}
+
+static void run_unread(void *unused)
+{
+	char folder[64];
+	(void)unused;
+	cgroup_begin(folder, "5000000\n", "some avg10=0.00 total=0\n");
+	cairn_limit_on_near(note_call, NULL);
+	cairn_limit_may_read(false); /* read once, now */
+	cgroup_end(folder);
+	for (int i = 0; i < 80; i++)
+		EXPECT(touched(MIB));
+	EXPECT_EQ(calls, 0);
+	for (int i = 0; i < 30; i++)
+		EXPECT(touched(MIB));
+	EXPECT(calls > 0);
+}
+
+static void where_files_may_be_read_at_start_only_the_heap_is_counted_from_there(void) { in_a_child(run_unread, NULL); }
+
+static void run_settings(void *unused)
+{
+	cairn_limit_state state;
+	(void)unused;
+	EXPECT(!cairn_limit_set(10 * MIB, 9 * MIB));
+	EXPECT_EQ(errno, EINVAL);
+	EXPECT(cairn_limit_set(9 * MIB, 10 * MIB));
+	cairn_limit_get(&state);
+	EXPECT_EQ(state.soft_bytes, 9 * MIB);
+	EXPECT_EQ(state.hard_bytes, 10 * MIB);
+	for (size_t i = 0; i < 8; i++)
+		EXPECT(cairn_limit_on_near(note_call, (void *)(i + 1)));
+	EXPECT(!cairn_limit_on_near(note_call, (void *)9));
+	EXPECT(!cairn_limit_off_near(note_call, (void *)9));
+	EXPECT(cairn_limit_off_near(note_call, (void *)3));
+	EXPECT(cairn_limit_on_near(note_call, (void *)9));
+	EXPECT(!cairn_limit_on_near(NULL, NULL));
+}
+
+static void settings_that_contradict_each_other_are_refused(void) { in_a_child(run_settings, NULL); }
+
+static void *allocate_and_wait(void *arg)
+{
+	pthread_barrier_t *b = arg;
+	cairn_cache *c = NULL;
+	for (size_t i = 0; i < 100; i++)
+		cairn_free(cairn_malloc(48));
+	c = cairn_thread_self.own;
+	EXPECT(cairn_cache_fill(c, cairn_class_of(48)) > 0);
+	pthread_barrier_wait(b);
+	pthread_barrier_wait(b);
+	cairn_free(cairn_malloc(100000)); /* slow */
+	EXPECT_EQ(cairn_cache_fill(c, cairn_class_of(48)), 0);
+	return NULL;
+}
+
+static void run_request(void *unused)
+{
+	pthread_barrier_t b;
+	pthread_t thread;
+	(void)unused;
+	pthread_barrier_init(&b, NULL, 2);
+	EXPECT_EQ(pthread_create(&thread, NULL, allocate_and_wait, &b), 0);
+	pthread_barrier_wait(&b);
+	cairn_purge_set_floor(64 * MIB);
+	cairn_free(touched(20 * MIB));
+	EXPECT(cairn_pageheap_dirty_bytes() > 10 * MIB);
+	atomic_store(&cairn_purge_request, atomic_load(&cairn_purge_request) + 1); /* as from outside */
+	cairn_free(touched(100000));
+	EXPECT_EQ(atomic_load(&cairn_purge_served), atomic_load(&cairn_purge_request));
+	EXPECT(cairn_pageheap_dirty_bytes() < MIB);
+	pthread_barrier_wait(&b);
+	pthread_join(thread, NULL);
+}
+
+static void a_word_from_outside_empties_every_cache(void) { in_a_child(run_request, NULL); }
+
+static void run_idle(void *unused)
+{
+	void *p[500];
+	(void)unused;
+	cairn_idle(); /* with no cache yet: nothing */
+	for (size_t i = 0; i < 500; i++)
+		p[i] = touched(16 + i * 20);
+	for (size_t i = 0; i < 500; i++)
+		cairn_free(p[i]);
+	cairn_cache *c = cairn_thread_self.own;
+	size_t held = 0;
+	for (unsigned k = 1; k < CAIRN_CLASS_COUNT; k++)
+		held += cairn_cache_fill(c, k);
+	EXPECT(held > 50);
+	size_t used = cairn_pageheap_used_bytes();
+	errno = 77;
+	cairn_idle();
+	EXPECT_EQ(errno, 77);
+	for (unsigned k = 1; k < CAIRN_CLASS_COUNT; k++)
+		EXPECT_EQ(cairn_cache_fill(c, k), 0);
+	EXPECT(cairn_pageheap_used_bytes() < used);
+	cairn_free(touched(100));
+	cairn_free(touched(20 * MIB));
+	cairn_purge_set_floor(0);
+	cairn_purge();
+	EXPECT(cairn_pageheap_dirty_bytes() < MIB);
+}
+
+static void an_idle_thread_gives_its_caches_back(void) { in_a_child(run_idle, NULL); }
+
+static void run_floor(void *unused)
+{
+	(void)unused;
+	size_t rss = cairn_vm_rss_bytes(), used = cairn_pageheap_used_bytes();
+	cairn_purge_set_floor(32 * MIB);
+	EXPECT(cairn_pageheap_prewarm(32 * MIB >> CAIRN_GRANULE_SHIFT));
+	EXPECT(cairn_vm_rss_bytes() > rss + 31 * MIB);
+	EXPECT_EQ(cairn_pageheap_used_bytes(), used);
+	EXPECT(cairn_pageheap_highest_used_bytes() < 32 * MIB);
+	cairn_pageheap_validate();
+	void *p[20];
+	for (int i = 0; i < 20; i++)
+		p[i] = touched(MIB); /* out of it */
+	EXPECT(IS_SANITIZED || cairn_vm_rss_bytes() < rss + 36 * MIB);
+	for (int i = 0; i < 20; i++)
+		cairn_free(p[i]);
+	for (int i = 0; i < 3; i++) {
+		cairn_purge_learn(cairn_clock_coarse_ns() + (uint64_t)i * 2000000000);
+		cairn_purge_self(0);
+	}
+	EXPECT(cairn_pageheap_dirty_bytes() >= 11 * MIB); /* what was never in use stays */
+	cairn_purge_validate();
+	EXPECT(cairn_purge() >= 11 * MIB);
+	EXPECT_EQ(cairn_purge_floor_bytes(), 0);
+}
+
+static void prewarmed_memory_stays_until_used_or_purged(void) { in_a_child(run_floor, NULL); }
+
+int main(void)
+{
+	RUN(past_the_hard_limit_there_is_enomem_until_something_is_freed);
+	RUN(small_blocks_fill_the_hard_limit);
+	if (!IS_SANITIZED) { /* whose shadow is resident too */
+		RUN(near_the_soft_limit_callbacks_run_and_may_allocate);
+		RUN(what_is_free_goes_before_a_callback_is_called);
+		RUN(what_a_callback_frees_makes_room);
+	}
+	RUN(a_cgroup_that_others_have_filled_is_near);
+	RUN(pressure_turns_purging_eager_and_calls_nobody);
+	RUN(where_files_may_be_read_at_start_only_the_heap_is_counted_from_there);
+	RUN(settings_that_contradict_each_other_are_refused);
+	RUN(a_word_from_outside_empties_every_cache);
+	RUN(an_idle_thread_gives_its_caches_back);
+	RUN(prewarmed_memory_stays_until_used_or_purged);
+	DONE();
+}
