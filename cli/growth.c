@@ -19,7 +19,6 @@
  * Not here: taking snapshots; words for people. */
 #include "growth.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define GROWTH_LEAST_BYTES 16384.0     /* less is not growth: pages come and go */
@@ -207,10 +206,30 @@ static void growth_rate_even(cairn_growth_rate *r, growth_series *s, double sign
 
 /* ---- Noise ---- */
 
-static int growth_compare(const void *a, const void *b)
+/* The k-th smallest; the order of the others is lost (Hoare 1961). */
+static double growth_select(double *x, size_t n, size_t k)
 {
-	double x = *(const double *)a, y = *(const double *)b;
-	return (x > y) - (x < y);
+	size_t low = 0, high = n - 1;
+	while (low < high) {
+		double pivot = x[low + (high - low) / 2];
+		size_t i = low, j = high;
+		for (;; i++, j--) {
+			for (; x[i] < pivot; i++)
+				;
+			for (; x[j] > pivot; j--)
+				;
+			if (i >= j)
+				break;
+			double held = x[i];
+			x[i] = x[j];
+			x[j] = held;
+		}
+		if (k <= j)
+			high = j;
+		else
+			low = j + 1;
+	}
+	return x[k];
 }
 
 static double growth_median_slope(const growth_series *s)
@@ -222,8 +241,7 @@ static double growth_median_slope(const growth_series *s)
 		for (size_t j = i + 1; j < s->count; j++)
 			if (s->at[j] - s->at[i] >= far)
 				slopes[n++] = (s->value[j] - s->value[i]) / (s->at[j] - s->at[i]);
-	qsort(slopes, n, sizeof *slopes, growth_compare);
-	return n ? (slopes[(n - 1) / 2] + slopes[n / 2]) / 2 : 0;
+	return n ? growth_select(slopes, n, n / 2) : 0;
 }
 
 /* Twice the standard error of a slope of such residuals. */
