@@ -82,6 +82,6 @@ cairn_figure_text cairn_figure_percent(double part)
 {
 	cairn_figure_text f;
 	double x = part * 100;
-	snprintf(f.text, sizeof f.text, "%.*f %%", x < 0.0995 ? 2 : x < 99.95 ? 1 : 0, x);
+	snprintf(f.text, sizeof f.text, "%.*f %%", x > 0 && x < 0.0995 ? 2 : x > 0 && x < 99.95 ? 1 : 0, x);
 	return f;
 }

@@ -44,6 +44,8 @@ void cairn_top_say(cairn_top_state *t, uint64_t until_ns, const char *format, ..
 	t->message_until_ns = until_ns;
 }
 
+static unsigned state_least(unsigned a, unsigned b) { return a < b ? a : b; }
+
 /* ---- Looks ---- */
 
 static double state_per_s(uint64_t now, uint64_t before, uint64_t ns)
@@ -78,13 +80,13 @@ static void state_rate_threads(cairn_top_state *t, uint64_t ns)
 	}
 }
 
-static void state_rate_growth(cairn_top_state *t, bool is_full)
+static void state_rate_growth(cairn_top_state *t)
 {
 	uint64_t window = cairn_top_window_ns(t);
 	t->rss_rate = cairn_growth_rate_of(&t->watch.rss, window);
-	for (uint32_t i = 0; i < t->now.limit_count && i < CAIRN_SNAPSHOT_LIMITS; i++)
+	for (uint32_t i = 0; i < state_least(t->now.limit_count, CAIRN_SNAPSHOT_LIMITS); i++)
 		t->limit_rates[i] = cairn_watch_limit(&t->watch, t->now.limits[i].name, window);
-	for (uint32_t i = 0; is_full && i < t->account.class_count && i < CAIRN_ACCOUNT_CLASSES; i++)
+	for (uint32_t i = 0; i < state_least(t->account.class_count, CAIRN_ACCOUNT_CLASSES); i++)
 		t->class_rates[i] = cairn_watch_class(&t->watch, t->account.classes[i].size_bytes, window);
 }
 
@@ -104,39 +106,43 @@ static void state_look_for_purge(cairn_top_state *t)
 	}
 }
 
-/* A program that replaced itself, or whose counters went far back, is not the one before. */
-static bool state_is_another(const cairn_top_state *t, const cairn_snapshot *s)
-{
-	return t->now.taken_ns && (strcmp(t->now.executable, s->executable) || s->allocations < t->now.allocations / 2);
-}
-
 static void state_begin_anew(cairn_top_state *t, uint64_t now_ns)
 {
 	t->history = 0;
 	t->now.taken_ns = t->before.taken_ns = t->account.taken_ns = 0;
+	t->account.line_count = t->account.class_count = t->account.below_count = 0;
 	t->purge_asked_ns = 0;
 	cairn_watch_init(&t->watch);
 	cairn_top_say(t, now_ns + TOP_MESSAGE_NS, "it executed another program");
 }
 
-void cairn_top_add(cairn_top_state *t, const cairn_snapshot *s, bool is_full)
+void cairn_top_add(cairn_top_state *t, const cairn_snapshot *s)
 {
-	if (state_is_another(t, s))
+	/* A program that replaced itself: its counters went far back. */
+	if (t->now.taken_ns && (s->is_served != t->now.is_served || s->allocations < t->now.allocations / 2))
 		state_begin_anew(t, s->taken_ns);
 	t->before = t->now;
 	t->now = *s;
 	uint64_t ns = t->before.taken_ns ? s->taken_ns - t->before.taken_ns : 0;
 	t->bytes_per_s = state_per_s(s->allocated_bytes, t->before.allocated_bytes, ns);
 	t->cpu = state_per_s(s->cpu_ns, t->before.cpu_ns, ns) / 1e9;
-	if (is_full)
-		t->account = *s;
 	cairn_watch_add(&t->watch, s);
 	if (ns || !t->history)
 		state_add_history(t, (double)s->rss_bytes, state_per_s(s->allocations, t->before.allocations, ns));
 	state_rate_threads(t, ns);
-	state_rate_growth(t, is_full);
+	state_rate_growth(t);
 	state_look_for_purge(t);
 	t->error = 0;
+}
+
+void cairn_top_add_account(cairn_top_state *t, const cairn_snapshot *s)
+{
+	if (t->account.taken_ns && strcmp(t->account.executable, s->executable))
+		state_begin_anew(t, s->taken_ns);
+	t->account = *s;
+	if (!t->now.class_count)
+		cairn_watch_add(&t->watch, s);
+	state_rate_growth(t);
 }
 
 void cairn_top_purge_asked(cairn_top_state *t, int error, uint64_t now_ns)
@@ -207,8 +213,6 @@ static double state_weight(const cairn_top_state *t, unsigned row)
 	}
 }
 
-static unsigned state_least(unsigned a, unsigned b) { return a < b ? a : b; }
-
 static unsigned state_rows(const cairn_top_state *t)
 {
 	switch (t->view) {
@@ -224,10 +228,13 @@ static unsigned state_rows(const cairn_top_state *t)
 	}
 }
 
-/* A class that never had a block says nothing. */
+/* A class that has no block says nothing, nor does a line of nothing. */
 static bool state_is_shown(const cairn_top_state *t, unsigned row)
 {
 	const cairn_snapshot_class *c = &t->account.classes[row];
+	const cairn_snapshot_line *l = &t->account.lines[row];
+	if (t->view == CAIRN_TOP_ACCOUNT)
+		return l->bytes || l->kind == CAIRN_SNAPSHOT_LIVE || l->kind == CAIRN_SNAPSHOT_UNEXPLAINED;
 	return t->view != CAIRN_TOP_CLASSES || c->slabs || c->live_blocks || c->cached_bytes;
 }
 
@@ -271,7 +278,7 @@ static void state_change_interval(cairn_top_state *t, bool up, uint64_t now_ns)
 		if (up ? steps[n - 1 - i] > ms : steps[i] < ms)
 			next = up ? steps[n - 1 - i] : steps[i];
 	t->interval_ns = next * 1000000;
-	cairn_top_say(t, now_ns + TOP_MESSAGE_NS / 2, "a frame every %s", cairn_figure_time(t->interval_ns).text);
+	cairn_top_say(t, now_ns + TOP_MESSAGE_NS / 2, "a frame every %.3g s", (double)t->interval_ns / 1e9);
 }
 
 static cairn_top_wish state_purge_key(cairn_top_state *t, unsigned key, uint64_t now_ns)

@@ -35,7 +35,7 @@ typedef struct cairn_top_thread {
 } cairn_top_thread;
 
 typedef struct cairn_top_state {
-	cairn_snapshot now;     /* the newest, a glance or more */
+	cairn_snapshot now;     /* the newest glance */
 	cairn_snapshot before;  /* the one before; taken_ns 0: none */
 	cairn_snapshot account; /* the newest with lines and classes; taken_ns 0: none yet */
 	cairn_watch watch;
@@ -72,8 +72,9 @@ typedef enum cairn_top_wish {
 } cairn_top_wish;
 
 void cairn_top_init(cairn_top_state *t, uint64_t interval_ns);
-/* A look at the process; not called when that failed. is_full: with lines and classes. Borrows s. */
-void cairn_top_add(cairn_top_state *t, const cairn_snapshot *s, bool is_full);
+/* A glance at the process, and a snapshot of it; not called when that failed. Each borrows s. */
+void cairn_top_add(cairn_top_state *t, const cairn_snapshot *s);
+void cairn_top_add_account(cairn_top_state *t, const cairn_snapshot *s);
 /* key: a character or a cairn_key; now_ns: CLOCK_MONOTONIC. */
 cairn_top_wish cairn_top_key(cairn_top_state *t, unsigned key, uint64_t now_ns);
 void cairn_top_say(cairn_top_state *t, uint64_t until_ns, const char *format, ...)

@@ -75,14 +75,15 @@ static void views_title(const cairn_top_state *t, cairn_screen *s, uint64_t now_
 	char text[96];
 	const cairn_snapshot *p = &t->now;
 	unsigned end = s->columns - 1, column, ink = p->state == 'T' || p->state == 't' ? CAIRN_INK_YELLOW : 0;
-	snprintf(text, sizeof text, "%s%s", t->is_ended ? "ended" : t->is_paused ? "paused, every " : "every ",
-		 t->is_ended ? "" : cairn_figure_time(t->interval_ns).text);
+	snprintf(text, sizeof text, t->is_ended ? "ended" : t->is_paused ? "paused, every %.3g s" : "every %.3g s",
+		 (double)t->interval_ns / 1e9);
 	unsigned right = s->columns >= 60 || t->is_ended || t->is_paused ? cairn_screen_width(text) + 2 : 0;
 	cairn_screen_text(s, 0, 1, end, CAIRN_INK_BOLD | CAIRN_INK_CYAN, "cairn top");
 	column = cairn_screen_text(s, 0, 10, end, CAIRN_INK_DIM, " ─ ");
 	column = cairn_screen_textf(s, 0, column, end - right, CAIRN_INK_BOLD, "%s %u", p->name, p->pid);
 	if (!t->is_ended)
 		column = views_append(s, 0, column, end - right, ink ? CAIRN_INK_BOLD | ink : 0, views_state_word(p->state));
+	now_ns = t->is_ended ? p->taken_ns : now_ns;
 	if (p->started_ns && now_ns > p->started_ns) {
 		char up[64];
 		snprintf(up, sizeof up, "up %s", cairn_figure_time(now_ns - p->started_ns).text);
@@ -268,18 +269,16 @@ static void views_tabs(const cairn_top_state *t, cairn_screen *s, uint64_t now_n
 	static const char *const names[] = { "account", "classes", "threads", "limits" };
 	char age[96];
 	unsigned column = 1;
-	bool is_narrow = s->columns < 60;
+	bool is_narrow = s->columns < 60; /* the names of the others are left out */
 	cairn_screen_fill(s, 4, 0, 0, CAIRN_INK_DIM, "─");
 	for (unsigned i = 0; i < CAIRN_TOP_VIEWS; i++) {
 		bool is_this = i == t->view;
 		unsigned ink = is_this ? CAIRN_INK_BOLD | CAIRN_INK_REVERSE : CAIRN_INK_DIM;
-		if (is_narrow)
-			column = cairn_screen_textf(s, 4, column, 0, ink, is_this ? "[%u %.4s]" : " %u %.4s ", i + 1, names[i]);
-		else
-			column = cairn_screen_textf(s, 4, column, 0, ink, is_this ? "[%u %s]" : " %u %s ", i + 1, names[i]) + 1;
+		column = cairn_screen_textf(s, 4, column, 0, ink, is_this ? "[%u %s]" : is_narrow ? " %u " : " %u %s ", i + 1,
+					    names[i]) + 1;
 	}
 	uint64_t taken = t->account.taken_ns;
-	if (!taken || s->columns < 76 || t->view == CAIRN_TOP_THREADS)
+	if (!taken || t->is_ended || s->columns < 76 || t->view == CAIRN_TOP_THREADS)
 		return;
 	snprintf(age, sizeof age, " %s old, took %s ", cairn_figure_time(now_ns > taken ? now_ns - taken : 0).text,
 		 cairn_figure_time(t->account.cost_ns).text);
@@ -441,25 +440,25 @@ static void views_thread_row(const cairn_top_state *t, cairn_screen *s, unsigned
 	char id[16], rate[40];
 	snprintf(id, sizeof id, "%u", p->id);
 	snprintf(rate, sizeof rate, "%s/s", cairn_figure_count(r->allocations_per_s).text);
-	cairn_screen_right(s, at, 10, 9, 0, id);
-	cairn_screen_text(s, at, 12, 28, CAIRN_INK_BOLD, p->name);
-	cairn_screen_right(s, at, 39, 10, 0, r->allocations_per_s < 0 ? "–" : rate);
-	cairn_screen_right(s, at, 50, 9, 0, r->cpu < 0 ? "–" : cairn_figure_percent(r->cpu).text);
-	cairn_screen_right(s, at, 61, 10, 0, cairn_figure_bytes((double)p->cached_bytes).text);
-	cairn_screen_right(s, at, 72, 10, 0, cairn_figure_bytes((double)p->stack_bytes).text);
-	if (s->columns > 74)
-		cairn_screen_text(s, at, 74, s->columns - 1, 0, views_state_word(p->state));
+	cairn_screen_right(s, at, 9, 8, 0, id);
+	cairn_screen_text(s, at, 11, 27, CAIRN_INK_BOLD, p->name);
+	cairn_screen_right(s, at, 36, 9, 0, r->allocations_per_s < 0 ? "–" : rate);
+	cairn_screen_right(s, at, 47, 10, 0, r->cpu < 0 ? "–" : cairn_figure_percent(r->cpu).text);
+	cairn_screen_right(s, at, 58, 10, 0, cairn_figure_bytes((double)p->cached_bytes).text);
+	cairn_screen_right(s, at, 69, 10, 0, cairn_figure_bytes((double)p->stack_bytes).text);
+	if (s->columns > 78)
+		cairn_screen_text(s, at, 71, s->columns - 1, 0, views_state_word(p->state));
 }
 
 static void views_threads(const cairn_top_state *t, cairn_screen *s, views_area *a)
 {
 	unsigned at, row;
-	views_heading(t, s, a->first, 10, "thread", 4);
-	cairn_screen_text(s, a->first, 12, 0, CAIRN_INK_DIM, "name");
-	views_heading(t, s, a->first, 39, "allocs", 0);
-	views_heading(t, s, a->first, 50, "processor", 1);
-	views_heading(t, s, a->first, 61, "in caches", 2);
-	views_heading(t, s, a->first, 72, "stack", 3);
+	views_heading(t, s, a->first, 9, "thread", 4);
+	cairn_screen_text(s, a->first, 11, 0, CAIRN_INK_DIM, "name");
+	views_heading(t, s, a->first, 36, "allocs", 0);
+	views_heading(t, s, a->first, 47, "processor", 1);
+	views_heading(t, s, a->first, 58, "in caches", 2);
+	views_heading(t, s, a->first, 69, "stack", 3);
 	a->first++;
 	a->rows--;
 	views_scroll(t, a);
@@ -498,7 +497,7 @@ static void views_limit_row(const cairn_top_state *t, cairn_screen *s, unsigned 
 static void views_limits(const cairn_top_state *t, cairn_screen *s, views_area *a)
 {
 	unsigned at, row, name = s->columns >= 76 ? 26 : s->columns * 2 / 5, limits = t->now.limit_count;
-	cairn_screen_text(s, a->first, 2, name, CAIRN_INK_DIM, limits ? "limit" : "no limit; and outside of RSS");
+	cairn_screen_text(s, a->first, 2, limits ? name : 0, CAIRN_INK_DIM, limits ? "limit" : "there is no limit; outside of RSS:");
 	views_heading(t, s, a->first, name + 8, limits ? "used" : "", -1);
 	views_heading(t, s, a->first, name + 21, limits ? "full in" : "", 1);
 	views_heading(t, s, a->first, name + 35, limits ? "growth" : "", -1);
