@@ -11,6 +11,7 @@
 #include "options.h"
 #include "run.h"
 #include "stat.h"
+#include "top.h"
 
 #ifndef CAIRN_VERSION
 #define CAIRN_VERSION "unknown"
@@ -43,6 +44,11 @@ int main(int argc, char **argv)
 	main_fill_descriptors();
 	if (argc > 1 && !strcmp(argv[1], "stat")) { /* its options are its own */
 		status = cairn_stat(argv + 2);
+		fflush(stderr);
+		_exit(status);
+	}
+	if (argc > 1 && !strcmp(argv[1], "top")) {
+		status = cairn_top(argv + 2);
 		fflush(stderr);
 		_exit(status);
 	}

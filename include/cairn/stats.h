@@ -221,6 +221,8 @@ int cairn_snapshot_take_light(cairn_snapshot *s, uint32_t pid);
 /* The same without lines and classes: what counters and the kernel's sums tell, in well under a millisecond. */
 int cairn_snapshot_glance(cairn_snapshot *s, uint32_t pid);
 bool cairn_snapshot_is_served(uint32_t pid); /* does it run on cairn, and may its memory be read? */
+/* Asks it to give its free memory back to the system: it does so at its next slow free. 0, or an errno. */
+int cairn_snapshot_ask_purge(uint32_t pid);
 /* true: the lines add up to rss_bytes, the last is what is unexplained, no text is without its end. */
 bool cairn_snapshot_validate(const cairn_snapshot *s);
 /* Each writes to fd and returns 0, or the errno of the first write that failed. */
