@@ -115,6 +115,7 @@ SELDOM_BEGIN
 #include "lens/snapshot.c"
 #include "lens/snapshot_json.c"
 #include "lens/snapshot_text.c"
+#include "lens/snapshotlimits.c"
 #include "lens/snapshotlines.c"
 #include "lens/summary.c"
 #include "lens/writer.c"

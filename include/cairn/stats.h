@@ -220,6 +220,11 @@ int cairn_snapshot_take(cairn_snapshot *s, uint32_t pid);
 int cairn_snapshot_take_light(cairn_snapshot *s, uint32_t pid);
 /* The same without lines and classes: what counters and the kernel's sums tell, in well under a millisecond. */
 int cairn_snapshot_glance(cairn_snapshot *s, uint32_t pid);
+/* Asks the process to give everything free back, as cairn_purge does: a word is written into it, and it does so when it
+ * next frees or a thread of it looks after memory; one that does nothing does not do that either. 0, ESRCH, EACCES, or
+ * ENOTSUP: it is not on cairn, or its memory may not be written. */
+int cairn_snapshot_ask_purge(uint32_t pid);
+bool cairn_snapshot_purge_is_served(uint32_t pid); /* was the last one that anybody asked for served? */
 bool cairn_snapshot_is_served(uint32_t pid); /* does it run on cairn, and may its memory be read? */
 /* Asks it to give its free memory back to the system: it does so at its next slow free. 0, or an errno. */
 int cairn_snapshot_ask_purge(uint32_t pid);

@@ -116,6 +116,12 @@ bool cairn_peer_read(cairn_peer *p, uintptr_t at, void *to, size_t n)
 	return cairn_sys(SYS_process_vm_readv, (long)p->pid, (long)&here, 1, (long)&there, 1, 0) == (long)n;
 }
 
+bool cairn_peer_write(cairn_peer *p, uintptr_t at, const void *from, size_t n)
+{
+	struct iovec here = { (void *)(uintptr_t)from, n }, there = { (void *)at, n };
+	return cairn_sys(SYS_process_vm_writev, (long)p->pid, (long)&here, 1, (long)&there, 1, 0) == (long)n;
+}
+
 /* The call stops at the first piece that it cannot read, which is skipped. */
 size_t cairn_peer_read_all(cairn_peer *p, const cairn_peer_piece *pieces, size_t count)
 {

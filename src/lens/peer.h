@@ -29,6 +29,7 @@ void cairn_peer_close(cairn_peer *p);
 
 /* n bytes at `at` of the process, or false. */
 bool cairn_peer_read(cairn_peer *p, uintptr_t at, void *to, size_t n);
+bool cairn_peer_write(cairn_peer *p, uintptr_t at, const void *from, size_t n); /* the other way */
 typedef struct cairn_peer_piece {
 	uintptr_t at;
 	void *to;

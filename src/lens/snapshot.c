@@ -271,6 +271,9 @@ static void look_fill(cairn_snapshot *s, cairn_look *k)
 	look_visit_threads(s, k, look_add_thread);
 	cairn_snapshot_fill_classes(s, k);
 	cairn_snapshot_fill_lines(s, k);
+	if (!k->is_light)
+		cairn_snapshot_fill_cgroup(s);
+	cairn_snapshot_fill_limits(s);
 }
 
 static int look_take(cairn_snapshot *s, uint32_t pid, bool is_light)
@@ -346,6 +349,7 @@ int cairn_snapshot_glance(cairn_snapshot *s, uint32_t pid)
 			glance_at_heap(s, &k);
 		look_at_status(s, &k);
 		look_visit_threads(s, &k, look_add_thread);
+		cairn_snapshot_fill_limits(s);
 	}
 	look_free(&k);
 	cairn_peer_close(&k.peer);
@@ -353,20 +357,58 @@ int cairn_snapshot_glance(cairn_snapshot *s, uint32_t pid)
 	return error;
 }
 
+/* Opens the process as far as its heapmap. 0, an errno, or ENOTSUP: there is none of ours. */
+static int look_open_map(cairn_look *k, uint32_t pid)
+{
+	memset(k, 0, sizeof *k);
+	int error = cairn_peer_open(&k->peer, pid);
+	if (error)
+		return error;
+	if (k->peer.has_memory && !cairn_places_read(&k->places, &k->peer, false)) {
+		cairn_places_look_at_files(&k->places);
+		k->opened = cairn_heapwalk_open(&k->heap, &k->peer, k->places.heapmap);
+	}
+	bool is_open = k->opened == CAIRN_HEAPWALK_OPENED && k->places.heapmap;
+	look_free(k);
+	if (!is_open)
+		cairn_peer_close(&k->peer);
+	return is_open ? 0 : ENOTSUP;
+}
+
 bool cairn_snapshot_is_served(uint32_t pid)
 {
 	cairn_look k;
-	memset(&k, 0, sizeof k);
-	if (cairn_peer_open(&k.peer, pid))
-		return false;
-	if (k.peer.has_memory && !cairn_places_read(&k.places, &k.peer, false)) {
-		cairn_places_look_at_files(&k.places);
-		k.opened = cairn_heapwalk_open(&k.heap, &k.peer, k.places.heapmap);
-	}
-	bool is_served = k.opened == CAIRN_HEAPWALK_OPENED && k.places.heapmap;
-	look_free(&k);
+	int error = look_open_map(&k, pid);
+	if (!error)
+		cairn_peer_close(&k.peer);
+	return !error;
+}
+
+int cairn_snapshot_ask_purge(uint32_t pid)
+{
+	cairn_look k;
+	uint32_t served = 0;
+	int error = look_open_map(&k, pid);
+	if (error)
+		return error;
+	bool ok = k.heap.map.purge_request &&
+		  cairn_peer_read(&k.peer, (uintptr_t)k.heap.map.purge_served, &served, sizeof served);
+	served++; /* two that ask at once ask for the same */
+	ok = ok && cairn_peer_write(&k.peer, (uintptr_t)k.heap.map.purge_request, &served, sizeof served);
 	cairn_peer_close(&k.peer);
-	return is_served;
+	return ok ? 0 : ENOTSUP;
+}
+
+bool cairn_snapshot_purge_is_served(uint32_t pid)
+{
+	cairn_look k;
+	uint32_t request = 0, served = 1;
+	if (look_open_map(&k, pid))
+		return false;
+	bool ok = cairn_peer_read(&k.peer, (uintptr_t)k.heap.map.purge_request, &request, sizeof request) &&
+		  cairn_peer_read(&k.peer, (uintptr_t)k.heap.map.purge_served, &served, sizeof served);
+	cairn_peer_close(&k.peer);
+	return ok && request == served;
 }
 
 bool cairn_snapshot_validate(const cairn_snapshot *s)

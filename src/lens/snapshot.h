@@ -23,6 +23,8 @@ typedef struct cairn_look {
 /* Fills in classes, lines and what is below the line; rss_bytes is set already. */
 void cairn_snapshot_fill_classes(cairn_snapshot *s, const cairn_look *k);
 void cairn_snapshot_fill_lines(cairn_snapshot *s, cairn_look *k);
+void cairn_snapshot_fill_limits(cairn_snapshot *s);
+void cairn_snapshot_fill_cgroup(cairn_snapshot *s); /* below the line */
 /* What the lines explain, before they have words: the kernel's sum less this is what was not explained. */
 uint64_t cairn_snapshot_explained(const cairn_look *k);
 

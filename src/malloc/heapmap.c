@@ -4,6 +4,7 @@
 #include "malloc/stats.h"
 #include "malloc/threads.h"
 #include "os/mappings.h"
+#include "page/purge.h"
 
 const cairn_heapmap cairn_heapmap_here = {
 	.magic = CAIRN_HEAPMAP_MAGIC,
@@ -14,6 +15,8 @@ const cairn_heapmap cairn_heapmap_here = {
 	.classes = cairn_classes,
 	.control = &cairn_stats_block,
 	.mappings = &cairn_mappings,
+	.purge_request = &cairn_purge_request,
+	.purge_served = &cairn_purge_served,
 };
 
 /* A distance and no address, so that nothing has to be written there when the library is loaded. Linkers keep notes,
