@@ -1,6 +1,6 @@
 /* cli/stat.c - the verb stat. See stat.h.
  *
- *   cairn stat PID ──▶ one snapshot, read from outside ──▶ text, or JSON, on standard output
+ *   cairn stat PID ──▶ one snapshot, read from outside ──▶ glances for a second or three: growth ──▶ text, or JSON
  *
  * The process is neither stopped nor asked. Exit status: 0, or 125 with one line on standard error.
  * Not here: what a snapshot is (the library's lens). */
@@ -11,14 +11,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cairn/stats.h>
 
+#include "growth.h"
+#include "launch.h"
 #include "run.h"
 
+#define STAT_WATCH_NS     1000000000u
+#define STAT_WATCH_MAX_NS 3200000000u /* three steps of a second */
+#define STAT_LOOK_NS      50000000
+
 typedef struct stat_options {
-	bool is_json, wants_help;
+	bool is_json, is_now, wants_help;
 	const char *pid;
 } stat_options;
 
@@ -31,6 +38,10 @@ static void stat_help(void)
 	      "stopped or hung. Of a process that does not run on cairn it tells what the\n"
 	      "kernel knows.\n"
 	      "\n"
+	      "Then it looks on for a second, or three where memory grows in steps, to tell how\n"
+	      "fast the process grows, in which size class, and when it meets a limit.\n"
+	      "\n"
+	      "  --now          does not look on\n"
 	      "  --json         one JSON object: pid, rss_bytes, lines, below_the_line ...\n"
 	      "  -h, --help     this text\n"
 	      "\n"
@@ -53,6 +64,8 @@ static int stat_read(stat_options *o, char **argv)
 			is_over = true;
 		else if (!is_over && !strcmp(*argv, "--json"))
 			o->is_json = true;
+		else if (!is_over && !strcmp(*argv, "--now"))
+			o->is_now = true;
 		else if (!is_over && (!strcmp(*argv, "--help") || !strcmp(*argv, "-h")))
 			o->wants_help = true;
 		else if (!is_over && (*argv)[0] == '-')
@@ -86,6 +99,40 @@ static const char *stat_why(int error)
 	}
 }
 
+static void stat_fill_growth(cairn_snapshot *s, const cairn_watch *watch, const cairn_growth_rate *rate)
+{
+	cairn_growth_rate of_class;
+	s->has_growth = rate->kind != CAIRN_GROWTH_UNKNOWN;
+	s->growth_bytes = (int64_t)rate->bytes_per_s;
+	s->has_growing_class = cairn_watch_growing_class(watch, 0, &s->growing_class_bytes, &of_class);
+	s->class_growth_bytes = s->has_growing_class ? (int64_t)of_class.bytes_per_s : 0;
+	for (uint32_t i = 0; i < s->limit_count; i++) {
+		cairn_growth_rate nearer = cairn_watch_limit(watch, s->limits[i].name, 0);
+		s->limits[i].left_ns = cairn_growth_left_ns(&nearer, s->limits[i].limit_bytes, s->limits[i].used_bytes);
+	}
+}
+
+/* Looks on until the growth is known, or for three seconds. A process that ends meanwhile is told of as it was. */
+static void stat_watch(cairn_snapshot *s)
+{
+	static cairn_watch watch;
+	static cairn_snapshot glance;
+	struct timespec between = { 0, STAT_LOOK_NS };
+	uint64_t begin_ns = cairn_launch_now_ns(), now_ns = begin_ns;
+	cairn_growth_rate rate;
+	cairn_watch_init(&watch);
+	do {
+		if (cairn_snapshot_glance(&glance, s->pid))
+			return;
+		cairn_watch_add(&watch, &glance);
+		nanosleep(&between, NULL);
+		now_ns = cairn_launch_now_ns();
+		rate = cairn_growth_rate_of(&watch.rss, 0);
+	} while (now_ns - begin_ns < STAT_WATCH_NS || (rate.wants_more && now_ns - begin_ns < STAT_WATCH_MAX_NS));
+	stat_fill_growth(s, &watch, &rate);
+	s->grown_over_ns = now_ns - begin_ns;
+}
+
 int cairn_stat(char **argv)
 {
 	static cairn_snapshot snapshot;
@@ -103,6 +150,8 @@ int cairn_stat(char **argv)
 	int error = cairn_snapshot_take(&snapshot, pid);
 	if (error)
 		return stat_say(o.pid, stat_why(error));
+	if (!o.is_now && !strchr("TtZX", snapshot.state))
+		stat_watch(&snapshot);
 	bool has_colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
 	error = o.is_json ? cairn_snapshot_print_json(&snapshot, STDOUT_FILENO)
 			  : cairn_snapshot_print(&snapshot, STDOUT_FILENO, has_colour);

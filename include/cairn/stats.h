@@ -179,6 +179,7 @@ typedef struct cairn_snapshot_limit {
 	char name[CAIRN_SNAPSHOT_NAME]; /* "cgroup memory.max", "RLIMIT_DATA", "RAM" */
 	uint64_t limit_bytes;
 	uint64_t used_bytes;            /* what counts against it */
+	uint64_t left_ns;               /* until it is met, at the growth below; CAIRN_ACCOUNT_UNKNOWN: not in sight */
 } cairn_snapshot_limit;
 
 typedef struct cairn_snapshot {
@@ -201,6 +202,14 @@ typedef struct cairn_snapshot {
 	uint64_t allocated_bytes; /* usable, of those; large blocks where they are counted */
 	uint64_t minor_faults, major_faults;
 	uint64_t cpu_ns;
+
+	/* What several looks in a row have shown; filled in by who looked. */
+	bool has_growth;
+	int64_t growth_bytes;      /* of the resident set, in a second */
+	uint64_t grown_over_ns;    /* how long was looked */
+	bool has_growing_class;
+	uint64_t growing_class_bytes; /* its size; 0: large blocks */
+	int64_t class_growth_bytes;   /* of live bytes in blocks of it, resident or not, in a second */
 
 	uint32_t line_count, below_count, class_count, thread_count, limit_count;
 	uint32_t threads_left_out;

@@ -107,9 +107,37 @@ static void snapshot_limits(cairn_writer *w, const cairn_snapshot *s)
 		snapshot_string(w, "name", s->limits[i].name, true);
 		snapshot_number(w, "limit_bytes", s->limits[i].limit_bytes);
 		snapshot_number(w, "used_bytes", s->limits[i].used_bytes);
+		snapshot_key(w, "seconds_left", false);
+		cairn_writer_json_seconds(w, s->limits[i].left_ns);
 		cairn_writer_text(w, "}");
 	}
 	cairn_writer_text(w, s->limit_count ? "]" : "[]");
+}
+
+/* A number with its sign: JSON has no other. */
+static void snapshot_signed(cairn_writer *w, const char *key, int64_t n)
+{
+	snapshot_key(w, key, false);
+	cairn_writer_text(w, n < 0 ? "-" : "");
+	cairn_writer_json_number(w, n < 0 ? 0 - (uint64_t)n : (uint64_t)n);
+}
+
+static void snapshot_growth(cairn_writer *w, const cairn_snapshot *s)
+{
+	snapshot_key(w, "growth", false);
+	if (!s->has_growth) {
+		cairn_writer_text(w, "null");
+		return;
+	}
+	cairn_writer_text(w, "{");
+	snapshot_key(w, "seconds", true);
+	cairn_writer_json_seconds(w, s->grown_over_ns);
+	snapshot_signed(w, "rss_bytes_per_second", s->growth_bytes);
+	if (s->has_growing_class) {
+		snapshot_number(w, "class_bytes", s->growing_class_bytes);
+		snapshot_signed(w, "class_bytes_per_second", s->class_growth_bytes);
+	}
+	cairn_writer_text(w, "}");
 }
 
 static void snapshot_figures(cairn_writer *w, const cairn_snapshot *s)
@@ -155,6 +183,7 @@ int cairn_snapshot_print_json(const cairn_snapshot *s, int fd)
 	snapshot_lines(&w, "lines", s->lines, s->line_count);
 	snapshot_lines(&w, "below_the_line", s->below, s->below_count);
 	snapshot_limits(&w, s);
+	snapshot_growth(&w, s);
 	snapshot_classes(&w, s);
 	snapshot_threads(&w, s);
 	cairn_writer_text(&w, "}\n");

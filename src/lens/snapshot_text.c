@@ -207,6 +207,73 @@ static void snap_classes(cairn_writer *w, const cairn_snapshot *s)
 		snap_class(w, c);
 }
 
+/* ---- growth and limits ---- */
+
+static void snap_rate(cairn_field *f, int64_t bytes)
+{
+	cairn_field_text(f, bytes < 0 ? "−" : "+");
+	cairn_field_bytes(f, bytes < 0 ? 0 - (uint64_t)bytes : (uint64_t)bytes);
+	cairn_field_text(f, "/s");
+}
+
+static void snap_growth(cairn_writer *w, const cairn_snapshot *s)
+{
+	cairn_field f = { .used = 0 };
+	if (!s->has_growth)
+		return;
+	if (!s->growth_bytes) {
+		cairn_field_text(&f, "The resident set does not grow.");
+	} else {
+		cairn_field_text(&f, "The resident set: ");
+		snap_rate(&f, s->growth_bytes);
+		cairn_field_text(&f, ", seen over ");
+		cairn_field_duration(&f, s->grown_over_ns);
+	}
+	if (s->growth_bytes && s->has_growing_class) {
+		cairn_field_text(&f, "; most in ");
+		if (s->growing_class_bytes) {
+			cairn_field_text(&f, "blocks of ");
+			cairn_field_size(&f, s->growing_class_bytes);
+		} else {
+			cairn_field_text(&f, "large blocks");
+		}
+		cairn_field_text(&f, ": ");
+		snap_rate(&f, s->class_growth_bytes);
+	}
+	cairn_writer_text(w, "\n");
+	snap_words(w, f.text, 3);
+}
+
+static void snap_limit(cairn_writer *w, const cairn_snapshot_limit *l)
+{
+	cairn_field f = { .used = 0 };
+	cairn_writer_pad(w, 3);
+	cairn_field_name(&f, l->name, SNAP_BAR_AT - 5);
+	cairn_writer_field(w, &f);
+	f = (cairn_field){ .used = 0 };
+	cairn_field_bytes(&f, l->used_bytes);
+	cairn_field_text(&f, " of ");
+	cairn_field_bytes(&f, l->limit_bytes);
+	cairn_field_text(&f, ", ");
+	cairn_field_tenths(&f, cairn_ratio(l->used_bytes, 1000, l->limit_bytes));
+	cairn_field_text(&f, " %");
+	if (l->left_ns != CAIRN_UNKNOWN) {
+		cairn_field_text(&f, ", full in ≈ ");
+		cairn_field_duration(&f, l->left_ns);
+	}
+	cairn_writer_pad(w, SNAP_BAR_AT);
+	cairn_writer_field(w, &f);
+	cairn_writer_text(w, "\n");
+}
+
+static void snap_limits(cairn_writer *w, const cairn_snapshot *s)
+{
+	if (s->limit_count)
+		cairn_writer_text(w, "\n   Limits, the tightest first\n");
+	for (uint32_t i = 0; i < s->limit_count; i++)
+		snap_limit(w, &s->limits[i]);
+}
+
 /* ---- within the account of a run: a row a kind ---- */
 
 static const char *const snap_kinds[] = {
@@ -245,6 +312,8 @@ int cairn_snapshot_print(const cairn_snapshot *s, int fd, bool with_colour)
 	snap_title(&w, s);
 	snap_account(&w, s);
 	snap_below(&w, s);
+	snap_growth(&w, s);
+	snap_limits(&w, s);
 	snap_classes(&w, s);
 	if (s->unknown[0]) {
 		cairn_writer_text(&w, "\n");

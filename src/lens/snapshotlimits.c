@@ -21,7 +21,8 @@ static void bound_put(cairn_snapshot *s, const cairn_bound *b)
 	if (s->limit_count == CAIRN_SNAPSHOT_LIMITS || b->used_bytes == CAIRN_CGROUP_NONE ||
 	    b->limit_bytes == CAIRN_CGROUP_NONE)
 		return;
-	cairn_snapshot_limit limit = { .limit_bytes = b->limit_bytes, .used_bytes = b->used_bytes };
+	cairn_snapshot_limit limit = { .limit_bytes = b->limit_bytes, .used_bytes = b->used_bytes,
+				       .left_ns = CAIRN_ACCOUNT_UNKNOWN };
 	cairn_field_text(&name, cairn_bound_name(b->kind));
 	if (b->where[0]) {
 		const char *slash = strrchr(b->where, '/');
