@@ -386,9 +386,17 @@ static cairn_growth_rate watch_rate(const cairn_growth *g, uint64_t window_ns)
 	return g ? cairn_growth_rate_of(g, window_ns) : (cairn_growth_rate){ .wants_more = true };
 }
 
+/* What counts against a limit on addresses or data grows in the large steps in which address space is taken, and the
+ * machine's memory is everybody's: what brings either nearer, over some seconds, is what becomes resident. A cgroup is
+ * believed where it is seen to grow. */
 cairn_growth_rate cairn_watch_limit(const cairn_watch *w, const char *name, uint64_t window_ns)
 {
-	return watch_rate(watch_find_limit(w, name), window_ns);
+	cairn_growth_rate own = watch_rate(watch_find_limit(w, name), window_ns);
+	cairn_growth_rate resident = cairn_growth_rate_of(&w->rss, window_ns);
+	bool is_cgroup = strstr(name, "cgroup") != NULL;
+	if (own.kind == CAIRN_GROWTH_UNKNOWN || (is_cgroup && own.kind == CAIRN_GROWTH_RISING))
+		return own;
+	return resident.kind == CAIRN_GROWTH_RISING || !is_cgroup ? resident : own;
 }
 
 cairn_growth_rate cairn_watch_class(const cairn_watch *w, uint64_t size_bytes, uint64_t window_ns)
