@@ -1,6 +1,6 @@
 /* cli/stat.c - the verb stat. See stat.h.
  *
- *   cairn stat PID ──▶ one snapshot, read from outside ──▶ glances for a second or three: growth ──▶ text, or JSON
+ *   cairn stat PID ──▶ one snapshot, read from outside ──▶ glances for two to four seconds: growth ──▶ text, or JSON
  *
  * The process is neither stopped nor asked. Exit status: 0, or 125 with one line on standard error.
  * Not here: what a snapshot is (the library's lens). */
@@ -20,8 +20,8 @@
 #include "launch.h"
 #include "run.h"
 
-#define STAT_WATCH_NS     1000000000u
-#define STAT_WATCH_MAX_NS 3200000000u /* three steps of a second */
+#define STAT_WATCH_NS     2200000000u /* of two steps a second apart at least one is seen */
+#define STAT_WATCH_MAX_NS 4200000000u /* four of them */
 #define STAT_LOOK_NS      50000000
 
 typedef struct stat_options {
@@ -38,7 +38,7 @@ static void stat_help(void)
 	      "stopped or hung. Of a process that does not run on cairn it tells what the\n"
 	      "kernel knows.\n"
 	      "\n"
-	      "Then it looks on for a second, or three where memory grows in steps, to tell how\n"
+	      "Then it looks on for two seconds, or four where memory grows in steps, to tell how\n"
 	      "fast the process grows, in which size class, and when it meets a limit.\n"
 	      "\n"
 	      "  --now          does not look on\n"
@@ -112,7 +112,13 @@ static void stat_fill_growth(cairn_snapshot *s, const cairn_watch *watch, const 
 	}
 }
 
-/* Looks on until the growth is known, or for three seconds. A process that ends meanwhile is told of as it was. */
+static bool stat_wants_more(const cairn_growth_rate *rate)
+{
+	double size = rate->bytes_per_s < 0 ? -rate->bytes_per_s : rate->bytes_per_s;
+	return rate->wants_more || rate->error_per_s > size / 10;
+}
+
+/* Looks on until the growth is known, or for four seconds. A process that ends meanwhile is told of as it was. */
 static void stat_watch(cairn_snapshot *s)
 {
 	static cairn_watch watch;
@@ -128,7 +134,7 @@ static void stat_watch(cairn_snapshot *s)
 		nanosleep(&between, NULL);
 		now_ns = cairn_launch_now_ns();
 		rate = cairn_growth_rate_of(&watch.rss, 0);
-	} while (now_ns - begin_ns < STAT_WATCH_NS || (rate.wants_more && now_ns - begin_ns < STAT_WATCH_MAX_NS));
+	} while (now_ns - begin_ns < STAT_WATCH_NS || (stat_wants_more(&rate) && now_ns - begin_ns < STAT_WATCH_MAX_NS));
 	stat_fill_growth(s, &watch, &rate);
 	s->grown_over_ns = now_ns - begin_ns;
 }

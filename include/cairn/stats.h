@@ -227,7 +227,7 @@ int cairn_snapshot_take(cairn_snapshot *s, uint32_t pid);
 /* The same in half of the time: pages are counted without the kernel's sums, so that there is no Pss, no swap, and
  * nothing that the lines could be held against. For looks in a row. */
 int cairn_snapshot_take_light(cairn_snapshot *s, uint32_t pid);
-/* The same without lines and classes: what counters and the kernel's sums tell, in well under a millisecond. */
+/* The same without lines: what counters tell, and what is resident; in a millisecond or a few. */
 int cairn_snapshot_glance(cairn_snapshot *s, uint32_t pid);
 /* Asks the process to give everything free back, as cairn_purge does: a word is written into it, and it does so when it
  * next frees or a thread of it looks after memory; one that does nothing does not do that either. 0, ESRCH, EACCES, or
