@@ -39,19 +39,19 @@ int cairn_malloc_trim(size_t keep);                     /* gives free memory bac
  * each 4 KiB that goes, and a fault for each that is wanted again. Not from a signal handler. Keeps errno. */
 size_t cairn_purge(void);
 /* For a thread that is about to wait for long, as one of a pool does: gives what this thread's caches hold back to the
- * heap, where all threads find it, and the caches' own memory. Measured: 0.15 ms where each of 60 sizes has some, ten
- * times that where 64 threads do it at once on two processors. Not from a signal handler. Keeps errno. */
+ * heap, where all threads find it, and the caches' own memory. Measured after 5,000 blocks of up to 1 KB: 9 us, and
+ * the next 5,000 take 5 % longer. Not from a signal handler. Keeps errno. */
 void cairn_idle(void);
 
 /* Limits. The soft limit is where caches drain, everything free goes back to the system and callbacks are called,
- * before a request is served all the same. Without a word from the program it is 90 % of the tightest of its memory cgroup
- * (v1 or v2, the whole path up), RLIMIT_AS and RLIMIT_DATA, or what CAIRN_LIMIT says. Past the hard limit requests are
- * refused: NULL with ENOMEM, nothing changed; there is none until it is set. It counts what malloc has taken for
+ * before a request is served all the same. Without a word from the program it is 90 % of the tightest of its memory
+ * cgroup (v1 or v2, the whole path up), RLIMIT_AS and RLIMIT_DATA, or what CAIRN_LIMIT says. Past the hard limit
+ * requests are refused: NULL with ENOMEM, nothing changed; there is none until it is set. It counts what malloc has taken for
  * blocks in use, whole slabs and whole large blocks, touched or not. */
 typedef struct cairn_limit_state {
 	size_t soft_bytes;     /* in force; 0: none */
 	size_t hard_bytes;     /* 0: none */
-	size_t tightest_bytes; /* the limit that it is a share of, or itself; 0: none, or the heap has not come to 8 MiB */
+	size_t tightest_bytes; /* the limit that it is a share of; 0: none, or the heap has not come to 8 MiB */
 	size_t held_bytes;     /* by the heap now: for blocks in use, and free but not given back */
 	size_t room_bytes;     /* left below the soft limit; in callbacks only */
 	bool is_near;          /* little room at the last look, or threads wait for memory (PSI): purging is eager */

@@ -383,7 +383,7 @@ void cairn_limit_may_read(bool may)
 {
 	const char *text = cairn_env_text("CAIRN_PREWARM");
 	size_t warm = text ? cairn_env_bytes("CAIRN_PREWARM", 0) : 0;
-	if (text && !warm)
+	if (text && !warm && (text[0] != '0' || text[1]))
 		cairn_report_ignored("CAIRN_PREWARM", text, "a size as 512M");
 	bool is_wanted = word(&soft_bytes) != SIZE_MAX && (warm || !may);
 	__atomic_store_n(&may_read, true, __ATOMIC_RELAXED); /* stands for itself: at start it may */
