@@ -39,28 +39,27 @@ int cairn_malloc_trim(size_t keep);                     /* gives free memory bac
  * each 4 KiB that goes, and a fault for each that is wanted again. Not from a signal handler. Keeps errno. */
 size_t cairn_purge(void);
 /* For a thread that is about to wait for long, as one of a pool does: gives what this thread's caches hold back to the
- * heap, where all threads find it. Costs a lock for each size of which the cache has blocks, and some 20 ns a block, and
- * as much again when the thread goes on. Not from a signal handler. Keeps errno. */
+ * heap, where all threads find it, and the caches' own memory. Measured after 5,000 blocks of up to 1 KB: 9 us, and
+ * the next 5,000 take 5 % longer. Not from a signal handler. Keeps errno. */
 void cairn_idle(void);
 
-/* Limits. The soft limit is where caches drain, everything free goes back to the system and callbacks are called, before
- * a request is served all the same. Without a word from the program it is 90 % of the tightest of its memory cgroup
- * (v1 or v2, the whole path up), RLIMIT_AS and RLIMIT_DATA, or what CAIRN_LIMIT says. Past the hard limit requests are
- * refused: NULL with ENOMEM, nothing changed; there is none until it is set. It counts what malloc has taken for
+/* Limits. The soft limit is where caches drain, everything free goes back to the system and callbacks are called,
+ * before a request is served all the same. Without a word from the program it is 90 % of the tightest of its memory
+ * cgroup (v1 or v2, the whole path up), RLIMIT_AS and RLIMIT_DATA, or what CAIRN_LIMIT says. Past the hard limit
+ * requests are refused: NULL with ENOMEM, nothing changed; there is none until it is set. It counts what malloc has taken for
  * blocks in use, whole slabs and whole large blocks, touched or not. */
 typedef struct cairn_limit_state {
 	size_t soft_bytes;     /* in force; 0: none */
 	size_t hard_bytes;     /* 0: none */
-	size_t tightest_bytes; /* the limit that the soft one was made of, or the soft one itself; 0: none, or not looked
-	                          yet: that is done when the heap comes to 8 MiB */
+	size_t tightest_bytes; /* the limit that it is a share of; 0: none, or the heap has not come to 8 MiB */
 	size_t held_bytes;     /* by the heap now: for blocks in use, and free but not given back */
 	size_t room_bytes;     /* left below the soft limit; in callbacks only */
 	bool is_near;          /* little room at the last look, or threads wait for memory (PSI): purging is eager */
 } cairn_limit_state;
 typedef void cairn_limit_callback(const cairn_limit_state *state, void *arg);
 
-/* soft_bytes: of this process's resident memory, 0: as without a word, SIZE_MAX: none. hard_bytes: of the heap, 0: none.
- * False with EINVAL where soft is over hard: nothing changed. Any thread; reads files of /proc and the cgroup. */
+/* soft_bytes: of this process's resident memory, 0: as without a word, SIZE_MAX: none. hard_bytes: of the heap, 0:
+ * none. False with EINVAL where soft is over hard: nothing changed. Any thread; reads files of /proc and the cgroup. */
 bool cairn_limit_set(size_t soft_bytes, size_t hard_bytes);
 void cairn_limit_get(cairn_limit_state *to); /* any thread */
 /* call(state, arg) near the soft limit, after what is free has gone back and did not suffice, and again each time the

@@ -44,9 +44,9 @@ static _Atomic bool is_changed;           /* sync: atomic: the limits were set a
 
 /* A callback. state counts up: 4n free, 4n + 1 being set or cleared by one thread, 4n + 2 set. */
 typedef struct limit_listener {
-	_Atomic uint32_t state;              /* sync: atomic: releases the two below */
-	_Atomic(cairn_limit_callback *) call; /* sync: atomic, relaxed: believed when state is the same before and after */
-	void *_Atomic arg;                   /* sync: atomic, relaxed: likewise */
+	_Atomic uint32_t state;               /* sync: atomic: the two below hold while it is the same */
+	_Atomic(cairn_limit_callback *) call; /* sync: atomic */
+	void *_Atomic arg;                    /* sync: atomic */
 } limit_listener;
 enum { LISTENER_FREE, LISTENER_CHANGING, LISTENER_SET };
 
@@ -100,7 +100,10 @@ bool cairn_limit_has_refused(void)
 
 /* ---- how much room there is */
 
-static int64_t share_of(uint64_t limit) { return (int64_t)(limit / 100 * soft_percent + limit % 100 * soft_percent / 100); }
+static int64_t share_of(uint64_t limit)
+{
+	return (int64_t)(limit / 100 * soft_percent + limit % 100 * soft_percent / 100);
+}
 
 typedef struct limit_room {
 	int64_t bytes;  /* that may be added before the soft limit; under 0: over it */
@@ -171,7 +174,8 @@ static limit_room read_room(void)
 		return room;
 	const cairn_cgroup *g = tightest_cgroup();
 	if (g)
-		room_narrow(&room, share_of(records->tightest_bytes), cairn_cgroup_held_bytes(g), records->tightest_bytes);
+		room_narrow(&room, share_of(records->tightest_bytes), cairn_cgroup_held_bytes(g),
+			records->tightest_bytes);
 	bool is_of_ram = is_percent_asked && !soft && !g && !cairn_limits_are_tight();
 	if (!soft && !is_of_ram && !cairn_limits_are_tight())
 		return room;
@@ -221,7 +225,8 @@ static bool is_pressed(void)
 
 static void set_next_look(limit_room room)
 {
-	size_t held = heap_held_bytes(), step = (size_t)(room.limit / STEP_SHARE), far = (size_t)(room.limit / LOOK_SHARE);
+	size_t held = heap_held_bytes();
+	size_t step = (size_t)(room.limit / STEP_SHARE), far = (size_t)(room.limit / LOOK_SHARE);
 	if (!room.limit && !has_looked) {
 		far = SIZE_MAX / 2; /* nothing is known, nor may be asked */
 	} else if (!room.limit) {
@@ -378,7 +383,7 @@ void cairn_limit_may_read(bool may)
 {
 	const char *text = cairn_env_text("CAIRN_PREWARM");
 	size_t warm = text ? cairn_env_bytes("CAIRN_PREWARM", 0) : 0;
-	if (text && !warm)
+	if (text && !warm && (text[0] != '0' || text[1]))
 		cairn_report_ignored("CAIRN_PREWARM", text, "a size as 512M");
 	bool is_wanted = word(&soft_bytes) != SIZE_MAX && (warm || !may);
 	__atomic_store_n(&may_read, true, __ATOMIC_RELAXED); /* stands for itself: at start it may */

@@ -328,7 +328,8 @@ size_t cairn_slow_usable_bytes(void *p, const char *who)
 /* Room is made where a limit is near; false: past the hard limit. */
 static bool may_grow(const cairn_span *s, size_t bytes)
 {
-	size_t to = bytes <= PTRDIFF_MAX ? cairn_granules_for(bytes) : 0, more = to > s->large_granules ? to - s->large_granules : 0;
+	size_t held = s->large_granules, to = bytes <= PTRDIFF_MAX ? cairn_granules_for(bytes) : 0;
+	size_t more = to > held ? to - held : 0;
 	if (!more || cairn_limit_allows(more))
 		return true;
 	cairn_limit_begin_retry(more << CAIRN_GRANULE_SHIFT);

@@ -86,7 +86,8 @@ static void answer_call(void)
 void cairn_tend_call_all(void)
 {
 	uint32_t request = atomic_fetch_add(&cairn_purge_request, 1) + 1;
-	atomic_store_explicit(&cairn_purge_served, request, memory_order_release); /* publishes what the caller has done */
+	/* Publishes what the caller has done. */
+	atomic_store_explicit(&cairn_purge_served, request, memory_order_release);
 }
 
 /* One look. Was there anything to do? */

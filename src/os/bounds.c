@@ -94,7 +94,9 @@ void cairn_usage_read(uint32_t pid, cairn_usage *to)
 	char path[CAIRN_CGROUP_PATH], line[96];
 	cairn_lines lines;
 	*to = (cairn_usage){ CAIRN_CGROUP_NONE, CAIRN_CGROUP_NONE, CAIRN_CGROUP_NONE };
-	if (!proc_path(pid, "status", path) || !cairn_lines_begin(&lines, path))
+	/* A tree of cgroups without processes has none of the figures of this one. */
+	if ((!proc_path(pid, "status", path) || !cairn_lines_begin(&lines, path)) &&
+		(pid || !cairn_lines_begin(&lines, "/proc/self/status")))
 		return;
 	while (cairn_lines_next(&lines, line, sizeof line)) {
 		number_of_kib(line, "VmSize", &to->address_bytes);

@@ -1,7 +1,7 @@
 /* os/bounds.h - everything that bounds the memory of a process, in one list: cgroups, resource limits, the machine.
  *
- * Of this process, or of another for the command. Files are read each time: this is for a start, a rare look, and people
- * who ask; what malloc needs at every start without a file is in os/limits.h.
+ * Of this process, or of another for the command. Files are read each time: this is for a rare look, and for people who
+ * ask; what malloc needs at every start without a file is in os/limits.h.
  * Threads: any, after cairn_env_init. Nothing is allocated. Failure: what cannot be read is not in the list. */
 #ifndef CAIRN_OS_BOUNDS_H
 #define CAIRN_OS_BOUNDS_H

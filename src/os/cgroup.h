@@ -4,9 +4,9 @@
  *   /proc/self/mountinfo where that hierarchy can be seen: mount point, and which cgroup lies there
  *   mount point/a/b, mount point/a, mount point    the files of each level; an unlimited or absent one says nothing
  *
- * Namespaces: a path is as this process sees it. Where the mount shows a subtree, what the path has in common with it is
- * left out; where it shows more than our namespace ("/.."), only its top is known to be an ancestor; a process that is
- * outside of our namespace ("/../x") has no level that could be read.
+ * Namespaces: a path is as this process sees it. Where the mount shows a subtree, what the path has in common with it
+ * is left out; where it shows more than our namespace ("/.."), only its top is known to be an ancestor; a process that
+ * is outside of our namespace ("/../x") has no level that could be read.
  * CAIRN_CGROUP_ROOT=FOLDER: every path, those of /proc too, is taken below FOLDER; a FOLDER without /proc is itself the
  * cgroup (v2, one level). For tests, and for a container that mounts its host's tree somewhere.
  *

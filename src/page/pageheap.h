@@ -30,8 +30,8 @@ typedef struct cairn_dirty_parts {
 cairn_span *cairn_pageheap_alloc_parts(
 	size_t granules, size_t align_granules, cairn_span_kind kind, bool is_sparse, cairn_dirty_parts *parts);
 
-/* Opens so many granules more, writes to every OS page of them, and leaves them free and dirty; the highest use does not
- * count them. False: refused, and nothing is open. For the start. */
+/* Opens so many granules more, writes to every OS page of them, and leaves them free and dirty; the highest use does
+ * not count them. False: refused, and nothing is open. For the start. */
 bool cairn_pageheap_prewarm(size_t granules);
 
 /* Takes the span; granules as allocated or resized, of which those from `touched` on were never written. Its class

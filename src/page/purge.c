@@ -247,7 +247,8 @@ void cairn_purge_validate(void)
 	size_t h = cairn_purge_hysteresis_bytes(), most = cairn_pageheap_highest_used_bytes();
 	size_t allowed = most + hint(&allowance_bytes);
 	cairn_assert(h >= CAIRN_PURGE_KEEP_MIN_BYTES);                                                 /* U1 */
-	size_t least = hint(&floor_bytes) > CAIRN_PURGE_KEEP_MIN_BYTES ? hint(&floor_bytes) : CAIRN_PURGE_KEEP_MIN_BYTES;
+	size_t least = hint(&floor_bytes);
+	least = least < CAIRN_PURGE_KEEP_MIN_BYTES ? CAIRN_PURGE_KEEP_MIN_BYTES : least;
 	cairn_assert(h <= (allowed > least ? allowed : least)); /* U1 */
 	cairn_assert(hint(&allowance_bytes) <= allowance_most(most));                                          /* U2 */
 }

@@ -68,7 +68,8 @@ bool cairn_purge_is_eager(void);
  * it differ from what it saw last gives its magazines back, and one of them everything else, then stores it in
  * `served`. Looked at by slow frees and by the janitor: an idle process serves it with its next free. Both count up;
  * who asks waits until served - its value >= 0. */
-extern _Atomic uint32_t cairn_purge_request, cairn_purge_served;
+extern _Atomic uint32_t cairn_purge_request; /* sync: atomic, relaxed: a hint to come by */
+extern _Atomic uint32_t cairn_purge_served;  /* sync: atomic: released when it is done */
 void cairn_purge_validate(void);
 
 #endif

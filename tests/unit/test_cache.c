@@ -253,7 +253,7 @@ int main(void)
 		return 1;
 	cache = (cairn_cache *)pages;
 	cairn_cache_init(cache, 1);
-	cairn_limit_set(SIZE_MAX, 0); /* refills are asked for directly here, and a look is made by who asks for blocks */
+	cairn_limit_set(SIZE_MAX, 0); /* refills are asked for directly here: nobody would make a look */
 	RUN(a_new_cache_has_empty_magazines_without_memory);
 	RUN(no_slot_is_handed_out_twice_or_lost);
 	RUN(a_magazine_starts_small_and_grows_with_use);

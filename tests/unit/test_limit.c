@@ -361,14 +361,112 @@ static void run_floor(void *unused)
 
 static void prewarmed_memory_stays_until_used_or_purged(void) { in_a_child(run_floor, NULL); }
 
+/* ---- settings: this program again, with one in its environment */
+
+/* How many mappings have the flag, as the kernel lists it in smaps. */
+static unsigned mappings_with(const char *flag)
+{
+	static char text[400000];
+	size_t got = 0;
+	unsigned n = 0;
+	int fd = open("/proc/self/smaps", O_RDONLY | O_CLOEXEC);
+	ssize_t more = fd < 0 ? 0 : 1;
+	while (more > 0 && got < sizeof text - 1) {
+		more = read(fd, text + got, sizeof text - 1 - got);
+		got += more > 0 ? (size_t)more : 0;
+	}
+	close(fd);
+	text[got] = 0;
+	for (char *line = text; (line = strstr(line, "VmFlags:")); line++) {
+		char *end = strchr(line, '\n'), *at = strstr(line, flag);
+		n += at && at < end;
+	}
+	return n;
+}
+
+/* What the child is to find; 0: it does. */
+static int as_child(const char *mode)
+{
+	size_t rss = cairn_vm_rss_bytes();
+	cairn_limit_state state;
+	if (!strcmp(mode, "warm"))
+		return !(rss > 48 * MIB && touched(30 * MIB) && cairn_vm_rss_bytes() < rss + 4 * MIB);
+	if (!strcmp(mode, "cold"))
+		return rss > 30 * MIB;
+	if (!strcmp(mode, "eager"))
+		return !(touched(100) && mappings_with(" hg") > 0);
+	for (int i = 0; i < 1500; i++)
+		if (!touched(60000))
+			return 1;
+	if (!strcmp(mode, "never"))
+		return mappings_with(" hg") > 0;
+	cairn_limit_get(&state);
+	if (!strcmp(mode, "bytes"))
+		return !(state.soft_bytes == 50 * MIB && state.is_near);
+	if (!strcmp(mode, "none"))
+		return !(state.soft_bytes == 0 && !state.is_near);
+	return 2;
+}
+
+/* The child's exit status; *said: what it wrote to stderr. */
+static int run_again(const char *mode, char *setting, char said[300])
+{
+	char full[100], root_set[] = "CAIRN_CGROUP_ROOT=/nonexistent";
+	char *environment[] = { setting, full, root_set, NULL }, *arguments[] = { "test_limit", NULL };
+	int ends[2], status = -1;
+	snprintf(full, sizeof full, "TEST_LIMIT=%s", mode);
+	if (pipe(ends))
+		return -1;
+	pid_t child = fork();
+	if (!child) {
+		dup2(ends[1], 2);
+		execve("/proc/self/exe", arguments, environment);
+		_exit(9);
+	}
+	close(ends[1]);
+	ssize_t n = read(ends[0], said, 299);
+	said[n > 0 ? n : 0] = 0;
+	close(ends[0]);
+	waitpid(child, &status, 0);
+	return status;
+}
+
+static void settings_do_what_they_say(void)
+{
+	char said[300];
+	EXPECT_EQ(run_again("warm", "CAIRN_PREWARM=50M", said), 0);
+	EXPECT_EQ(run_again("cold", "CAIRN_PREWARM=0", said), 0);
+	EXPECT_EQ(run_again("eager", "CAIRN_THP=eager", said), 0);
+	EXPECT_EQ(run_again("never", "CAIRN_THP=never", said), 0);
+	EXPECT_EQ(run_again("bytes", "CAIRN_LIMIT=50M", said), 0);
+	EXPECT_EQ(run_again("none", "CAIRN_LIMIT=none", said), 0);
+	EXPECT_EQ(said[0], 0);
+}
+
+static void settings_that_cannot_be_read_cost_one_line(void)
+{
+	char said[300];
+	EXPECT_EQ(run_again("cold", "CAIRN_PREWARM=lots", said), 0);
+	EXPECT(!strcmp(said, "cairn: CAIRN_PREWARM=lots is ignored: not a size as 512M\n"));
+	EXPECT_EQ(run_again("cold", "CAIRN_LIMIT=120%", said), 0);
+	EXPECT(!strcmp(said, "cairn: CAIRN_LIMIT=120% is ignored: not a share as 80%, a size as 2G, or none\n"));
+	EXPECT_EQ(run_again("cold", "CAIRN_THP=always", said), 0);
+	EXPECT(!strcmp(said, "cairn: CAIRN_THP=always is ignored: not earned, never or eager\n"));
+}
+
 int main(void)
 {
+	const char *mode = getenv("TEST_LIMIT");
+	if (mode)
+		return as_child(mode);
 	RUN(past_the_hard_limit_there_is_enomem_until_something_is_freed);
 	RUN(small_blocks_fill_the_hard_limit);
 	if (!IS_SANITIZED) { /* whose shadow is resident too */
 		RUN(near_the_soft_limit_callbacks_run_and_may_allocate);
 		RUN(what_is_free_goes_before_a_callback_is_called);
 		RUN(what_a_callback_frees_makes_room);
+		RUN(settings_do_what_they_say);
+		RUN(settings_that_cannot_be_read_cost_one_line);
 	}
 	RUN(a_cgroup_that_others_have_filled_is_near);
 	RUN(pressure_turns_purging_eager_and_calls_nobody);
