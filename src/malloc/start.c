@@ -19,6 +19,7 @@
 #include "os/identity.h"
 #include "os/limits.h"
 #include "os/lock.h"
+#include "os/mappings.h"
 #include "os/objects.h"
 #include "os/report.h"
 #include "os/sandbox.h"
@@ -47,13 +48,16 @@ static void set_huge_mode(const char *text)
 
 static void start(void)
 {
+	/* The limits open a file: now, not when a filter of the program's may be in place. */
+	bool is_tight = cairn_limits_are_tight();
+	if (!is_tight)
+		cairn_mappings_begin(); /* before anything is mapped */
 	cairn_env_init();
 	cairn_report_init();
 	cairn_is_checking = cairn_env_flag("CAIRN_CHECK", false);
 	if (cairn_is_checking)
 		cairn_threads_check_every_call();
-	/* The limits open a file: now, not when a filter of the program's may be in place. */
-	if (cairn_limits_are_tight()) {
+	if (is_tight) {
 		cairn_class_use_small_slabs();
 		cairn_lend_begin();
 	}

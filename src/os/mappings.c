@@ -2,14 +2,16 @@
  *
  *   free ──note──▶ being written (sequence 0) ──▶ noted ──forget──▶ forgotten (end == start) ──note──▶ ...
  *
- *   a hash table by start, linear probing: 64 entries in .bss ──3/4 full──▶ 256 in a mapping ──▶ ... ──▶ 65,536
+ *   a hash table by start, linear probing: none ──▶ 128 entries (a page) ──3/4 full──▶ 512 ──▶ ... ──▶ 65,536
  *
- * When it is 3/4 full it is made anew: what newer entries cover wholly, and what was forgotten, stays behind, and where
- * more than half is left it becomes four times as large. So a program that maps and unmaps for ever stays in a small
- * table, though nobody tells us what it unmaps.
+ * The first table comes with malloc's start; under a limit on memory, where one page more may be too many for a small
+ * program (.bss would count there as well), with the first mapping of the program's own. When it is 3/4 full it is made
+ * anew: what newer entries cover wholly, and what was forgotten, stays behind, and where more than half is left it
+ * becomes four times as large. So a program that maps and unmaps for ever stays in a small table, though nobody tells
+ * us what it unmaps.
  *
  * Invariants, checked by cairn_mappings_validate():
- *   (E1) `capacity` is a power of two from 64 to 65,536, or there is no table yet and all is 0.
+ *   (E1) `capacity` is a power of two from 128 to 65,536, or there is no table yet and all but `dropped` is 0.
  *   (E2) An entry is found by its start: no free entry lies between the place of its hash and its own.
  *   (E3) `count` entries are in use, never more than 3/4 of `capacity`.
  *   (E4) An entry in use ends where it starts or behind it, and has a sequence of its own from 1 to the table's.
@@ -31,13 +33,18 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
-enum { MAPPINGS_LEAST = 64, MAPPINGS_MOST = 65536, MAPPINGS_GROWTH = 4, MAPPINGS_TRIES = 100, MAPPINGS_CHECKED = 1024 };
+enum {
+	MAPPINGS_LEAST = 128,
+	MAPPINGS_MOST = 65536,
+	MAPPINGS_GROWTH = 4,
+	MAPPINGS_TRIES = 100,     /* 4 us: a note takes a hundredth of that */
+	MAPPINGS_CHECKED = 1024, /* a larger table is not validated at each change */
+};
 
 cairn_mappings_table cairn_mappings;                  /* sync: mappings.h */
-static cairn_mapping mappings_first[MAPPINGS_LEAST]; /* sync: likewise. Not named in initialised data: os/sys.c, Y2 */
 static uintptr_t mappings_holder;                     /* sync: atomic; 0: nobody's */
 static uint64_t mappings_retry; /* sync: holder; a table that could not grow tries again at that many dropped */
-/* What is being published: for the mending of a table whose writer is not in the child. sync: holder */
+/* What is being published: to mend a table whose writer is not in the child. sync: holder */
 static struct {
 	cairn_mapping *entries;
 	size_t capacity;
@@ -209,7 +216,7 @@ static void *mappings_map(size_t bytes)
 
 static void mappings_unmap(void *p, size_t bytes)
 {
-	if (p && p != mappings_first)
+	if (p)
 		cairn_sys(SYS_munmap, (long)p, (long)bytes, 0, 0, 0, 0);
 }
 
@@ -247,8 +254,8 @@ static void mappings_put(uintptr_t start, uintptr_t end, uintptr_t by);
 static bool mappings_move(const mappings_walk *w, size_t seen)
 {
 	size_t old_capacity = cairn_mappings.capacity, capacity = old_capacity;
-	if (capacity < MAPPINGS_MOST && (seen > capacity / 2 || capacity == MAPPINGS_LEAST))
-		capacity *= MAPPINGS_GROWTH;
+	if (seen > capacity / 2)
+		capacity = capacity < MAPPINGS_MOST / MAPPINGS_GROWTH ? capacity * MAPPINGS_GROWTH : MAPPINGS_MOST;
 	cairn_mapping *old = cairn_mappings.entries;
 	cairn_mapping *to = seen <= capacity / 8 * 5 ? mappings_map(mappings_bytes(capacity)) : NULL;
 	if (!to)
@@ -259,14 +266,26 @@ static bool mappings_move(const mappings_walk *w, size_t seen)
 	return true;
 }
 
+/* There was none. */
+static bool mappings_make(void)
+{
+	cairn_mapping *to = mappings_map(mappings_bytes(MAPPINGS_LEAST));
+	if (!to)
+		return false;
+	mappings_publish(to, MAPPINGS_LEAST, 0);
+	mappings_put((uintptr_t)to, (uintptr_t)to + mappings_bytes(MAPPINGS_LEAST), CAIRN_MAPPING_OWN);
+	return true;
+}
+
+/* The first table, or a larger one. */
 static bool mappings_renew(void)
 {
 	size_t capacity = cairn_mappings.capacity, bytes = walk_bytes(capacity);
 	uint64_t dropped = __atomic_load_n(&cairn_mappings.dropped, __ATOMIC_RELAXED); /* a count for people */
 	if (dropped < mappings_retry)
 		return false;
-	uint32_t *room = mappings_map(bytes);
-	bool is_done = false;
+	uint32_t *room = capacity ? mappings_map(bytes) : NULL;
+	bool is_done = !capacity && mappings_make();
 	if (room) {
 		mappings_walk w = { .entries = cairn_mappings.entries, .ordered = room, .heap = room + capacity };
 		w.is_seen = (uint8_t *)(room + 2 * capacity);
@@ -276,7 +295,7 @@ static bool mappings_renew(void)
 		is_done = mappings_move(&w, walk_look(&w));
 		mappings_unmap(room, bytes);
 	}
-	mappings_retry = is_done ? 0 : dropped + capacity / 8;
+	mappings_retry = is_done ? 0 : dropped + (capacity ? capacity : MAPPINGS_LEAST) / 8;
 	return is_done;
 }
 
@@ -315,8 +334,10 @@ static bool mappings_settle(cairn_mapping *m)
 
 static void mappings_put(uintptr_t start, uintptr_t end, uintptr_t by)
 {
-	if (cairn_unlikely(!cairn_mappings.entries))
-		mappings_publish(mappings_first, MAPPINGS_LEAST, 0);
+	if (cairn_unlikely(!cairn_mappings.entries) && (by == CAIRN_MAPPING_OWN || !mappings_renew())) {
+		mappings_drop_note();
+		return;
+	}
 	cairn_mapping m = { start, end, by, cairn_mappings.sequence + 1 };
 	mapping_store(&cairn_mappings.sequence, m.sequence);
 	while (mappings_settle(&m))
@@ -330,6 +351,15 @@ static void mappings_done(void)
 {
 	cairn_assert_slow(cairn_mappings.capacity > MAPPINGS_CHECKED || mappings_are_sound());
 	mappings_leave();
+}
+
+void cairn_mappings_begin(void)
+{
+	if (!mappings_take())
+		return;
+	if (!cairn_mappings.entries)
+		mappings_renew();
+	mappings_done();
 }
 
 void cairn_mappings_note(const void *start, size_t bytes, uintptr_t by)

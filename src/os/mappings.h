@@ -32,15 +32,18 @@ typedef struct cairn_mappings_table {
 	cairn_mapping *entries; /* NULL at first. sync, all: atomic; written by who holds it, `dropped` by any */
 	size_t capacity;        /* a power of two */
 	size_t count;           /* entries in use, forgotten ones too */
-	uint64_t dropped;       /* notes that had no room or found the table taken */
+	uint64_t dropped;       /* notes that found no table or no room in it, or found it taken */
 	uint64_t sequence;      /* of the newest entry */
 } cairn_mappings_table;
 
 extern cairn_mappings_table cairn_mappings __attribute__((visibility("hidden")));
 
+/* Makes the first table, where there is room for it. Until then own memory is not noted, and the first mapping of the
+ * program's makes it. Once, at malloc's start. */
+void cairn_mappings_begin(void);
 /* [start, start + bytes) was asked for by a call that returns to `by`. What older notes have beside it stays. */
 void cairn_mappings_note(const void *start, size_t bytes, uintptr_t by);
-/* Own memory only. The entry that ends at `end`, if there is one, grows by more; else the new part is noted by itself. */
+/* Own memory only. The entry that ends at `end`, if there is one, grows by more; else the new part is noted alone. */
 void cairn_mappings_extend(const void *end, size_t more);
 /* Own memory only, before it is released: an entry that holds more keeps the rest. */
 void cairn_mappings_forget(const void *start, size_t bytes);
