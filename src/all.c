@@ -61,6 +61,9 @@ SELDOM_END
 
 #include "malloc/cache.c"
 #include "malloc/central.c"
+SELDOM_BEGIN
+#include "malloc/counters.c"
+SELDOM_END
 #if !CAIRN_CXX_APART /* a member of its own in libcairn.a */
 #include "malloc/cxx.c"
 #endif
@@ -85,6 +88,7 @@ SELDOM_END
 #include "malloc/malloc.c"
 SELDOM_BEGIN
 #include "malloc/misuse.c"
+#include "malloc/owner.c"
 SELDOM_END
 #include "malloc/shelf.c"
 #include "malloc/sizeclass.c"
@@ -99,10 +103,14 @@ SELDOM_BEGIN
 SELDOM_END
 #include "malloc/stats.c"
 SELDOM_BEGIN
+#include "malloc/still.c"
 #include "malloc/stranger.c"
 SELDOM_END
 #include "malloc/tend.c"
 #include "malloc/threads.c"
+SELDOM_BEGIN
+#include "malloc/visit.c"
+SELDOM_END
 
 SELDOM_BEGIN
 #include "lens/account.c"

@@ -235,13 +235,100 @@ int cairn_snapshot_glance(cairn_snapshot *s, uint32_t pid);
 int cairn_snapshot_ask_purge(uint32_t pid);
 bool cairn_snapshot_purge_is_served(uint32_t pid); /* was the last one that anybody asked for served? */
 bool cairn_snapshot_is_served(uint32_t pid); /* does it run on cairn, and may its memory be read? */
-/* Asks it to give its free memory back to the system: it does so at its next slow free. 0, or an errno. */
-int cairn_snapshot_ask_purge(uint32_t pid);
 /* true: the lines add up to rss_bytes, the last is what is unexplained, no text is without its end. */
 bool cairn_snapshot_validate(const cairn_snapshot *s);
 /* Each writes to fd and returns 0, or the errno of the first write that failed. */
 int cairn_snapshot_print(const cairn_snapshot *s, int fd, bool with_colour); /* text, at most 80 columns */
 int cairn_snapshot_print_json(const cairn_snapshot *s, int fd);              /* one object on one line */
+
+/* ---- Asked by the process about itself. Threads: any. Nothing here allocates from malloc. In a signal handler that
+ * interrupted malloc in its own thread nothing can be told, and each says so; anywhere else they may be called, also
+ * from a handler, but they wait for locks that every thread takes for microseconds. ---- */
+
+typedef struct cairn_counters_class {
+	uint64_t size_bytes;    /* of a block; 0: large blocks, of any size over the largest class */
+	uint64_t allocations;
+	uint64_t frees;
+	uint64_t live_blocks;
+	uint64_t cached_blocks; /* free, in thread caches */
+	uint64_t free_blocks;   /* free, in slabs; without those of first-class heaps */
+} cairn_counters_class;
+
+/* Counts are since the start of the process; in a child of fork that `cairn run` watches, since the fork. */
+typedef struct cairn_counters {
+	uint64_t allocations, frees;
+	uint64_t live_blocks, live_bytes;     /* large ones among them */
+	uint64_t large_blocks, large_bytes;   /* live */
+	uint64_t cached_blocks, cached_bytes; /* free, in thread caches */
+	uint64_t free_blocks, free_bytes;     /* free, in slabs; without those of first-class heaps */
+	uint64_t kept_bytes;                  /* spans of freed large blocks, on threads' shelves */
+	uint64_t dirty_bytes;                 /* free memory of the page heap that may be resident */
+	uint64_t used_bytes;                  /* in slabs, large blocks and on shelves */
+	uint64_t open_bytes;                  /* heap opened from the system */
+	uint64_t meta_bytes;                  /* cairn's own records */
+	uint64_t purged_bytes;                /* given back to the system, cumulative */
+	uint64_t foreign_frees;               /* blocks of other allocators given to free */
+	uint32_t class_count;
+	cairn_counters_class classes[CAIRN_ACCOUNT_CLASSES]; /* rising sizes; [0] is the large blocks */
+} cairn_counters;
+
+/* Fills *counters in. All figures are of one moment, and exact when no other thread allocates or frees in the
+ * microseconds that it takes; otherwise each is off by at most what others did meanwhile. Requests of signal handlers
+ * that interrupted malloc are not counted; what such a one freed counts as live until the next slow path of any thread.
+ * mallinfo, mallinfo2, malloc_info and malloc_stats print these figures. False: nothing can be told, all is 0. */
+bool cairn_counters_get(cairn_counters *counters);
+
+struct cairn_heap; /* cairn/malloc.h */
+
+typedef struct cairn_live_block {
+	void *start;
+	size_t usable_bytes;
+	uint32_t size_class; /* index into cairn_counters.classes; 0: large */
+	struct cairn_heap *heap; /* the first-class heap that it belongs to, or NULL */
+} cairn_live_block;
+
+typedef bool (*cairn_visitor)(const cairn_live_block *block, void *arg); /* borrows both; false: stop */
+typedef enum cairn_visit {
+	CAIRN_VISIT_ALL,
+	CAIRN_VISIT_STOPPED, /* by the visitor */
+	CAIRN_VISIT_REFUSED, /* no memory for it, or nothing can be told */
+} cairn_visit;
+
+/* Calls visit for every live block, once; in no order. The heap is looked at in parts of at least 64 KiB of records (6
+ * to 100 MiB of small blocks); no lock is held while visit runs, so it may do anything but leave by longjmp or an
+ * exception, which keeps the records. So: a block that is live from beginning to end is visited; one that is made
+ * meanwhile, by the visitor or another thread, may be or not; one that is freed meanwhile may still be told of, and
+ * who reads a block's memory must know that nobody frees it. Blocks of signal handlers that interrupted malloc are left
+ * out.
+ * Where no other thread uses malloc and the visitor does not, the blocks told are exactly those of cairn_counters_get.
+ * Memory for records: 64 KiB to 1 MiB, whatever the heap's size. */
+cairn_visit cairn_visit_live(cairn_visitor visit, void *arg);
+
+typedef enum cairn_owner_kind {
+	CAIRN_OWNER_NONE,      /* not cairn's */
+	CAIRN_OWNER_SMALL,     /* in a live block of a size class */
+	CAIRN_OWNER_LARGE,     /* in a live large block */
+	CAIRN_OWNER_HEAP,      /* in a live block of a first-class heap */
+	CAIRN_OWNER_FREE_SLOT, /* in a free slot of a slab */
+	CAIRN_OWNER_CACHED,    /* in a free slot that a thread cache has */
+	CAIRN_OWNER_KEPT,      /* in a freed large block, on a shelf */
+	CAIRN_OWNER_FREE,      /* elsewhere in cairn's heap: no block is here */
+	CAIRN_OWNER_RECORDS,   /* in memory that cairn mapped for records, or for signal handlers that interrupt malloc */
+	CAIRN_OWNER_UNKNOWN,   /* nothing can be told */
+} cairn_owner_kind;
+
+typedef struct cairn_owner {
+	cairn_owner_kind kind;
+	void *start;             /* of the block, live or not; NULL: none is here */
+	size_t usable_bytes;     /* of the block; 0: none */
+	uint32_t size_class;     /* as in cairn_live_block */
+	struct cairn_heap *heap; /* the first-class heap that the memory belongs to, or NULL */
+} cairn_owner;
+
+/* What lies at p: any address, which is not read. Takes some microseconds. Of an address that another thread allocates
+ * or frees meanwhile either answer may be given. Records over 64 KiB, and those of a process that came to its limit of
+ * mappings, may be called not cairn's, as are its code and static data. */
+cairn_owner cairn_owner_of(const void *p);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

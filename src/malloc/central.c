@@ -290,6 +290,8 @@ void cairn_central_unlock_all(void)
 		cairn_central_unlock(&centrals[i]);
 }
 
+const cairn_central *cairn_central_of(unsigned size_class) { return &centrals[size_class]; }
+
 void cairn_central_fork_child(void)
 {
 	for (unsigned i = 1; i < CAIRN_CLASS_COUNT; i++)

@@ -64,9 +64,10 @@ void cairn_central_place(cairn_central *c, cairn_span *s);
 size_t cairn_central_queued_bytes(void);         /* what slabs in purge queues may give; a hint */
 void cairn_central_unqueue(cairn_span *s);       /* under the lock */
 
-void cairn_central_lock_all(void); /* for fork, in order of class */
+void cairn_central_lock_all(void); /* for fork and malloc/still.h, in order of class */
 void cairn_central_unlock_all(void);
 void cairn_central_fork_child(void);
+const cairn_central *cairn_central_of(unsigned size_class); /* to read under its lock; returns borrowed */
 void cairn_central_validate(unsigned size_class);
 
 #endif

@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "malloc/central.h"
 #include "malloc/heap.h"
+#include "malloc/slabpurge.h"
 #include "malloc/stats.h"
 #include "malloc/tend.h"
 #include "malloc/threads.h"
@@ -113,6 +114,7 @@ static void after_in_child(void)
 	cairn_heaps_fork_child();
 	cairn_lock_renew(&fork_lock);
 	cairn_tend_fork_child();
+	cairn_slabpurge_fork_child();
 	cairn_stats_fork_child();
 	cairn_threads_fork_child();
 	cairn_stats_fork_settled(false);

@@ -242,10 +242,7 @@ void cairn_heap_destroy(cairn_heap *h)
 	if (!h)
 		return;
 	size_t dirty_before = cairn_pageheap_dirty_bytes();
-	cairn_cache *c = cairn_thread_enter();
-	cairn_lock_take(&heaps_lock, CAIRN_RANK_HEAPS);
-	cairn_list_remove(&h->node);
-	cairn_lock_drop(&heaps_lock, CAIRN_RANK_HEAPS);
+	cairn_cache *c = heap_enter(h); /* whoever looks at all heaps finds it whole, or empty, or not at all */
 	for (unsigned i = 1; i < CAIRN_CLASS_COUNT; i++)
 		destroy_slabs(&h->partial[i]);
 	destroy_slabs(&h->full);
@@ -254,6 +251,10 @@ void cairn_heap_destroy(cairn_heap *h)
 		cairn_list_remove(&s->node);
 		cairn_large_free(s);
 	}
+	cairn_lock_drop(&h->lock, CAIRN_RANK_HEAP);
+	cairn_lock_take(&heaps_lock, CAIRN_RANK_HEAPS);
+	cairn_list_remove(&h->node);
+	cairn_lock_drop(&heaps_lock, CAIRN_RANK_HEAPS);
 	cairn_meta_free(h, sizeof *h);
 	cairn_thread_leave(c);
 	cairn_tend(dirty_before);

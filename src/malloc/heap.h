@@ -7,7 +7,8 @@
  *   (H1) A slab is in the list of its class when it has a free slot, otherwise in `full`; a large span in `large`.
  *   (H2) live_bytes is the usable bytes of all blocks.
  *
- * Locks: one a heap, rank HEAP; the list of heaps has one more, rank HEAPS, held together with the others by fork only.
+ * Locks: one a heap, rank HEAP; the list of heaps has one more, rank HEAPS, held together with the others only by fork
+ * and by who looks at all of them.
  * Failure: NULL with ENOMEM, nothing changed. */
 #ifndef CAIRN_MALLOC_HEAP_H
 #define CAIRN_MALLOC_HEAP_H
@@ -17,7 +18,7 @@
 
 void cairn_heap_free_block(cairn_span *s, void *p, const char *who); /* takes p, a pointer into s, a span of a heap */
 void cairn_heap_validate(cairn_heap *h);
-void cairn_heaps_lock(void); /* for fork */
+void cairn_heaps_lock(void); /* for fork and malloc/still.h */
 void cairn_heaps_unlock(void);
 void cairn_heaps_fork_child(void);
 

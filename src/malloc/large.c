@@ -34,6 +34,12 @@ static size_t runway_dirty;     /* sync: atomic, relaxed: granules in runways th
 static size_t tails_kept_bytes; /* sync: atomic, relaxed: a sum that decides when, not what */
 static uint32_t moves;          /* sync: atomic, relaxed: a budget that may be overdrawn by a thread or two */
 
+/* Relaxed: others read it who look at all blocks (malloc/visit.c) and take what they find, 0 for a block to come. */
+static void set_large_bytes(cairn_span *s, size_t bytes)
+{
+	__atomic_store_n(&s->large_bytes, bytes, __ATOMIC_RELAXED); /* see above */
+}
+
 size_t cairn_large_usable_bytes(size_t bytes) { return cairn_round_up(bytes, USABLE_UNIT); }
 
 /* Room behind a block that is likely to grow: half as much again, as long as it costs nothing but addresses. Granules
@@ -194,7 +200,7 @@ void *cairn_large_alloc(size_t bytes, size_t align, bool *is_zero)
 	if (!s)
 		return NULL;
 	s->large_granules = s->touched_granules = granules;
-	s->large_bytes = cairn_large_usable_bytes(bytes ? bytes : 1);
+	set_large_bytes(s, cairn_large_usable_bytes(bytes ? bytes : 1));
 	if (!cairn_window_open_pages(s->base, s->large_bytes)) {
 		cairn_pageheap_free(s, granules, parts.count ? granules : 0);
 		return NULL;
@@ -215,7 +221,7 @@ void *cairn_large_alloc(size_t bytes, size_t align, bool *is_zero)
 void *cairn_large_reuse(cairn_span *s, size_t bytes)
 {
 	size_t granules = cairn_granules_for(bytes);
-	s->large_bytes = cairn_large_usable_bytes(bytes);
+	set_large_bytes(s, cairn_large_usable_bytes(bytes));
 	s->is_zero = 0;
 	if (granules > s->touched_granules)
 		s->touched_granules = granules;
@@ -242,7 +248,7 @@ static void set_usable(cairn_span *s, size_t granules, size_t usable)
 	forget_tail(s);
 	s->touched_granules = granules > s->touched_granules ? granules : s->touched_granules;
 	cairn_stats_large(0, (int64_t)usable - (int64_t)s->large_bytes);
-	s->large_bytes = usable;
+	set_large_bytes(s, usable);
 	s->is_zero = 0;
 	count_runway(s);
 }

@@ -78,6 +78,12 @@ static uint64_t slot_pages(const cairn_class *k, size_t offset)
 	return (~0ull >> (63 - (last - first))) << first;
 }
 
+bool cairn_slab_slot_touches(const cairn_span *s, size_t i, uint64_t pages)
+{
+	const cairn_class *k = class_of_slab(s);
+	return slot_pages(k, i * k->bytes) & pages;
+}
+
 /* These pages will be written: they are not clean any more, and in core files. */
 static void take_pages(cairn_span *s, uint64_t pages)
 {

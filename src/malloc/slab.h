@@ -62,6 +62,8 @@ static inline cairn_give cairn_slab_look(const cairn_span *s, const void *p)
 /* OS pages of the slab, as bits, that hold no live block and have not been purged. 0 when an OS page is over a
  * granule. */
 uint64_t cairn_slab_empty_pages(const cairn_span *s);
+/* Does slot i touch one of pages? */
+bool cairn_slab_slot_touches(const cairn_span *s, size_t i, uint64_t pages);
 /* Takes the free slots that touch these pages out, so that the pages can be purged without the lock ... */
 void cairn_slab_hold(cairn_span *s, uint64_t pages);
 /* ... and puts them back; the pages are clean now if purged. */

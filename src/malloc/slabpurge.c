@@ -17,6 +17,10 @@ typedef struct held_slab {
 	bool purged;
 } held_slab;
 
+/* The batch at work: slots of these pages are free although their bits say otherwise. One thread purges at a time.
+ * sync: written by who purges, spans and pages under the class's central lock. */
+static held_slab held_now[BATCH];
+
 static unsigned next_class = 1; /* sync: atomic, relaxed: where the last step stopped, a hint */
 static size_t purged_bytes;     /* sync: atomic, relaxed: a sum */
 
@@ -42,8 +46,17 @@ static uint64_t pages_to_hide(cairn_span *s, uint64_t pages)
 	return 0;
 }
 
+uint64_t cairn_slabpurge_held_pages(const cairn_span *s)
+{
+	uint64_t pages = 0;
+	for (size_t i = 0; s->holds && i < BATCH; i++)
+		if (held_now[i].span == s)
+			pages |= held_now[i].pages | held_now[i].hide;
+	return pages;
+}
+
 /* Takes up to BATCH slabs with empty pages from the class's queue. more: is the queue not empty yet? */
-static size_t hold_batch(unsigned size_class, held_slab *held, bool *more)
+static size_t hold_batch(unsigned size_class, bool *more)
 {
 	cairn_central *c = cairn_central_lock(size_class);
 	size_t n = 0;
@@ -59,7 +72,7 @@ static size_t hold_batch(unsigned size_class, held_slab *held, bool *more)
 		cairn_slab_hold(s, pages | hide);
 		c->held += (uint64_t)was_free - s->free_count;
 		cairn_central_place(c, s);
-		held[n++] = (held_slab){ s, pages, hide, false };
+		held_now[n++] = (held_slab){ s, pages, hide, false };
 	}
 	*more = !cairn_list_is_empty(&c->purge_queue);
 	cairn_central_unlock(c);
@@ -84,44 +97,67 @@ static bool purge_pages(const held_slab *h)
 	return ok;
 }
 
-static void unhold_batch(unsigned size_class, const held_slab *held, size_t n)
+static void unhold_batch(unsigned size_class, size_t n)
 {
 	cairn_central *c = cairn_central_lock(size_class);
 	for (size_t i = 0; i < n; i++) {
-		cairn_span *s = held[i].span;
+		held_slab h = held_now[i];
+		cairn_span *s = h.span;
 		uint16_t was_free = s->free_count;
-		cairn_slab_unhold(s, held[i].pages | held[i].hide, held[i].purged);
-		if (held[i].hide && held[i].purged)
+		held_now[i].span = NULL;
+		cairn_slab_unhold(s, h.pages | h.hide, h.purged);
+		if (h.hide && h.purged)
 			cairn_slabhide_set(s, s->clean_pages, true);
 		c->held -= (uint64_t)s->free_count - was_free;
 		if (s->free_count == cairn_classes[size_class].capacity)
 			cairn_central_drop_slab(c, s);
 		else
 			cairn_central_place(c, s);
-		if (held[i].purged)
-			__atomic_add_fetch(&purged_bytes,
-				(size_t)cairn_bits_count(held[i].pages) * cairn_vm_page_bytes(),
+		if (h.purged)
+			__atomic_add_fetch(&purged_bytes, (size_t)cairn_bits_count(h.pages) * cairn_vm_page_bytes(),
 				__ATOMIC_RELAXED); /* a sum */
 	}
 	cairn_central_unlock(c);
 }
 
+/* What the other thread had hidden or purged by then is not known: it is shown, and counts as neither. */
+static void show_held(const held_slab *h)
+{
+	cairn_span *s = h->span;
+	if (s->is_hidden)
+		cairn_slabhide_show(s, h->hide);
+	else
+		cairn_vm_show(s->base, (size_t)cairn_classes[s->size_class].granules * CAIRN_GRANULE_BYTES);
+}
+
+void cairn_slabpurge_fork_child(void)
+{
+	size_t n;
+	for (n = 0; n < BATCH && held_now[n].span; n++) {
+		held_now[n].purged = false;
+		if (held_now[n].hide)
+			show_held(&held_now[n]);
+	}
+	if (n)
+		unhold_batch(held_now[0].span->size_class, n);
+}
+
 /* One batch of the class; true when its queue has more. */
 static bool purge_class(unsigned size_class)
 {
-	held_slab held[BATCH];
 	bool more;
-	size_t n = hold_batch(size_class, held, &more);
+	size_t n = hold_batch(size_class, &more);
 	for (size_t i = 0; i < n; i++) {
-		if (cairn_pageheap_forget_huge(held[i].span->base))
-			cairn_vm_no_huge((void *)cairn_round_down((uintptr_t)held[i].span->base, CAIRN_CHUNK_BYTES),
+		held_slab *h = &held_now[i];
+		if (cairn_pageheap_forget_huge(h->span->base))
+			cairn_vm_no_huge((void *)cairn_round_down((uintptr_t)h->span->base, CAIRN_CHUNK_BYTES),
 				CAIRN_CHUNK_BYTES);
-		held[i].purged = purge_pages(&held[i]);
-		if (held[i].purged && held[i].hide)
-			cairn_slabhide_hide(held[i].span->base, held[i].hide);
+		h->purged = purge_pages(h);
+		if (h->purged && h->hide)
+			cairn_slabhide_hide(h->span->base, h->hide);
 	}
 	if (n)
-		unhold_batch(size_class, held, n);
+		unhold_batch(size_class, n);
 	return more;
 }
 

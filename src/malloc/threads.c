@@ -263,12 +263,25 @@ bool cairn_thread_is_nested(void)
 	       cairn_fork_is_mine();
 }
 
+void cairn_threads_visit_held(void (*visit)(cairn_cache *c, void *arg), void *arg)
+{
+	for (uint32_t i = 1; i < cairn_threads_made; i++)
+		visit(cache_at(i), arg);
+}
+
 void cairn_threads_visit(void (*visit)(cairn_cache *c, void *arg), void *arg)
 {
 	lock_threads();
-	for (uint32_t i = 1; i < cairn_threads_made; i++)
-		visit(cache_at(i), arg);
+	cairn_threads_visit_held(visit, arg);
 	unlock_threads();
+}
+
+bool cairn_threads_own(const void *p)
+{
+	for (uint32_t i = 0; i < cairn_threads_made; i += CAIRN_CACHES_TOGETHER)
+		if ((uintptr_t)p - (uintptr_t)cache_at(i) < 2 * (size_t)CAIRN_COUNTERS_DISTANCE)
+			return true;
+	return false;
 }
 
 cairn_thread_counters *cairn_threads_shared_counters(void)

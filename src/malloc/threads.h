@@ -69,10 +69,15 @@ void cairn_threads_check_every_call(void);
 
 /* Walks all caches, idle ones too, under the threads lock. */
 void cairn_threads_visit(void (*visit)(cairn_cache *c, void *arg), void *arg);
+/* The same for who holds cairn_threads_lock. */
+void cairn_threads_visit_held(void (*visit)(cairn_cache *c, void *arg), void *arg);
+/* Does p lie in the pages of a thread cache or its counters? Under the threads lock. */
+bool cairn_threads_own(const void *p);
 /* The counters for requests served without a cache; to be added to atomically. */
 cairn_thread_counters *cairn_threads_shared_counters(void);
 
-/* For fork, in order of rank; what lies on shelves is whole as well. */
+/* For fork and who looks (malloc/still.h), in order of rank; what lies on shelves is whole as well. A busy caller's own
+ * shelf is left out. */
 void cairn_threads_lock(void);
 void cairn_threads_unlock(void);
 /* In the child, the world's only thread: the others' caches become idle, their slots given back. */

@@ -45,6 +45,7 @@ typedef struct meta_free {
 static struct {
 	cairn_lock lock;
 	meta_free *free[META_SIZES]; /* sync: lock; all fields below too */
+	char *area_start;            /* NULL at first */
 	char *area_open, *area_end;  /* reserved and not open yet; NULL at first */
 	char *low, *high;            /* of the slab in use; NULL at first */
 	size_t next_slab_bytes;      /* 0 at first, which stands for the least: this struct is in .bss */
@@ -117,6 +118,7 @@ static char *meta_area_take(size_t bytes, size_t tail_bytes)
 		meta_pool.area_open = cairn_vm_reserve(meta_area_hint(), area, cairn_vm_page_bytes());
 		if (!meta_pool.area_open)
 			return NULL;
+		meta_pool.area_start = meta_pool.area_open;
 		meta_pool.area_end = meta_pool.area_open + area;
 	}
 	size_t room = (size_t)(meta_pool.area_end - meta_pool.area_open);
@@ -272,6 +274,14 @@ size_t cairn_meta_bytes(void)
 	size_t bytes = meta_pool.slab_bytes + meta_pool.large_bytes;
 	cairn_lock_drop(&meta_pool.lock, CAIRN_RANK_META);
 	return bytes;
+}
+
+bool cairn_meta_owns(const void *p)
+{
+	cairn_lock_take(&meta_pool.lock, CAIRN_RANK_META);
+	bool owns = (const char *)p >= meta_pool.area_start && (const char *)p < meta_pool.area_open;
+	cairn_lock_drop(&meta_pool.lock, CAIRN_RANK_META);
+	return owns;
 }
 
 void cairn_meta_lock(void) { cairn_lock_take(&meta_pool.lock, CAIRN_RANK_META); }

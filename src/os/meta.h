@@ -17,6 +17,9 @@ void *cairn_meta_alloc(size_t bytes);
 /* Takes p; bytes as asked for. NULL is allowed. */
 void cairn_meta_free(void *p, size_t bytes);
 size_t cairn_meta_bytes(void); /* mapped for metadata now */
+/* Does p lie in a record's memory? Not told of a block over 64 KiB, nor of a slab that came from elsewhere because the
+ * area could not be lengthened. */
+bool cairn_meta_owns(const void *p);
 void cairn_meta_lock(void);    /* for fork: in order of rank */
 void cairn_meta_unlock(void);
 void cairn_meta_fork_child(void); /* the child's lock is made new */

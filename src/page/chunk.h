@@ -55,7 +55,7 @@ typedef struct cairn_span {
 	char *base;             /* const while the span lives */
 	union {
 		uint64_t *free_bits;   /* slab: 1 = free and in nobody's magazine; sync: owner's lock */
-		size_t large_bytes;    /* large: usable bytes; sync: whoever holds the block */
+		size_t large_bytes;    /* large: usable bytes; sync: whoever holds the block; see malloc/large.c */
 	};
 	union {
 		uint64_t clean_pages;  /* slab: OS pages purged inside it; sync: owner's lock */

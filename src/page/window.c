@@ -291,6 +291,24 @@ bool cairn_window_is_open(uintptr_t p)
 	return false;
 }
 
+bool cairn_window_is_reserved(uintptr_t p)
+{
+	for (cairn_page_region *r = cairn_window_regions; r; r = r->next)
+		if (p - r->start < r->end - r->start)
+			return true;
+	return false;
+}
+
+bool cairn_window_maps_have(uintptr_t p)
+{
+	for (cairn_window *w = &cairn_window_first; w;
+		w = atomic_load_explicit(&w->next, memory_order_relaxed)) /* written under the lock that we hold */
+		if (p - (uintptr_t)w->class_map < w->bytes >> CAIRN_GRANULE_SHIFT ||
+			p - (uintptr_t)w->chunks < (w->bytes >> CAIRN_CHUNK_SHIFT) * sizeof(cairn_chunk))
+			return true;
+	return false;
+}
+
 void cairn_window_set_class(uintptr_t start, size_t granules, uint8_t size_class)
 {
 	cairn_window *w = cairn_window_of(start);

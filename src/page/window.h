@@ -115,6 +115,11 @@ static inline cairn_span *cairn_window_span(uintptr_t p)
 /* Does p lie in the open part of a region: in memory that is or was ours to hand out? */
 bool cairn_window_is_open(uintptr_t p);
 
+/* Is p reserved for the heap, open or not? Under the pageheap lock. */
+bool cairn_window_is_reserved(uintptr_t p);
+/* Does p lie in the open part of a window's maps? Under the pageheap lock. */
+bool cairn_window_maps_have(uintptr_t p);
+
 /* Brings near what cairn_window_span(p) will read; p lies in a slab, or did. */
 static inline void cairn_window_prefetch(uintptr_t p)
 {
