@@ -196,6 +196,7 @@ sub rollup {
 sub smaps_of {
 	my ($pid) = @_;
 	my @all;
+	no warnings 'portable'; # addresses are longer than 32 bits
 	for (split /\n/, read_file("/proc/$pid/smaps")) {
 		if (/^([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \d+ *(.*)$/) {
 			push @all, { start => hex $1, end => hex $2, mode => $3, name => $4 };

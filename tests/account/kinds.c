@@ -3,7 +3,7 @@
  *
  *   account-kinds threads | huge | forked | untouched | hung | moving | another | zombie
  *
- * Each says "ready" when it is in its state, and stays until it is ended. What it knows stands before that: "key bytes". */
+ * Each says "ready" when it is in its state, and stays until it is ended. What it knows stands before that. */
 #include "known.h"
 
 #include <pthread.h>
