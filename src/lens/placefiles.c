@@ -48,6 +48,15 @@ static void file_label_data(cairn_places *l, const file_image *f, const Elf64_Ph
 	cairn_places_label(l, from, to, CAIRN_RANK_DATA, CAIRN_PLACE_DATA, object);
 }
 
+/* Two copies of the library may be there: one was preloaded, another asked for. The one that serves has a heap. */
+static bool file_heap_is_used(cairn_peer *p, uint64_t heapmap)
+{
+	cairn_heapmap map;
+	uint64_t region = 0;
+	return cairn_peer_read(p, heapmap, &map, sizeof map) && map.magic == CAIRN_HEAPMAP_MAGIC &&
+	       cairn_peer_read(p, (uintptr_t)map.regions, &region, sizeof region) && region;
+}
+
 /* Notes are {name bytes, contents bytes, type, name, contents}, each in multiples of 4. */
 static void file_look_for_heapmap(cairn_places *l, const file_image *f, const Elf64_Phdr *part)
 {
@@ -66,7 +75,10 @@ static void file_look_for_heapmap(cairn_places *l, const file_image *f, const El
 		    note.n_descsz == 8) {
 			uint64_t distance;
 			memcpy(&distance, notes + contents, 8);
-			l->heapmap = start + contents + distance;
+			uint64_t found = start + contents + distance;
+			l->has_used_heap = file_heap_is_used(l->peer, found);
+			if (!l->heapmap || l->has_used_heap)
+				l->heapmap = found;
 			return;
 		}
 		at = contents + cairn_round_up(note.n_descsz, 4);
@@ -82,7 +94,7 @@ static void file_look(cairn_places *l, const cairn_vma *v)
 	for (unsigned i = 0; i < f.header.e_phnum; i++) {
 		if (f.parts[i].p_type == PT_LOAD && f.parts[i].p_memsz > f.parts[i].p_filesz)
 			file_label_data(l, &f, &f.parts[i], v->object);
-		else if (f.parts[i].p_type == PT_NOTE && !l->heapmap)
+		else if (f.parts[i].p_type == PT_NOTE && !l->has_used_heap)
 			file_look_for_heapmap(l, &f, &f.parts[i]);
 	}
 }

@@ -70,6 +70,7 @@ typedef struct cairn_places {
 	uint64_t bytes[CAIRN_PLACE_COUNT]; /* resident */
 	uint64_t rss_bytes, pss_bytes, swap_bytes, lazy_bytes, hugetlb_bytes, huge_bytes; /* the kernel's sums */
 	bool has_sums;
+	bool has_used_heap;      /* heapmap is that of a copy of the library that serves */
 	bool is_out_of_memory;
 } cairn_places;
 
