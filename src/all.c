@@ -76,7 +76,6 @@ SELDOM_BEGIN
 SELDOM_END
 #include "malloc/heap.c"
 SELDOM_BEGIN
-#include "malloc/heapmap.c"
 #include "malloc/info.c"
 SELDOM_END
 #include "malloc/interpose.c"
@@ -88,6 +87,7 @@ SELDOM_END
 #include "malloc/malloc.c"
 SELDOM_BEGIN
 #include "malloc/misuse.c"
+#include "malloc/outside.c"
 #include "malloc/owner.c"
 SELDOM_END
 #include "malloc/shelf.c"

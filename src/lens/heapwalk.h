@@ -18,7 +18,7 @@
 #define CAIRN_LENS_HEAPWALK_H
 
 #include "lens/places.h"
-#include "malloc/heapmap.h"
+#include "malloc/outside.h"
 
 typedef struct cairn_heapwalk_class {
 	uint64_t slabs, live_blocks;

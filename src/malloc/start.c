@@ -7,7 +7,7 @@
 #include "malloc/start.h"
 
 #include "malloc/fork.h"
-#include "malloc/heapmap.h"
+#include "malloc/outside.h"
 #include "malloc/lend.h"
 #include "malloc/limit.h"
 #include "malloc/shelf.h"

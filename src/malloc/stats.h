@@ -35,7 +35,7 @@ void cairn_stats_magazine(unsigned size_class, int64_t slots); /* a magazine can
 void cairn_stats_foreign_free(void);
 uint64_t cairn_stats_out_of(unsigned size_class);
 
-extern cairn_control *cairn_stats_block; /* for a reader from outside: malloc/heapmap.h */
+extern cairn_control *cairn_stats_block; /* for a reader from outside: malloc/outside.h */
 /* For the lens. Returns borrowed. */
 const cairn_control *cairn_stats_control(void);
 const cairn_thread_counters *cairn_stats_thread(uint32_t index); /* NULL: no such cache */

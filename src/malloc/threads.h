@@ -28,7 +28,7 @@ typedef struct cairn_self {
 	uint32_t forks;   /* nested in a slow path it is between so many handlers of fork; sync: owner thread */
 } cairn_self;
 
-/* For a reader from outside (malloc/heapmap.h). The leaves lead to groups of CAIRN_CACHES_TOGETHER caches. */
+/* For a reader from outside (malloc/outside.h). The leaves lead to groups of CAIRN_CACHES_TOGETHER caches. */
 enum { CAIRN_CACHE_LEAVES = 64, CAIRN_CACHE_LEAF_GROUPS = 128 };
 extern char **cairn_threads_leaves[CAIRN_CACHE_LEAVES];
 extern uint32_t cairn_threads_made;

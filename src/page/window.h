@@ -59,7 +59,7 @@ typedef struct cairn_page_region {
  * base, as every address that malloc has not returned. */
 #define CAIRN_WINDOW_NOWHERE ((uintptr_t)1 << 63)
 
-extern cairn_page_region *cairn_window_regions; /* the newest; for a reader from outside: malloc/heapmap.h */
+extern cairn_page_region *cairn_window_regions; /* the newest; for a reader from outside: malloc/outside.h */
 extern cairn_window cairn_window_first; /* nowhere and of no bytes until the first region: every address is outside */
 
 /* How far p lies behind the first window's base. Relaxed: whoever holds a block has seen it. */

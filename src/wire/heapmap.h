@@ -18,7 +18,7 @@ enum { CAIRN_HEAPMAP_NOTE = 1 };
 
 typedef struct cairn_heapmap {
 	uint64_t magic;             /* CAIRN_HEAPMAP_MAGIC */
-	uint64_t layout;            /* of the records: see malloc/heapmap.h */
+	uint64_t layout;            /* of the records: see malloc/outside.h */
 	const void *regions;        /* a pointer to the newest cairn_page_region */
 	const void *cache_leaves;   /* the leaves of the table of thread caches */
 	const void *cache_count;    /* uint32_t: caches ever made */

@@ -3,7 +3,7 @@
 #include "cairn/stats.h"
 #include "lens/heapwalk.h"
 #include "lens/places.h"
-#include "malloc/heapmap.h"
+#include "malloc/outside.h"
 #include "support/child.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
-/* malloc/heapmap.c - the constant itself, and the note that leads to it. What it is for is in heapmap.h. */
-#include "malloc/heapmap.h"
+/* malloc/outside.c - the constant itself, and the note that leads to it. What it is for is in outside.h. */
+#include "malloc/outside.h"
 
 #include "malloc/stats.h"
 #include "malloc/threads.h"

@@ -1,12 +1,12 @@
-/* malloc/heapmap.h - the constant that leads a reader in another process to the heap's records.
+/* malloc/outside.h - the constant that leads a reader in another process to the heap's records.
  *
  * It costs the process that is read nothing: no instruction, no memory but this constant. The reader is lens/heapwalk.c.
  *
  * Invariant, checked by tests/unit/test_heapmap.c: (H1) the note leads from wherever the library lies to the constant.
  *
  * No locks: const after the dynamic linker. */
-#ifndef CAIRN_MALLOC_HEAPMAP_H
-#define CAIRN_MALLOC_HEAPMAP_H
+#ifndef CAIRN_MALLOC_OUTSIDE_H
+#define CAIRN_MALLOC_OUTSIDE_H
 
 #include "base/heapmappage.h"
 #include "malloc/cache.h"
