@@ -1,8 +1,8 @@
 /* cli/peak.h - where the resident bytes of a run were when there were most of them: the best snapshot so far.
  *
  * At each look the process with most memory is asked for, and looked into when it has grown by a tenth since the
- * best snapshot. Looking costs the command's processor time, not the program's: it has a tenth of a second for the first
- * ones, and one per cent of the time that passes.
+ * best snapshot. Looking costs the command's processor time, not the program's: it has a tenth of a second for the
+ * first ones, and one per cent of the time that passes.
  *
  * Threads: one. Failure: there is no snapshot, and the account goes without. */
 #ifndef CAIRN_CLI_PEAK_H

@@ -134,7 +134,7 @@ static void stat_watch(cairn_snapshot *s)
 		nanosleep(&between, NULL);
 		now_ns = cairn_launch_now_ns();
 		rate = cairn_growth_rate_of(&watch.rss, 0);
-	} while (now_ns - begin_ns < STAT_WATCH_NS || (stat_wants_more(&rate) && now_ns - begin_ns < STAT_WATCH_MAX_NS));
+	} while (now_ns - begin_ns < (stat_wants_more(&rate) ? STAT_WATCH_MAX_NS : STAT_WATCH_NS));
 	stat_fill_growth(s, &watch, &rate);
 	s->grown_over_ns = now_ns - begin_ns;
 }

@@ -46,8 +46,8 @@ void cairn_idle(void);
 /* Limits. The soft limit is where caches drain, everything free goes back to the system and callbacks are called,
  * before a request is served all the same. Without a word from the program it is 90 % of the tightest of its memory
  * cgroup (v1 or v2, the whole path up), RLIMIT_AS and RLIMIT_DATA, or what CAIRN_LIMIT says. Past the hard limit
- * requests are refused: NULL with ENOMEM, nothing changed; there is none until it is set. It counts what malloc has taken for
- * blocks in use, whole slabs and whole large blocks, touched or not. */
+ * requests are refused: NULL with ENOMEM, nothing changed; there is none until it is set. It counts what malloc has
+ * taken for blocks in use, whole slabs and whole large blocks, touched or not. */
 typedef struct cairn_limit_state {
 	size_t soft_bytes;     /* in force; 0: none */
 	size_t hard_bytes;     /* 0: none */

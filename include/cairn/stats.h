@@ -313,7 +313,7 @@ typedef enum cairn_owner_kind {
 	CAIRN_OWNER_CACHED,    /* in a free slot that a thread cache has */
 	CAIRN_OWNER_KEPT,      /* in a freed large block, on a shelf */
 	CAIRN_OWNER_FREE,      /* elsewhere in cairn's heap: no block is here */
-	CAIRN_OWNER_RECORDS,   /* in memory that cairn mapped for records, or for signal handlers that interrupt malloc */
+	CAIRN_OWNER_RECORDS,   /* in what cairn mapped for records, or for signal handlers that interrupt malloc */
 	CAIRN_OWNER_UNKNOWN,   /* nothing can be told */
 } cairn_owner_kind;
 

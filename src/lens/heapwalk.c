@@ -9,8 +9,8 @@
 #include <string.h>
 
 enum {
-	WALK_CHUNKS = 32,            /* looked at together */
-	WALK_PAGES = (WALK_CHUNKS + 1) * CAIRN_CHUNK_BYTES / 4096, /* a slab may lead into the chunk behind */
+	WALK_CHUNKS = 32,                                                    /* looked at together */
+	WALK_PAGES = (WALK_CHUNKS + 1) * CAIRN_CHUNK_BYTES / 4096,           /* a slab may lead into the chunk behind */
 	WALK_BIT_WORDS = CAIRN_CHUNK_BYTES / 16 / 64 + CAIRN_CHUNK_GRANULES, /* of all slabs of a chunk, at most */
 	WALK_SLAB_WORDS = 64,
 	WALK_REGIONS_MAX = 65536,
@@ -28,8 +28,8 @@ typedef struct walk_long {
 } walk_long;
 
 typedef struct walk_room {
-	uint64_t start;              /* of the slice */
-	uint64_t open_end;           /* of the region */
+	uint64_t start;    /* of the slice */
+	uint64_t open_end; /* of the region */
 	size_t page_bytes;
 	uint64_t resident[WALK_PAGES / 64], huge[WALK_PAGES / 64];
 	cairn_chunk chunks[WALK_CHUNKS];
@@ -141,14 +141,15 @@ void cairn_heapwalk_read_threads(cairn_heapwalk *h, bool with_slots)
 	uint64_t leaves[CAIRN_CACHE_LEAVES], pages;
 	uint32_t count = 0;
 	if (!cairn_peer_read(h->peer, (uintptr_t)h->map.cache_count, &count, sizeof count) ||
-	    !cairn_peer_read(h->peer, (uintptr_t)h->map.cache_leaves, leaves, sizeof leaves))
+		!cairn_peer_read(h->peer, (uintptr_t)h->map.cache_leaves, leaves, sizeof leaves))
 		return;
 	count = count < WALK_CACHES_MAX ? count : WALK_CACHES_MAX;
 	for (uint32_t i = 0; i < count; i += CAIRN_CACHES_TOGETHER) {
 		uint32_t group = i / CAIRN_CACHES_TOGETHER, n = count - i;
 		uint64_t at = leaves[group / CAIRN_CACHE_LEAF_GROUPS] + group % CAIRN_CACHE_LEAF_GROUPS * 8u;
 		if (cairn_peer_read(h->peer, at, &pages, sizeof pages))
-			threads_read_group(h, pages, i, n < CAIRN_CACHES_TOGETHER ? n : CAIRN_CACHES_TOGETHER, with_slots);
+			threads_read_group(
+				h, pages, i, n < CAIRN_CACHES_TOGETHER ? n : CAIRN_CACHES_TOGETHER, with_slots);
 	}
 	cairn_peer_room_sort(&h->threads);
 	cairn_peer_room_sort(&h->cached);
@@ -186,7 +187,8 @@ static uint64_t walk_resident(const walk_room *r, uint64_t from, uint64_t to)
 	if (to > last && walk_page_is_resident(r, last))
 		sum += to - last;
 	return sum + walk_ones(r->resident, (size_t)((first - r->start) / r->page_bytes),
-			     (size_t)((last - r->start) / r->page_bytes)) * r->page_bytes;
+			     (size_t)((last - r->start) / r->page_bytes)) *
+			     r->page_bytes;
 }
 
 /* ---- slabs ---- */
@@ -226,8 +228,9 @@ static walk_shares slab_bytes(const walk_slab *s, uint64_t at, uint64_t end)
 			continue;
 		}
 		uint64_t to = (slot + 1) * size < end ? (slot + 1) * size : end;
-		*(cairn_bit_get(s->free, slot) ? &b.free
-		  : s->cached && cairn_bit_get(s->cached, slot) ? &b.cached : &b.live) += to - at;
+		*(cairn_bit_get(s->free, slot)                        ? &b.free
+			: s->cached && cairn_bit_get(s->cached, slot) ? &b.cached
+								      : &b.live) += to - at;
 		at = to;
 	}
 	return b;
@@ -278,8 +281,8 @@ static bool slab_mark_cached(const cairn_heapwalk *h, const walk_slab *s, uint64
 	return true;
 }
 
-static void walk_add_slab(cairn_heapwalk *h, const walk_room *r, uint64_t at, uint64_t end, unsigned size_class,
-	const uint64_t *free)
+static void walk_add_slab(
+	cairn_heapwalk *h, const walk_room *r, uint64_t at, uint64_t end, unsigned size_class, const uint64_t *free)
 {
 	uint64_t cached[WALK_SLAB_WORDS];
 	const cairn_class *k = &h->classes[size_class];
@@ -352,7 +355,7 @@ static uint64_t chunk_add_large(cairn_heapwalk *h, walk_room *r, const cairn_spa
 		bytes = CAIRN_GRANULE_BYTES;
 	}
 	r->large = (walk_long){ at + (s->large_bytes < bytes ? s->large_bytes : bytes), at + bytes,
-				s->kind == CAIRN_SPAN_KEPT, false };
+		s->kind == CAIRN_SPAN_KEPT, false };
 	uint64_t end = at + bytes < limit ? at + bytes : limit;
 	h->by_class[0].slabs++;
 	h->by_class[0].live_blocks += !r->large.is_kept;
@@ -433,7 +436,7 @@ static bool walk_slice(cairn_heapwalk *h, walk_room *r, const cairn_window *w, u
 	uint64_t at = (uint64_t)(uintptr_t)w->chunks + (start - w->base) / CAIRN_CHUNK_BYTES * sizeof(cairn_chunk);
 	r->start = start;
 	if (!cairn_peer_resident(h->peer, start, (size_t)((seen - start) / r->page_bytes), r->resident, r->huge) ||
-	    !cairn_peer_read(h->peer, at, r->chunks, chunks * sizeof(cairn_chunk)))
+		!cairn_peer_read(h->peer, at, r->chunks, chunks * sizeof(cairn_chunk)))
 		return false;
 	h->resident_bytes += walk_ones(r->resident, 0, pages) * r->page_bytes;
 	h->huge_bytes += walk_ones(r->huge, 0, pages) * r->page_bytes;
@@ -446,15 +449,15 @@ static bool walk_slice(cairn_heapwalk *h, walk_room *r, const cairn_window *w, u
 
 static bool region_read(cairn_heapwalk *h, uint64_t at, cairn_page_region *region, cairn_window *w)
 {
-	return at && cairn_peer_read(h->peer, at, region, sizeof *region) &&
-	       region->start % CAIRN_CHUNK_BYTES == 0 && region->open_end % CAIRN_GRANULE_BYTES == 0 &&
-	       region->start <= region->open_end && region->open_end <= region->end && region->end >> 47 == 0 &&
+	return at && cairn_peer_read(h->peer, at, region, sizeof *region) && region->start % CAIRN_CHUNK_BYTES == 0 &&
+	       region->open_end % CAIRN_GRANULE_BYTES == 0 && region->start <= region->open_end &&
+	       region->open_end <= region->end && region->end >> 47 == 0 &&
 	       cairn_peer_read(h->peer, (uintptr_t)region->window, w, sizeof *w) && w->base <= region->start;
 }
 
 /* Calls with each region, the newest first. */
-static bool regions_visit(cairn_heapwalk *h, bool (*visit)(cairn_heapwalk *, const cairn_page_region *,
-	const cairn_window *, void *), void *arg)
+static bool regions_visit(cairn_heapwalk *h,
+	bool (*visit)(cairn_heapwalk *, const cairn_page_region *, const cairn_window *, void *), void *arg)
 {
 	uint64_t at = 0;
 	cairn_page_region region;
@@ -525,7 +528,8 @@ static void label_mappings(cairn_heapwalk *h, cairn_places *l)
 	for (unsigned tries = 0; tries < 3; tries++) {
 		if (!h->map.mappings || !cairn_peer_read(h->peer, (uintptr_t)h->map.mappings, &table, sizeof table))
 			return;
-		size_t labels = l->labels.count, all = table.capacity < WALK_MAPPINGS_MAX ? table.capacity : WALK_MAPPINGS_MAX;
+		size_t labels = l->labels.count,
+		       all = table.capacity < WALK_MAPPINGS_MAX ? table.capacity : WALK_MAPPINGS_MAX;
 		for (size_t at = 0; at < all && table.entries; at += WALK_MAPPINGS_TOGETHER) {
 			size_t n = all - at < WALK_MAPPINGS_TOGETHER ? all - at : WALK_MAPPINGS_TOGETHER;
 			if (!cairn_peer_read(h->peer, (uintptr_t)(table.entries + at), some, n * sizeof some[0]))
@@ -534,7 +538,7 @@ static void label_mappings(cairn_heapwalk *h, cairn_places *l)
 				label_mapping(l, &some[i]);
 		}
 		if (!cairn_peer_read(h->peer, (uintptr_t)h->map.mappings, &after, sizeof after) ||
-		    (after.entries == table.entries && after.capacity == table.capacity))
+			(after.entries == table.entries && after.capacity == table.capacity))
 			return;
 		l->labels.count = labels;
 	}

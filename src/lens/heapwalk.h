@@ -4,8 +4,8 @@
  *                                    large: the block, its tail and runway; kept: on a shelf
  *                     ──▶ free granules
  *
- * Each resident page of a region's open part is put into the figures by bytes; a live slot's bytes that are not resident
- * are `untouched`. The sum of what is resident is exact whatever the process does meanwhile, for each page is looked at
+ * Each resident page of a region's open part is put into the figures by bytes; a live slot's bytes that are not
+ * resident are `untouched`. The sum of what is resident is exact whatever the process does meanwhile, for each page is looked at
  * once and what has no record is `unknown`; to which figure a byte is put is as of the instant in which its record was
  * read.
  *
@@ -31,28 +31,29 @@ typedef struct cairn_heapwalk_class {
 enum { CAIRN_HEAPWALK_SPARSE = 3 };
 
 typedef struct cairn_heapwalk_thread {
-	uint64_t id;           /* 0: nobody's now */
+	uint64_t id; /* 0: nobody's now */
 	uint64_t cached_bytes, shelf_bytes, allocations;
 } cairn_heapwalk_thread;
 
 typedef struct cairn_heapwalk {
 	cairn_peer *peer;
-	cairn_heapmap map;     /* the process's */
+	cairn_heapmap map;                      /* the process's */
 	cairn_class classes[CAIRN_CLASS_COUNT]; /* the process's: slabs are smaller under a limit */
-	cairn_control control; /* the process's, as far as it could be read */
+	cairn_control control;                  /* the process's, as far as it could be read */
 
-	cairn_heapwalk_class by_class[CAIRN_CLASS_COUNT]; /* [0] the large blocks: holes are tails, cached is on shelves */
+	cairn_heapwalk_class
+		by_class[CAIRN_CLASS_COUNT]; /* [0] the large blocks: holes are tails, cached is on shelves */
 	uint64_t resident_bytes, huge_bytes, dirty_bytes, unknown_bytes, open_bytes;
-	uint64_t dirty_runs;   /* stretches of free granules with something resident */
-	uint64_t torn;         /* records that made no sense: the process was changing them */
+	uint64_t dirty_runs;     /* stretches of free granules with something resident */
+	uint64_t torn;           /* records that made no sense: the process was changing them */
 	cairn_peer_room threads; /* cairn_heapwalk_thread, sorted by id */
 	cairn_peer_room cached;  /* uint64_t: slots that magazines hold, sorted */
 } cairn_heapwalk;
 
 typedef enum cairn_heapwalk_opened {
 	CAIRN_HEAPWALK_OPENED,
-	CAIRN_HEAPWALK_NONE,    /* there is no heap of cairn's */
-	CAIRN_HEAPWALK_OTHER,   /* another version's */
+	CAIRN_HEAPWALK_NONE,  /* there is no heap of cairn's */
+	CAIRN_HEAPWALK_OTHER, /* another version's */
 } cairn_heapwalk_opened;
 
 /* Reads the map at `at` of the process. To be freed, however it went. */

@@ -61,8 +61,8 @@ size_t cairn_peer_file(const cairn_peer *p, const char *name, char *text, size_t
 	text[0] = 0;
 	if (fd < 0)
 		return 0;
-	while (used + 1 < bytes && (n = cairn_sys(SYS_read, fd, (long)text + (long)used, (long)(bytes - 1 - used), 0, 0,
-					    0)) > 0)
+	while (used + 1 < bytes &&
+		(n = cairn_sys(SYS_read, fd, (long)text + (long)used, (long)(bytes - 1 - used), 0, 0, 0)) > 0)
 		used += (size_t)n;
 	cairn_sys(SYS_close, fd, 0, 0, 0, 0, 0);
 	text[used] = 0;
@@ -83,7 +83,8 @@ static bool lines_fill(cairn_peer_lines *l)
 	memmove(l->buffer, l->buffer + l->from, l->to - l->from);
 	l->to -= l->from;
 	l->from = 0;
-	long n = cairn_sys(SYS_read, l->fd, (long)l->buffer + (long)l->to, (long)(sizeof l->buffer - 1 - l->to), 0, 0, 0);
+	long n = cairn_sys(
+		SYS_read, l->fd, (long)l->buffer + (long)l->to, (long)(sizeof l->buffer - 1 - l->to), 0, 0, 0);
 	if (n <= 0)
 		return false;
 	l->to += (size_t)n;
@@ -160,15 +161,21 @@ static void peer_mark(uint64_t *bits, size_t from, size_t to)
 static bool peer_scan_pages(cairn_peer *p, uintptr_t start, uintptr_t end, uint64_t *resident, uint64_t *huge)
 {
 	peer_scan_run runs[PEER_RUNS];
-	peer_scan scan = { .size = sizeof scan, .start = start, .end = end, .vec = (uintptr_t)runs, .vec_len = PEER_RUNS,
-			   .category_inverted = PEER_ZERO_PAGE, .category_mask = PEER_PRESENT | PEER_ZERO_PAGE,
-			   .return_mask = PEER_PRESENT | PEER_HUGE };
+	peer_scan scan = { .size = sizeof scan,
+		.start = start,
+		.end = end,
+		.vec = (uintptr_t)runs,
+		.vec_len = PEER_RUNS,
+		.category_inverted = PEER_ZERO_PAGE,
+		.category_mask = PEER_PRESENT | PEER_ZERO_PAGE,
+		.return_mask = PEER_PRESENT | PEER_HUGE };
 	while (scan.start < end) {
 		long n = cairn_sys(SYS_ioctl, p->pagemap, (long)PEER_PAGEMAP_SCAN, (long)&scan, 0, 0, 0);
 		if (n < 0)
 			return false;
 		for (long i = 0; i < n; i++) {
-			size_t from = (runs[i].start - start) / p->page_bytes, to = (runs[i].end - start) / p->page_bytes;
+			size_t from = (runs[i].start - start) / p->page_bytes,
+			       to = (runs[i].end - start) / p->page_bytes;
 			peer_mark(resident, from, to);
 			if (runs[i].categories & PEER_HUGE)
 				peer_mark(huge, from, to);
@@ -217,11 +224,14 @@ bool cairn_peer_resident(cairn_peer *p, uintptr_t start, size_t pages, uint64_t 
 static bool peer_can_scan(cairn_peer *p)
 {
 	peer_scan_run run;
-	peer_scan scan = { .size = sizeof scan, .start = p->page_bytes, .end = 2 * p->page_bytes,
-			   .vec = (uintptr_t)&run, .vec_len = 1, .category_mask = PEER_PRESENT,
-			   .return_mask = PEER_PRESENT };
-	return p->pagemap >= 0 &&
-	       cairn_sys(SYS_ioctl, p->pagemap, (long)PEER_PAGEMAP_SCAN, (long)&scan, 0, 0, 0) >= 0;
+	peer_scan scan = { .size = sizeof scan,
+		.start = p->page_bytes,
+		.end = 2 * p->page_bytes,
+		.vec = (uintptr_t)&run,
+		.vec_len = 1,
+		.category_mask = PEER_PRESENT,
+		.return_mask = PEER_PRESENT };
+	return p->pagemap >= 0 && cairn_sys(SYS_ioctl, p->pagemap, (long)PEER_PAGEMAP_SCAN, (long)&scan, 0, 0, 0) >= 0;
 }
 
 /* smaps asks for the same right as pagemap; reading memory for a stronger one. */
@@ -258,8 +268,8 @@ enum { ROOM_FIRST_BYTES = 64 << 10 };
 
 static bool room_grow(cairn_peer_room *r)
 {
-	size_t old = r->capacity * r->item_bytes, bytes = r->capacity ? 2 * cairn_round_up(old, ROOM_FIRST_BYTES)
-								      : ROOM_FIRST_BYTES;
+	size_t old = r->capacity * r->item_bytes,
+	       bytes = r->capacity ? 2 * cairn_round_up(old, ROOM_FIRST_BYTES) : ROOM_FIRST_BYTES;
 	void *items = cairn_vm_map(bytes);
 	if (!items)
 		return false;

@@ -17,9 +17,9 @@
 
 typedef struct cairn_peer {
 	uint32_t pid;
-	int pagemap;         /* descriptor, -1: not to be had */
-	bool has_scan;       /* PAGEMAP_SCAN works here (Linux 6.7) */
-	bool has_memory;     /* process_vm_readv is allowed */
+	int pagemap;     /* descriptor, -1: not to be had */
+	bool has_scan;   /* PAGEMAP_SCAN works here (Linux 6.7) */
+	bool has_memory; /* process_vm_readv is allowed */
 	size_t page_bytes;
 } cairn_peer;
 
@@ -38,8 +38,8 @@ typedef struct cairn_peer_piece {
 /* Many pieces by few calls; what cannot be read is zeroed. How many were read. */
 size_t cairn_peer_read_all(cairn_peer *p, const cairn_peer_piece *pieces, size_t count);
 
-/* Which OS pages of [start, start + pages * page_bytes) are in the resident set: bit i of `resident`; and of those, which
- * in huge pages: bit i of `huge`, where the kernel tells. Both have room for a multiple of 64 bits. False: the kernel
+/* Which OS pages of [start, start + pages * page_bytes) are in the resident set: bit i of `resident`; and of those,
+ * which in huge pages: bit i of `huge`, where the kernel tells. Both have room for a multiple of 64 bits. False: the kernel
  * does not tell. */
 bool cairn_peer_resident(cairn_peer *p, uintptr_t start, size_t pages, uint64_t *resident, uint64_t *huge);
 
@@ -52,11 +52,11 @@ int cairn_peer_open_folder(const cairn_peer *p, const char *name); /* a descript
 typedef struct cairn_peer_lines {
 	int fd;
 	size_t from, to;
-	char *line;          /* of the last call of next; terminated */
+	char *line; /* of the last call of next; terminated */
 	char buffer[16384];
 } cairn_peer_lines;
 int cairn_peer_lines_open(const cairn_peer *p, cairn_peer_lines *l, const char *name); /* 0 or errno */
-bool cairn_peer_lines_next(cairn_peer_lines *l); /* false: the end */
+bool cairn_peer_lines_next(cairn_peer_lines *l);                                       /* false: the end */
 void cairn_peer_lines_close(cairn_peer_lines *l);
 
 /* An array that grows, in a mapping of its own. Zeroed is empty. */

@@ -26,8 +26,8 @@ typedef struct file_image {
 static bool file_read(cairn_peer *p, uint64_t at, file_image *f)
 {
 	if (!cairn_peer_read(p, at, &f->header, sizeof f->header) || memcmp(f->header.e_ident, ELFMAG, SELFMAG) ||
-	    f->header.e_ident[EI_CLASS] != ELFCLASS64 || f->header.e_phentsize != sizeof f->parts[0] ||
-	    f->header.e_phnum > FILE_HEADERS_MAX)
+		f->header.e_ident[EI_CLASS] != ELFCLASS64 || f->header.e_phentsize != sizeof f->parts[0] ||
+		f->header.e_phnum > FILE_HEADERS_MAX)
 		return false;
 	if (!cairn_peer_read(p, at + f->header.e_phoff, f->parts, f->header.e_phnum * sizeof f->parts[0]))
 		return false;
@@ -72,7 +72,7 @@ static void file_look_for_heapmap(cairn_places *l, const file_image *f, const El
 		if (note.n_namesz > bytes || note.n_descsz > bytes || contents + note.n_descsz > bytes)
 			return;
 		if (note.n_namesz == 6 && !memcmp(notes + name, "cairn", 6) && note.n_type == CAIRN_HEAPMAP_NOTE &&
-		    note.n_descsz == 8) {
+			note.n_descsz == 8) {
 			uint64_t distance;
 			memcpy(&distance, notes + contents, 8);
 			uint64_t found = start + contents + distance;
@@ -103,7 +103,7 @@ static void file_look(cairn_places *l, const cairn_vma *v)
 static void file_guess(cairn_places *l, const cairn_vma *v, const cairn_vma *next)
 {
 	if (v->object && v->is_writable && cairn_places_object(l, v->object)->is_code && !next->object &&
-	    next->start == v->end && next->is_writable)
+		next->start == v->end && next->is_writable)
 		cairn_places_label(l, next->start, next->end, CAIRN_RANK_LOADER, CAIRN_PLACE_DATA, v->object);
 }
 
@@ -118,7 +118,7 @@ void cairn_places_look_at_files(cairn_places *l)
 			continue;
 		}
 		if (!v[i].object || o->name[0] != '/' || v[i].offset || !v[i].is_readable || v[i].is_shared ||
-		    o->is_looked_at)
+			o->is_looked_at)
 			continue;
 		o->is_looked_at = true;
 		file_look(l, &v[i]);
@@ -160,7 +160,8 @@ void cairn_places_label_stack(cairn_places *l, uint32_t thread_id)
 	}
 }
 
-/* Does a word of the page at `at` point to itself? The empty list of robust mutexes in glibc's record of a thread does. */
+/* Does a word of the page at `at` point to itself? In glibc's record of a thread the empty list of robust mutexes does.
+ * */
 static bool file_has_own_address(cairn_peer *p, uint64_t at)
 {
 	uint64_t words[512];
@@ -183,7 +184,7 @@ void cairn_places_label_ended(cairn_places *l)
 		if (v[i].object || !v[i].is_writable || v[i].is_shared || !v[i].rss_bytes || !is_guarded)
 			continue;
 		if (file_has_own_address(l->peer, v[i].end - 4096))
-			cairn_places_label(l, v[i].start, v[i].end, CAIRN_RANK_LOADER, CAIRN_PLACE_STACKS_ENDED,
-				CAIRN_NO_OBJECT);
+			cairn_places_label(
+				l, v[i].start, v[i].end, CAIRN_RANK_LOADER, CAIRN_PLACE_STACKS_ENDED, CAIRN_NO_OBJECT);
 	}
 }

@@ -150,7 +150,8 @@ cairn_vma *cairn_places_at(const cairn_places *l, uint64_t at)
 
 /* ---- labels ---- */
 
-void cairn_places_label(cairn_places *l, uint64_t start, uint64_t end, uint64_t rank, cairn_place place, uint32_t object)
+void cairn_places_label(
+	cairn_places *l, uint64_t start, uint64_t end, uint64_t rank, cairn_place place, uint32_t object)
 {
 	if (start >= end)
 		return;
@@ -282,10 +283,11 @@ static cairn_place places_default(const cairn_places *l, const cairn_vma *v)
 		if (is_prefix(name, "[stack"))
 			return CAIRN_PLACE_STACK;
 		return is_prefix(name, "[anon_shmem:") ? CAIRN_PLACE_SHARED
-		       : is_prefix(name, "[anon:") ? CAIRN_PLACE_NAMED : CAIRN_PLACE_TEXT; /* vdso and its like */
+		       : is_prefix(name, "[anon:")     ? CAIRN_PLACE_NAMED
+						       : CAIRN_PLACE_TEXT; /* vdso and its like */
 	}
 	if (is_prefix(name, "/dev/shm/") || is_prefix(name, "/memfd:") || is_prefix(name, "/SYSV") ||
-	    is_prefix(name, "/dev/zero") || is_prefix(name, "/anon_hugepage"))
+		is_prefix(name, "/dev/zero") || is_prefix(name, "/anon_hugepage"))
 		return CAIRN_PLACE_SHARED;
 	if (!o->is_code)
 		return CAIRN_PLACE_FILE;

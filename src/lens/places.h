@@ -29,9 +29,9 @@ typedef enum cairn_place {
 	CAIRN_PLACE_DATA,         /* of program, libraries and the loader */
 	CAIRN_PLACE_FILE,
 	CAIRN_PLACE_SHARED,
-	CAIRN_PLACE_BREAK,        /* brk, sbrk */
-	CAIRN_PLACE_NAMED,        /* anonymous memory to which the program has given a name */
-	CAIRN_PLACE_MAPPED,       /* anonymous memory by who mapped it */
+	CAIRN_PLACE_BREAK,  /* brk, sbrk */
+	CAIRN_PLACE_NAMED,  /* anonymous memory to which the program has given a name */
+	CAIRN_PLACE_MAPPED, /* anonymous memory by who mapped it */
 	CAIRN_PLACE_COUNT,
 } cairn_place;
 
@@ -42,12 +42,12 @@ typedef struct cairn_object {
 	char name[CAIRN_OBJECT_NAME]; /* cut at the front; terminated */
 	bool is_code;                 /* some of it may be executed, or it is an ELF file */
 	bool is_looked_at;
-	uint64_t resident_bytes;      /* of its own mappings */
-	uint64_t mapped_bytes;        /* resident, of anonymous memory that its code has mapped */
+	uint64_t resident_bytes; /* of its own mappings */
+	uint64_t mapped_bytes;   /* resident, of anonymous memory that its code has mapped */
 } cairn_object;
 
 typedef struct cairn_vma {
-	uint64_t start, end;  /* start first: what arrays are sorted by */
+	uint64_t start, end; /* start first: what arrays are sorted by */
 	uint64_t rss_bytes;
 	uint64_t offset;
 	uint32_t object;
@@ -56,21 +56,21 @@ typedef struct cairn_vma {
 
 typedef struct cairn_label {
 	uint64_t start, end;
-	uint64_t rank;        /* the higher wins */
-	uint32_t place;       /* cairn_place */
-	uint32_t object;      /* who mapped it */
+	uint64_t rank;   /* the higher wins */
+	uint32_t place;  /* cairn_place */
+	uint32_t object; /* who mapped it */
 } cairn_label;
 
 typedef struct cairn_places {
 	cairn_peer *peer;
-	cairn_peer_room vmas;    /* cairn_vma, sorted */
-	cairn_peer_room objects; /* cairn_object */
-	cairn_peer_room labels;  /* cairn_label; sorted and without overlap once painted */
-	uint64_t heapmap;        /* the address of the process's cairn_heapmap, 0: none was found */
+	cairn_peer_room vmas;              /* cairn_vma, sorted */
+	cairn_peer_room objects;           /* cairn_object */
+	cairn_peer_room labels;            /* cairn_label; sorted and without overlap once painted */
+	uint64_t heapmap;                  /* the address of the process's cairn_heapmap, 0: none was found */
 	uint64_t bytes[CAIRN_PLACE_COUNT]; /* resident */
 	uint64_t rss_bytes, pss_bytes, swap_bytes, lazy_bytes, hugetlb_bytes, huge_bytes; /* the kernel's sums */
 	bool has_sums;
-	bool has_used_heap;      /* heapmap is that of a copy of the library that serves */
+	bool has_used_heap; /* heapmap is that of a copy of the library that serves */
 	bool is_out_of_memory;
 } cairn_places;
 
@@ -92,7 +92,8 @@ void cairn_places_label_stack(cairn_places *l, uint32_t thread_id);
 /* Where the stack of a thread other than the first lies. False: not known. */
 bool cairn_places_stack(const cairn_places *l, uint32_t thread_id, uint64_t *start, uint64_t *end);
 void cairn_places_label_ended(cairn_places *l); /* and for those that libc keeps of threads that ended */
-void cairn_places_label(cairn_places *l, uint64_t start, uint64_t end, uint64_t rank, cairn_place place, uint32_t object);
+void cairn_places_label(
+	cairn_places *l, uint64_t start, uint64_t end, uint64_t rank, cairn_place place, uint32_t object);
 /* Once all labels are there: bytes and the objects' figures. */
 void cairn_places_count(cairn_places *l);
 /* The mapping at an address, or NULL. Before cairn_places_count, too. */

@@ -118,7 +118,8 @@ static void look_at_executable(cairn_snapshot *s, const cairn_peer *p)
 	while (n)
 		path[used++] = digits[--n];
 	memcpy(path + used, "/exe", 5);
-	long length = cairn_sys(SYS_readlinkat, AT_FDCWD, (long)path, (long)s->executable, sizeof s->executable - 1, 0, 0);
+	long length =
+		cairn_sys(SYS_readlinkat, AT_FDCWD, (long)path, (long)s->executable, sizeof s->executable - 1, 0, 0);
 	s->executable[length > 0 ? length : 0] = 0;
 }
 
@@ -151,8 +152,8 @@ static void look_at_thread_stat(cairn_snapshot_thread *t, const cairn_peer *p)
 	while (n)
 		name[used++] = digits[--n];
 	memcpy(name + used, "/stat", 6);
-	const char *at = cairn_peer_file(p, name, text, sizeof text) ? look_behind_name(text, t->name, sizeof t->name)
-								      : NULL;
+	const char *at =
+		cairn_peer_file(p, name, text, sizeof text) ? look_behind_name(text, t->name, sizeof t->name) : NULL;
 	if (!at)
 		return;
 	t->state = *at++;
@@ -192,7 +193,8 @@ static uint32_t look_id(const char *name)
 }
 
 /* Calls with the number of each thread, rising as the kernel lists them. */
-static void look_visit_threads(cairn_snapshot *s, cairn_look *k, void (*visit)(cairn_snapshot *, cairn_look *, uint32_t))
+static void look_visit_threads(
+	cairn_snapshot *s, cairn_look *k, void (*visit)(cairn_snapshot *, cairn_look *, uint32_t))
 {
 	char entries[4096];
 	int fd = cairn_peer_open_folder(&k->peer, "task");
@@ -433,7 +435,8 @@ bool cairn_snapshot_validate(const cairn_snapshot *s)
 	uint64_t sum = 0;
 	for (uint32_t i = 0; i < s->line_count; i++) {
 		sum += s->lines[i].bytes;
-		if (!memchr(s->lines[i].name, 0, CAIRN_SNAPSHOT_NAME) || !memchr(s->lines[i].why, 0, CAIRN_SNAPSHOT_WHY))
+		if (!memchr(s->lines[i].name, 0, CAIRN_SNAPSHOT_NAME) ||
+			!memchr(s->lines[i].why, 0, CAIRN_SNAPSHOT_WHY))
 			return false;
 	}
 	return s->line_count && s->line_count <= CAIRN_SNAPSHOT_LINES && sum == s->rss_bytes &&

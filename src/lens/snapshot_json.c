@@ -7,8 +7,8 @@
 #include "lens/print.h"
 #include "lens/writer.h"
 
-static const char *const snapshot_kinds[] = { "live", "rounding", "holes", "kept", "metadata", "stacks", "program", "files",
-					      "shared", "other", "unexplained", "outside" };
+static const char *const snapshot_kinds[] = { "live", "rounding", "holes", "kept", "metadata", "stacks", "program",
+	"files", "shared", "other", "unexplained", "outside" };
 
 static void snapshot_key(cairn_writer *w, const char *key, bool is_first)
 {

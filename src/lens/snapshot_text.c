@@ -170,7 +170,8 @@ static const cairn_snapshot_class *snap_next_class(const cairn_snapshot *s, cons
 	for (uint32_t i = 0; i < s->class_count; i++) {
 		const cairn_snapshot_class *c = &s->classes[i];
 		uint64_t bytes = snap_class_bytes(c);
-		bool is_behind = !last || bytes < snap_class_bytes(last) || (bytes == snap_class_bytes(last) && c > last);
+		bool is_behind =
+			!last || bytes < snap_class_bytes(last) || (bytes == snap_class_bytes(last) && c > last);
 		if (bytes && is_behind && (!best || bytes > snap_class_bytes(best)))
 			best = c;
 	}
@@ -185,7 +186,8 @@ static void snap_class(cairn_writer *w, const cairn_snapshot_class *c)
 	else
 		cairn_field_text(&f, "large");
 	cairn_writer_field_right(w, &f, 13);
-	const uint64_t figures[] = { c->live_blocks, c->live_bytes, c->hole_bytes, c->cached_bytes, c->untouched_bytes };
+	const uint64_t figures[] = { c->live_blocks, c->live_bytes, c->hole_bytes, c->cached_bytes,
+		c->untouched_bytes };
 	for (unsigned i = 0; i < 5; i++) {
 		f = (cairn_field){ .used = 0 };
 		if (i)
@@ -277,8 +279,17 @@ static void snap_limits(cairn_writer *w, const cairn_snapshot *s)
 /* ---- within the account of a run: a row a kind ---- */
 
 static const char *const snap_kinds[] = {
-	"live objects", "rounding to size class", "holes in used slabs", "free, kept for reuse", "cairn's metadata", "stacks",
-	"program and libraries", "file mappings", "shared memory", "other mappings", "unexplained",
+	"live objects",
+	"rounding to size class",
+	"holes in used slabs",
+	"free, kept for reuse",
+	"cairn's metadata",
+	"stacks",
+	"program and libraries",
+	"file mappings",
+	"shared memory",
+	"other mappings",
+	"unexplained",
 };
 
 static void snap_kind(cairn_writer *w, const cairn_snapshot *s, unsigned kind)

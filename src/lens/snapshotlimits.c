@@ -1,7 +1,7 @@
 /* lens/snapshotlimits.c - what bounds the memory of a process that is looked at, and what its cgroup is charged.
  *
- * The tightest stands first: the one with least room left. The machine's memory is one of them. A limit on swap, and one
- * whose use nobody can tell, are left out.
+ * The tightest stands first: the one with least room left. The machine's memory is one of them. A limit on swap, and
+ * one whose use nobody can tell, are left out.
  * Not here: where they are read (os/bounds.c, os/cgroup.c), how fast they come nearer (the command). */
 #include "lens/snapshot.h"
 
@@ -19,10 +19,11 @@ static void bound_put(cairn_snapshot *s, const cairn_bound *b)
 {
 	cairn_field name = { .used = 0 };
 	if (s->limit_count == CAIRN_SNAPSHOT_LIMITS || b->used_bytes == CAIRN_CGROUP_NONE ||
-	    b->limit_bytes == CAIRN_CGROUP_NONE)
+		b->limit_bytes == CAIRN_CGROUP_NONE)
 		return;
-	cairn_snapshot_limit limit = { .limit_bytes = b->limit_bytes, .used_bytes = b->used_bytes,
-				       .left_ns = CAIRN_ACCOUNT_UNKNOWN };
+	cairn_snapshot_limit limit = {
+		.limit_bytes = b->limit_bytes, .used_bytes = b->used_bytes, .left_ns = CAIRN_ACCOUNT_UNKNOWN
+	};
 	cairn_field_text(&name, cairn_bound_name(b->kind));
 	if (b->where[0]) {
 		const char *slash = strrchr(b->where, '/');
@@ -65,9 +66,14 @@ void cairn_snapshot_fill_cgroup(cairn_snapshot *s)
 	if (!cairn_cgroup_find(s->pid, &g))
 		return;
 	cairn_cgroup_read_charge(&g, &c);
-	cgroup_line(s, "cgroup: charged", c.used_bytes, "all its processes, their page cache and the kernel's share: what its limit is about");
-	cgroup_line(s, "cgroup: private memory", c.anon_bytes, "heaps, stacks and other private pages of all its processes");
-	cgroup_line(s, "cgroup: file cache", c.cache_bytes, "files that were read or written; dropped by the kernel before it kills");
-	cgroup_line(s, "cgroup: shared memory and tmpfs", c.shmem_bytes, "cannot be dropped; goes with the files or mappings");
-	cgroup_line(s, "cgroup: kernel", c.kernel_bytes, "page tables, sockets, stacks in the kernel, directory entries");
+	cgroup_line(s, "cgroup: charged", c.used_bytes,
+		"all its processes, their page cache and the kernel's share: what its limit is about");
+	cgroup_line(s, "cgroup: private memory", c.anon_bytes,
+		"heaps, stacks and other private pages of all its processes");
+	cgroup_line(s, "cgroup: file cache", c.cache_bytes,
+		"files that were read or written; dropped by the kernel before it kills");
+	cgroup_line(s, "cgroup: shared memory and tmpfs", c.shmem_bytes,
+		"cannot be dropped; goes with the files or mappings");
+	cgroup_line(
+		s, "cgroup: kernel", c.kernel_bytes, "page tables, sockets, stacks in the kernel, directory entries");
 }

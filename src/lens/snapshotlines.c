@@ -26,8 +26,8 @@ static void line_put(char *to, size_t bytes, const cairn_field *f)
 	to[n] = 0;
 }
 
-static cairn_snapshot_line *line_add(cairn_snapshot *s, cairn_snapshot_kind kind, const char *name, uint64_t bytes,
-	const char *why)
+static cairn_snapshot_line *line_add(
+	cairn_snapshot *s, cairn_snapshot_kind kind, const char *name, uint64_t bytes, const char *why)
 {
 	bool is_below = kind == CAIRN_SNAPSHOT_OUTSIDE;
 	cairn_field text = { .used = 0 };
@@ -43,8 +43,8 @@ static cairn_snapshot_line *line_add(cairn_snapshot *s, cairn_snapshot_kind kind
 	return line;
 }
 
-static cairn_snapshot_line *line_add_field(cairn_snapshot *s, cairn_snapshot_kind kind, const char *name,
-	uint64_t bytes, const cairn_field *why)
+static cairn_snapshot_line *line_add_field(
+	cairn_snapshot *s, cairn_snapshot_kind kind, const char *name, uint64_t bytes, const cairn_field *why)
 {
 	cairn_snapshot_line *line = line_add(s, kind, name, bytes, "");
 	line_put(line->why, sizeof line->why, why);
@@ -236,7 +236,8 @@ static void lines_holes(cairn_snapshot *s, const cairn_look *k)
 	}
 	line_add_field(s, CAIRN_SNAPSHOT_HOLES, "holes in used slabs", holes, &why);
 	line_add(s, CAIRN_SNAPSHOT_KEPT, "free: pages waiting to be purged", queue,
-		"whole free pages of slabs in use, in the purge queue or wanted again soon; cairn_purge() gives them back");
+		"whole free pages of slabs in use, in the purge queue or wanted again soon; cairn_purge() gives them "
+		"back");
 }
 
 static void lines_kept(cairn_snapshot *s, const cairn_look *k)
@@ -248,14 +249,16 @@ static void lines_kept(cairn_snapshot *s, const cairn_look *k)
 	cairn_field_text(&why, "; a thread's own cairn_idle() or its end gives its share back");
 	line_add_field(s, CAIRN_SNAPSHOT_KEPT, "free: in thread caches", cached, &why);
 	line_add(s, CAIRN_SNAPSHOT_KEPT, "free: on shelves of threads", large->cached_bytes,
-		"large blocks just freed, for the thread's next; given back after 0.3 s without use, or by cairn_purge()");
+		"large blocks just freed, for the thread's next; given back after 0.3 s without use, or by "
+		"cairn_purge()");
 	why = (cairn_field){ .used = 0 };
 	cairn_field_text(&why, "free memory between blocks, ");
 	why_counted(&why, k->heap.dirty_runs, " stretch", " stretches");
 	cairn_field_text(&why, ", kept because the program took as much again before; cairn_purge() gives it back");
 	line_add_field(s, CAIRN_SNAPSHOT_KEPT, "free: empty spans", k->heap.dirty_bytes, &why);
 	line_add(s, CAIRN_SNAPSHOT_KEPT, "free: behind large blocks", large->hole_bytes,
-		"the rest of the last pages of large blocks, and room to grow in place from 4 MiB on; goes with the block");
+		"the rest of the last pages of large blocks, and room to grow in place from 4 MiB on; goes with the "
+		"block");
 }
 
 /* ---- the other lines ---- */
@@ -266,7 +269,7 @@ static void why_largest_file(cairn_field *f, const cairn_look *k, bool is_code)
 	for (uint32_t i = 1; i < k->places.objects.count; i++) {
 		const cairn_object *o = cairn_places_object(&k->places, i);
 		if (o->is_code == is_code && o->name[0] == '/' && o->resident_bytes &&
-		    (!best || o->resident_bytes > best->resident_bytes))
+			(!best || o->resident_bytes > best->resident_bytes))
 			best = o;
 	}
 	if (!best)
@@ -305,7 +308,8 @@ static void lines_kernel(cairn_snapshot *s, const cairn_look *k)
 	line_add_field(s, CAIRN_SNAPSHOT_FILES, "file mappings", bytes[CAIRN_PLACE_FILE], &why);
 	line_add(s, CAIRN_SNAPSHOT_SHARED, "shared memory", bytes[CAIRN_PLACE_SHARED],
 		"counted in every process that touched it: the share of this one is in Pss; goes when all unmap it");
-	line_add(s, CAIRN_SNAPSHOT_OTHER, k->opened == CAIRN_HEAPWALK_OPENED ? "brk heap" : "brk heap, of its own malloc",
+	line_add(s, CAIRN_SNAPSHOT_OTHER,
+		k->opened == CAIRN_HEAPWALK_OPENED ? "brk heap" : "brk heap, of its own malloc",
 		bytes[CAIRN_PLACE_BREAK], "taken by brk or sbrk; only its top can go back");
 	if (bytes[CAIRN_PLACE_NAMED])
 		line_add(s, CAIRN_SNAPSHOT_OTHER, "named mappings", bytes[CAIRN_PLACE_NAMED],
@@ -319,7 +323,7 @@ static uint32_t mapper_next(const cairn_look *k, const bool *is_told)
 	for (uint32_t i = 1; i < k->places.objects.count && i < 4096; i++) {
 		const cairn_object *o = cairn_places_object(&k->places, i);
 		if (!is_told[i] && o->mapped_bytes &&
-		    (!best || o->mapped_bytes > cairn_places_object(&k->places, best)->mapped_bytes))
+			(!best || o->mapped_bytes > cairn_places_object(&k->places, best)->mapped_bytes))
 			best = i;
 	}
 	return best;
@@ -369,9 +373,11 @@ static void lines_unexplained(cairn_snapshot *s, const cairn_look *k)
 	cairn_field why = { .used = 0 };
 	if (explained > s->rss_bytes)
 		s->rss_bytes = explained; /* N1 */
-	cairn_field_text(&why, k->opened == CAIRN_HEAPWALK_OPENED
-			? "anonymous memory that nobody we know of has mapped: by system calls of its own, or before cairn was there"
-			: "anonymous memory: who mapped it and what lies in it is known under cairn only");
+	cairn_field_text(
+		&why, k->opened == CAIRN_HEAPWALK_OPENED
+			      ? "anonymous memory that nobody we know of has mapped: by system calls of its own, or "
+				"before cairn was there"
+			      : "anonymous memory: who mapped it and what lies in it is known under cairn only");
 	if (s->is_approximate)
 		cairn_field_text(&why, "; and what changed while it was read");
 	line_add_field(s, CAIRN_SNAPSHOT_UNEXPLAINED, "unexplained", s->rss_bytes - explained, &why);
@@ -387,7 +393,8 @@ static void lines_below(cairn_snapshot *s, const cairn_look *k)
 		why_class(&why, most);
 	}
 	line_add_field(s, CAIRN_SNAPSHOT_OUTSIDE, "untouched live bytes", CLASS_SUM(s, untouched_bytes), &why);
-	line_add(s, CAIRN_SNAPSHOT_OUTSIDE, "swap", k->places.swap_bytes, "moved out by the kernel; comes back when touched");
+	line_add(s, CAIRN_SNAPSHOT_OUTSIDE, "swap", k->places.swap_bytes,
+		"moved out by the kernel; comes back when touched");
 	line_add(s, CAIRN_SNAPSHOT_OUTSIDE, "HugeTLB", k->places.hugetlb_bytes,
 		"pages of the machine's reserved pool; not in the resident set, whole though partly used");
 	line_add(s, CAIRN_SNAPSHOT_OUTSIDE, "page tables", k->page_table_bytes,
@@ -405,7 +412,8 @@ static void lines_unknown(cairn_snapshot *s, const cairn_look *k)
 	if (k->opened == CAIRN_HEAPWALK_OTHER)
 		why = "its library is of another version of cairn: run `cairn stat` of that version";
 	else if (!k->peer.has_memory)
-		why = "its memory may not be read (kernel.yama.ptrace_scope, or another user's): the heap is not told apart";
+		why = "its memory may not be read (kernel.yama.ptrace_scope, or another user's): the heap is not told "
+		      "apart";
 	else if (k->opened != CAIRN_HEAPWALK_OPENED)
 		why = "it does not run on cairn: what its heap holds is not known; start it with `cairn run`";
 	else if (k->peer.pagemap < 0)
@@ -422,7 +430,8 @@ void cairn_snapshot_fill_lines(cairn_snapshot *s, cairn_look *k)
 		lines_holes(s, k);
 		lines_kept(s, k);
 		line_add(s, CAIRN_SNAPSHOT_METADATA, "cairn's metadata", k->places.bytes[CAIRN_PLACE_METADATA],
-			"records of blocks, spans and pages, thread caches, counters; about 1 byte in 64 of small blocks");
+			"records of blocks, spans and pages, thread caches, counters; about 1 byte in 64 of small "
+			"blocks");
 	}
 	lines_kernel(s, k);
 	lines_mappers(s, k);

@@ -1,6 +1,7 @@
 /* malloc/outside.h - the constant that leads a reader in another process to the heap's records.
  *
- * It costs the process that is read nothing: no instruction, no memory but this constant. The reader is lens/heapwalk.c.
+ * It costs the process that is read nothing: no instruction, no memory but this constant. The reader is
+ * lens/heapwalk.c.
  *
  * Invariant, checked by tests/unit/test_heapmap.c: (H1) the note leads from wherever the library lies to the constant.
  *
@@ -31,7 +32,7 @@ extern const cairn_heapmap cairn_heapmap_here;
 	CAIRN_HEAPMAP_MIX(sizeof(cairn_mapping), offsetof(cairn_mappings_table, capacity))
 #define CAIRN_HEAPMAP_LAYOUT                                                                                           \
 	CAIRN_HEAPMAP_MIX(CAIRN_HEAPMAP_MIX(CAIRN_HEAPMAP_MIX(CAIRN_HEAPMAP_PAGES, CAIRN_HEAPMAP_REGIONS),             \
-		CAIRN_HEAPMAP_CACHES), CAIRN_HEAPMAP_MIX(CAIRN_HEAPMAP_MAPPINGS,                                             \
+		CAIRN_HEAPMAP_CACHES), CAIRN_HEAPMAP_MIX(CAIRN_HEAPMAP_MAPPINGS,                             \
 		CAIRN_CLASS_COUNT * 65536 + sizeof(cairn_thread_counters)))
 
 #endif

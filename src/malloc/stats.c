@@ -235,7 +235,7 @@ static void settle(void)
 	cairn_stats_block->purged_bytes = pages.purged_granules << CAIRN_GRANULE_SHIFT;
 	cairn_stats_block->meta_bytes = cairn_meta_bytes();
 	cairn_stats_block->end_ns = cairn_clock_fine_ns();
-	__atomic_store_n(&cairn_stats_block->state, CAIRN_CONTROL_EXITED, __ATOMIC_RELEASE); /* publishes the exit_ fields */
+	__atomic_store_n(&cairn_stats_block->state, CAIRN_CONTROL_EXITED, __ATOMIC_RELEASE); /* publishes exit_ ... */
 }
 
 void cairn_stats_settle(void)

@@ -87,7 +87,8 @@ static bool cache_make(void)
 {
 	if (cairn_threads_made % CAIRN_CACHES_TOGETHER == 0 && !group_make(cairn_threads_made / CAIRN_CACHES_TOGETHER))
 		return false;
-	if (!page_open(counters_at(cairn_threads_made)) || (cairn_threads_made && !page_open(cache_at(cairn_threads_made))))
+	if (!page_open(counters_at(cairn_threads_made)) ||
+	    (cairn_threads_made && !page_open(cache_at(cairn_threads_made))))
 		return false;
 	if (!cairn_stats_hold_counters(counters_at(cairn_threads_made)))
 		return false;
@@ -144,7 +145,7 @@ static cairn_cache *cache_get(bool is_first)
 		cairn_cache_counters(c)->threads++;
 		if (!is_first)
 			cairn_tend_thread_began();
-		if (cairn_threads_made > FIRST_CACHES) /* a thread that libc may not know: of a second libc, or a raw clone */
+		if (cairn_threads_made > FIRST_CACHES) /* libc may not know it: of a second libc, or a raw clone */
 			cairn_shelves_share();
 	}
 	unlock_threads();

@@ -75,7 +75,8 @@ static void look(void)
 		uint64_t all = snapshot.classes[i].live_bytes + snapshot.classes[i].untouched_bytes;
 		if (i)
 			EXPECT_EQ(all, snapshot.classes[i].live_blocks * snapshot.classes[i].size_bytes);
-		heap += snapshot.classes[i].live_bytes + snapshot.classes[i].hole_bytes + snapshot.classes[i].cached_bytes;
+		const cairn_snapshot_class *c = &snapshot.classes[i];
+		heap += c->live_bytes + c->hole_bytes + c->cached_bytes;
 	}
 	EXPECT(heap <= snapshot.heap_bytes);
 }
