@@ -19,8 +19,8 @@
  * Locks: none, so no rank. Who changes the table puts its thread pointer, which is the same in fork's child, into
  * mappings_holder by an exchange. Others try that for some microseconds and then let their note go; a signal handler
  * that struck its own thread in here does so at once, or it would wait for itself. What a thread had half written that
- * is not in fork's child, the child mends (cairn_mappings_fork_child); in the child of a clone without our handlers all
- * later notes are dropped then.
+ * is not in fork's child, the child mends (cairn_mappings_fork_child). In the child of a clone without our handlers all
+ * later notes are dropped then, as they are where a handler left by longjmp, or a thread was killed, in here.
  * Failure: a note that is dropped and counted. A larger table that is refused is asked for again when an eighth of the
  * present one's capacity has been dropped. Not here: who calls (os/vm_linux.c, malloc/mapcalls.c). */
 #include "os/mappings.h"
