@@ -56,8 +56,8 @@ static void churn(request_stream *s, size_t most)
 		cairn_free(blocks[i]);
 }
 
-/* Is the mean of the samples within so many percent of what it should be, or within five of the standard errors that the
- * samples themselves tell, where there are few? */
+/* Is the mean of the samples within so many percent of what it should be, or within five of the standard errors that
+ * the samples themselves tell, where there are few? */
 static void estimate_is_near(const request_stream *s, unsigned percent)
 {
 	const cairn_class_rounding *r = rounding_of(s->size_class);
