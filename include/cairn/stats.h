@@ -296,11 +296,11 @@ typedef enum cairn_visit {
 
 /* Calls visit for every live block, once; in no order. The heap is looked at in parts of at least 64 KiB of records (6
  * to 100 MiB of small blocks); no lock is held while visit runs, so it may do anything but leave by longjmp or an
- * exception, which keeps the records. So: a block that is live from beginning to end is visited; one that is made
- * meanwhile, by the visitor or another thread, may be or not; one that is freed meanwhile may still be told of, and
- * who reads a block's memory must know that nobody frees it. Blocks of signal handlers that interrupted malloc are left
- * out.
- * Where no other thread uses malloc and the visitor does not, the blocks told are exactly those of cairn_counters_get.
+ * exception, which would leak the records. So: a block that is live from beginning to end is visited; one that is made
+ * meanwhile, by the visitor or another thread, may be or not; one that is freed meanwhile may still be told of, and who
+ * reads a block's memory must know that nobody frees it. Blocks of signal handlers that interrupted malloc are left
+ * out. Where no other thread uses malloc and the visitor does not, the blocks told are exactly the live ones of
+ * cairn_counters_get.
  * Memory for records: 64 KiB to 1 MiB, whatever the heap's size. */
 cairn_visit cairn_visit_live(cairn_visitor visit, void *arg);
 
@@ -313,7 +313,7 @@ typedef enum cairn_owner_kind {
 	CAIRN_OWNER_CACHED,    /* in a free slot that a thread cache has */
 	CAIRN_OWNER_KEPT,      /* in a freed large block, on a shelf */
 	CAIRN_OWNER_FREE,      /* elsewhere in cairn's heap: no block is here */
-	CAIRN_OWNER_RECORDS,   /* in what cairn mapped for records, or for signal handlers that interrupt malloc */
+	CAIRN_OWNER_RECORDS,   /* in memory mapped for records, or for signal handlers that interrupt malloc */
 	CAIRN_OWNER_UNKNOWN,   /* nothing can be told */
 } cairn_owner_kind;
 

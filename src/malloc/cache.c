@@ -117,6 +117,19 @@ static bool magazine_grow(cairn_cache *c, unsigned size_class)
 	return true;
 }
 
+/* A refill is a sample of what is asked for (malloc/slow.c), and after the slow start batches are 2^k - 1: requests of
+ * which each third is another would be sampled at the same place of their row each time. So six of ten batches are
+ * longer by one, after the golden section: the places are then multiples of an irrational number, and lie evenly in
+ * rows of any length (Weyl, "Ueber die Gleichverteilung von Zahlen mod. Eins", 1916). */
+static size_t batch_now(cairn_cache *c, unsigned size_class)
+{
+	const uint32_t golden = 0x9e3779b9;
+	const cairn_magazine_cold *cold = &c->cold[size_class];
+	if (cold->refills < SLOW_START_REFILLS || cold->batch == cold->capacity)
+		return cold->batch;
+	return cold->batch + (cairn_cache_counters(c)->rounding[size_class].samples * golden < golden);
+}
+
 bool cairn_cache_refill(cairn_cache *c, unsigned size_class)
 {
 	if (!magazine_grow(c, size_class))
@@ -125,9 +138,10 @@ bool cairn_cache_refill(cairn_cache *c, unsigned size_class)
 	cairn_magazine_cold *cold = &c->cold[size_class];
 	cairn_assert(m->top == cold->base);
 	cairn_central *central = cairn_central_lock(size_class);
-	void **end = cold->base + cold->batch;
-	size_t got = cairn_central_take(central, end, cold->batch);
-	if (cairn_unlikely(got < cold->batch))
+	size_t batch = batch_now(c, size_class);
+	void **end = cold->base + batch;
+	size_t got = cairn_central_take(central, end, batch);
+	if (cairn_unlikely(got < batch))
 		memmove(cold->base, end - got, got * sizeof(void *));
 	__atomic_store_n(
 		&m->top, cold->base + got, __ATOMIC_RELAXED); /* one store: a signal handler sees all or nothing */

@@ -35,6 +35,21 @@ static void count_alloc(cairn_cache *c, unsigned size_class, size_t bytes)
 	__atomic_add_fetch(&shared->by_class[size_class].requested, bytes, __ATOMIC_RELAXED); /* a sum */
 }
 
+/* Rounding of one request, for who sums no requested bytes: with a block of the class taken from a refill, or a large
+ * one. In the thread's own counters; a request without a cache is left out. */
+static void sample_rounding(cairn_cache *c, unsigned size_class, size_t usable, size_t bytes)
+{
+	cairn_class_rounding *r = &cairn_cache_counters(c)->rounding[size_class];
+	uint64_t slack = usable - bytes;
+	r->slack_bytes += (uint32_t)slack;
+	r->slack_squared += slack * slack;
+	if (cairn_unlikely(++r->samples >= CAIRN_ROUNDING_SAMPLES)) {
+		r->samples /= 2;
+		r->slack_bytes /= 2;
+		r->slack_squared /= 2;
+	}
+}
+
 /* A large block that was taken from or put on c's shelf. Where others look on, sums are kept right. */
 static void count_large(cairn_cache *c, int64_t blocks, int64_t usable_bytes)
 {
@@ -44,11 +59,14 @@ static void count_large(cairn_cache *c, int64_t blocks, int64_t usable_bytes)
 		cairn_shelf_count(&c->shelf, blocks, usable_bytes);
 }
 
-static void *alloc_small(cairn_cache *c, unsigned size_class)
+static void *alloc_small(cairn_cache *c, unsigned size_class, size_t bytes)
 {
 	cairn_magazine *m = &c->magazine[size_class];
-	if (!m->top[-1] && !cairn_cache_refill(c, size_class))
-		return NULL;
+	if (!m->top[-1]) {
+		if (!cairn_cache_refill(c, size_class))
+			return NULL;
+		sample_rounding(c, size_class, cairn_classes[size_class].bytes, bytes);
+	}
 	return *--m->top;
 }
 
@@ -62,11 +80,13 @@ static void *alloc_uncached(unsigned size_class)
 	return slot;
 }
 
-static void *alloc_span(size_t bytes, size_t align, bool *is_zero)
+static void *alloc_span(cairn_cache *c, size_t bytes, size_t align, bool *is_zero)
 {
 	if (cairn_unlikely(!cairn_limit_allows(cairn_granules_for(bytes))))
 		return NULL;
 	void *p = cairn_large_alloc(bytes, align, is_zero);
+	if (p && c)
+		sample_rounding(c, 0, cairn_large_usable_bytes(bytes ? bytes : 1), bytes);
 	if (p)
 		cairn_purge_hold_peak(bytes);
 	return p;
@@ -77,8 +97,8 @@ static void *alloc_any(cairn_cache *c, unsigned size_class, size_t bytes, size_t
 	if (is_zero)
 		*is_zero = false;
 	if (!size_class)
-		return alloc_span(bytes, align, is_zero);
-	return c ? alloc_small(c, size_class) : alloc_uncached(size_class);
+		return alloc_span(c, bytes, align, is_zero);
+	return c ? alloc_small(c, size_class, bytes) : alloc_uncached(size_class);
 }
 
 /* A small request may be an aligned one that came as malloc's, of a size that is a multiple of its alignment
@@ -125,6 +145,7 @@ static void *alloc_kept(size_t bytes)
 		p = cairn_large_reuse(s, bytes);
 		count_large(c, 1, (int64_t)s->large_bytes);
 		count_alloc(c, 0, bytes);
+		sample_rounding(c, 0, s->large_bytes, bytes);
 	}
 	shelf_end(c);
 	return p;
@@ -348,8 +369,11 @@ void *cairn_slow_realloc_large(cairn_span *s, size_t bytes)
 	size_t dirty_before = cairn_pageheap_dirty_bytes();
 	cairn_cache *c = cairn_thread_enter();
 	void *to = cairn_large_resize(s, bytes) ? s->base : NULL;
-	if (!to && is_larger && (to = cairn_large_move(s, bytes)))
+	if (!to && is_larger && (to = cairn_large_move(s, bytes))) {
 		count_alloc(c, 0, bytes);
+		if (c)
+			sample_rounding(c, 0, cairn_large_usable_bytes(bytes), bytes);
+	}
 	cairn_thread_leave(c);
 	if (!is_larger)
 		cairn_tend(dirty_before);

@@ -21,6 +21,7 @@
 #ifndef CAIRN_WIRE_CONTROL_H
 #define CAIRN_WIRE_CONTROL_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #define CAIRN_CONTROL_MAGIC 0x316c7274636e7263ull /* "crnctrl1" */
@@ -80,8 +81,19 @@ typedef struct cairn_class_counter {
 	uint64_t requested;   /* bytes asked for, where counts_requested */
 } cairn_class_counter;
 
+/* Rounding of a sample of a class's requests: usable less requested bytes, of each request that found the magazine
+ * empty, and of every large block. Newer samples weigh more: at CAIRN_ROUNDING_SAMPLES all three are halved. */
+typedef struct cairn_class_rounding {
+	uint32_t samples;
+	uint32_t slack_bytes;   /* their sum */
+	uint64_t slack_squared; /* the sum of their squares: for how far the mean may be off */
+} cairn_class_rounding;
+
+#define CAIRN_ROUNDING_SAMPLES 65536
+
 typedef struct cairn_thread_counters {
-	uint64_t apart[256]; /* unused: a counter's address must not end like its magazine's (malloc/cache.h) */
+	cairn_class_rounding rounding[CAIRN_WIRE_CLASSES]; /* not in cache 0's: what threads without a cache ask for */
+	uint64_t apart[96]; /* unused: a counter's address must not end like its magazine's (malloc/cache.h) */
 	cairn_class_counter by_class[CAIRN_WIRE_CLASSES];
 	uint64_t thread_id; /* of the thread that uses it now; 0: nobody */
 	uint64_t threads;   /* how many threads have used it */
@@ -95,6 +107,7 @@ typedef struct cairn_lost {
 } cairn_lost;
 
 _Static_assert(sizeof(cairn_control) + 8 <= 4096, "a control block needs one page of its file");
+_Static_assert(offsetof(cairn_thread_counters, by_class) == 2048, "by_class stays where it was");
 _Static_assert(sizeof(cairn_thread_counters) + 8 <= CAIRN_COUNTERS_BYTES, "a counters page holds a thread's counters");
 
 #endif

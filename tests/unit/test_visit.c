@@ -287,7 +287,21 @@ static cairn_owner_kind kind_at(const void *p) { return cairn_owner_of(p).kind; 
 
 static void a_small_block_is_live_then_cached_then_a_free_slot(void)
 {
-	char *stays = cairn_malloc(5000), *p = cairn_malloc(5000);
+	enum { SOME = 64 };
+	char *some[SOME], *p = NULL, *stays = NULL;
+	for (int i = 0; i < SOME; i++)
+		some[i] = cairn_malloc(5000);
+	for (int i = 0; i < SOME; i++)
+		for (int j = 0; j < SOME && !p; j++)
+			if (some[j] == some[i] + 5120 &&
+				cairn_window_span((uintptr_t)some[i]) == cairn_window_span((uintptr_t)some[j])) {
+				stays = some[i];
+				p = some[j];
+			}
+	REQUIRE(p);
+	for (int i = 0; i < SOME; i++)
+		if (some[i] != p && some[i] != stays)
+			cairn_free(some[i]);
 	EXPECT_EQ(kind_at(p + 4999), CAIRN_OWNER_SMALL);
 	cairn_free(p);
 	cairn_owner o = cairn_owner_of(p + 17);
@@ -365,7 +379,8 @@ static void what_another_threads_cache_has_is_cached(void)
 	EXPECT(kind == CAIRN_OWNER_CACHED || kind == CAIRN_OWNER_FREE_SLOT);
 	pthread_barrier_wait(&barrier);
 	pthread_join(thread, NULL);
-	EXPECT_EQ(kind_at(p[0]), CAIRN_OWNER_FREE_SLOT);
+	kind = kind_at(p[0]);
+	EXPECT(kind == CAIRN_OWNER_FREE_SLOT || kind == CAIRN_OWNER_FREE); /* its slab may have gone */
 	EXPECT_EQ(kind_at(p[1]), CAIRN_OWNER_SMALL);
 	cairn_free(p[1]);
 	cairn_free(p[2]);
