@@ -13,6 +13,7 @@ enum {
 	WALK_PAGES = (WALK_CHUNKS + 1) * CAIRN_CHUNK_BYTES / 4096,           /* a slab may lead into the chunk behind */
 	WALK_BIT_WORDS = CAIRN_CHUNK_BYTES / 16 / 64 + CAIRN_CHUNK_GRANULES, /* of all slabs of a chunk, at most */
 	WALK_SLAB_WORDS = 64,
+	WALK_TRIES = 4,               /* to read a chunk that is being changed */
 	WALK_REGIONS_MAX = 65536,
 	WALK_CACHES_MAX = CAIRN_CACHE_LEAVES * CAIRN_CACHE_LEAF_GROUPS * CAIRN_CACHES_TOGETHER,
 	WALK_SLOTS_TOGETHER = 512,
@@ -404,9 +405,30 @@ static uint64_t chunk_add_lead(cairn_heapwalk *h, walk_room *r, const cairn_chun
 	return end;
 }
 
-static void walk_chunk(cairn_heapwalk *h, walk_room *r, const cairn_chunk *c, uint64_t start, uint64_t limit)
+/* The spans of a chunk, and its record of the same instant: where that is another behind the spans than before them,
+ * both are read again. False: no spans. */
+static bool chunk_read(cairn_heapwalk *h, walk_room *r, cairn_chunk *c, uint64_t record)
 {
-	bool has_spans = c->spans && cairn_peer_read(h->peer, (uintptr_t)c->spans, r->spans, sizeof r->spans);
+	for (unsigned i = 0; i < WALK_TRIES; i++) {
+		cairn_chunk before = *c;
+		if (!c->spans || !cairn_peer_read(h->peer, (uintptr_t)c->spans, r->spans, sizeof r->spans))
+			return false;
+		if (!cairn_peer_read(h->peer, record, c, sizeof *c)) {
+			*c = before;
+			return true;
+		}
+		if (before.free == c->free && !memcmp(before.back, c->back, sizeof c->back) &&
+		    before.lead == c->lead && before.lead_granules == c->lead_granules)
+			return true;
+	}
+	h->torn++;
+	return true;
+}
+
+static void walk_chunk(cairn_heapwalk *h, walk_room *r, cairn_chunk *c, uint64_t record, uint64_t start,
+	uint64_t limit)
+{
+	bool has_spans = chunk_read(h, r, c, record);
 	if (has_spans)
 		chunk_read_bits(h, r, c);
 	for (uint64_t at = chunk_add_lead(h, r, c, start, limit); at < limit;) {
@@ -442,7 +464,7 @@ static bool walk_slice(cairn_heapwalk *h, walk_room *r, const cairn_window *w, u
 	h->huge_bytes += walk_ones(r->huge, 0, pages) * r->page_bytes;
 	for (size_t i = 0; i < chunks; i++) {
 		uint64_t from = start + i * CAIRN_CHUNK_BYTES, to = from + CAIRN_CHUNK_BYTES;
-		walk_chunk(h, r, &r->chunks[i], from, to < end ? to : end);
+		walk_chunk(h, r, &r->chunks[i], at + i * sizeof(cairn_chunk), from, to < end ? to : end);
 	}
 	return true;
 }
