@@ -361,7 +361,7 @@ static void lines_mappers(cairn_snapshot *s, const cairn_look *k)
 
 uint64_t cairn_snapshot_explained(const cairn_look *k)
 {
-	uint64_t sum = k->heap.resident_bytes - k->heap.unknown_bytes;
+	uint64_t sum = cairn_heapwalk_told(&k->heap);
 	for (unsigned i = 0; i < CAIRN_PLACE_COUNT; i++)
 		if (i != CAIRN_PLACE_UNKNOWN && i != CAIRN_PLACE_HEAP)
 			sum += k->places.bytes[i];
