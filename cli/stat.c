@@ -83,7 +83,7 @@ static uint32_t stat_pid(const char *text)
 	char *end;
 	errno = 0;
 	unsigned long n = strtoul(text, &end, 10);
-	return errno || *end || end == text || text[0] == '-' || n > INT32_MAX ? 0 : (uint32_t)n;
+	return errno || *end || text[0] < '0' || text[0] > '9' || n > INT32_MAX ? 0 : (uint32_t)n;
 }
 
 static const char *stat_why(int error)

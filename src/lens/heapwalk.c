@@ -13,7 +13,9 @@ enum {
 	WALK_PAGES = (WALK_CHUNKS + 1) * CAIRN_CHUNK_BYTES / 4096,           /* a slab may lead into the chunk behind */
 	WALK_BIT_WORDS = CAIRN_CHUNK_BYTES / 16 / 64 + CAIRN_CHUNK_GRANULES, /* of all slabs of a chunk, at most */
 	WALK_SLAB_WORDS = 64,
+	WALK_TRIES = 4,               /* to read a chunk that is being changed */
 	WALK_REGIONS_MAX = 65536,
+	WALK_SLOTS_MAX = 16 << 20,   /* that magazines hold together; what is beyond counts as live */
 	WALK_CACHES_MAX = CAIRN_CACHE_LEAVES * CAIRN_CACHE_LEAF_GROUPS * CAIRN_CACHES_TOGETHER,
 	WALK_SLOTS_TOGETHER = 512,
 	WALK_MAPPINGS_MAX = 65536,
@@ -93,6 +95,8 @@ static void threads_add_slots(cairn_heapwalk *h, uint64_t base, size_t n)
 		if (!cairn_peer_read(h->peer, base + at * 8, slots, some * 8))
 			return;
 		for (size_t i = 0; i < some; i++) {
+			if (h->cached.count >= WALK_SLOTS_MAX)
+				return;
 			uint64_t *place = slots[i] ? cairn_peer_room_add(&h->cached, sizeof *place) : NULL;
 			if (place)
 				*place = slots[i];
@@ -114,7 +118,7 @@ static void threads_add_cache(cairn_heapwalk *h, const cairn_cache *c, const cai
 		if (n > c->cold[i].capacity)
 			continue;
 		thread->cached_bytes += n * h->classes[i].bytes;
-		if (with_slots)
+		if (with_slots && h->cached.count < WALK_SLOTS_MAX)
 			threads_add_slots(h, base, n);
 	}
 	threads_add_counters(h, t, thread);
@@ -404,9 +408,30 @@ static uint64_t chunk_add_lead(cairn_heapwalk *h, walk_room *r, const cairn_chun
 	return end;
 }
 
-static void walk_chunk(cairn_heapwalk *h, walk_room *r, const cairn_chunk *c, uint64_t start, uint64_t limit)
+/* The spans of a chunk, and its record of the same instant: where that is another behind the spans than before them,
+ * both are read again. False: no spans. */
+static bool chunk_read(cairn_heapwalk *h, walk_room *r, cairn_chunk *c, uint64_t record)
 {
-	bool has_spans = c->spans && cairn_peer_read(h->peer, (uintptr_t)c->spans, r->spans, sizeof r->spans);
+	for (unsigned i = 0; i < WALK_TRIES; i++) {
+		cairn_chunk before = *c;
+		if (!c->spans || !cairn_peer_read(h->peer, (uintptr_t)c->spans, r->spans, sizeof r->spans))
+			return false;
+		if (!cairn_peer_read(h->peer, record, c, sizeof *c)) {
+			*c = before;
+			return true;
+		}
+		if (before.free == c->free && !memcmp(before.back, c->back, sizeof c->back) &&
+		    before.lead == c->lead && before.lead_granules == c->lead_granules)
+			return true;
+	}
+	h->torn++;
+	return true;
+}
+
+static void walk_chunk(cairn_heapwalk *h, walk_room *r, cairn_chunk *c, uint64_t record, uint64_t start,
+	uint64_t limit)
+{
+	bool has_spans = chunk_read(h, r, c, record);
 	if (has_spans)
 		chunk_read_bits(h, r, c);
 	for (uint64_t at = chunk_add_lead(h, r, c, start, limit); at < limit;) {
@@ -442,7 +467,7 @@ static bool walk_slice(cairn_heapwalk *h, walk_room *r, const cairn_window *w, u
 	h->huge_bytes += walk_ones(r->huge, 0, pages) * r->page_bytes;
 	for (size_t i = 0; i < chunks; i++) {
 		uint64_t from = start + i * CAIRN_CHUNK_BYTES, to = from + CAIRN_CHUNK_BYTES;
-		walk_chunk(h, r, &r->chunks[i], from, to < end ? to : end);
+		walk_chunk(h, r, &r->chunks[i], at + i * sizeof(cairn_chunk), from, to < end ? to : end);
 	}
 	return true;
 }
@@ -455,17 +480,21 @@ static bool region_read(cairn_heapwalk *h, uint64_t at, cairn_page_region *regio
 	       cairn_peer_read(h->peer, (uintptr_t)region->window, w, sizeof *w) && w->base <= region->start;
 }
 
-/* Calls with each region, the newest first. */
+/* Calls with each region, the newest first. Regions do not overlap, so that all of them together are no more than what
+ * is mapped; a list that leads back to itself is. */
 static bool regions_visit(cairn_heapwalk *h,
 	bool (*visit)(cairn_heapwalk *, const cairn_page_region *, const cairn_window *, void *), void *arg)
 {
-	uint64_t at = 0;
+	uint64_t at = 0, bytes = 0;
 	cairn_page_region region;
 	cairn_window window;
 	if (!cairn_peer_read(h->peer, (uintptr_t)h->map.regions, &at, sizeof at))
 		return false;
 	for (unsigned i = 0; at && i < WALK_REGIONS_MAX; i++) {
-		if (!region_read(h, at, &region, &window) || !visit(h, &region, &window, arg))
+		if (!region_read(h, at, &region, &window))
+			return false;
+		bytes += region.open_end - region.start;
+		if (bytes > h->mapped_bytes || !visit(h, &region, &window, arg))
 			return false;
 		at = (uint64_t)(uintptr_t)region.next;
 	}
@@ -546,16 +575,24 @@ static void label_mappings(cairn_heapwalk *h, cairn_places *l)
 
 void cairn_heapwalk_label(cairn_heapwalk *h, cairn_places *l)
 {
+	const cairn_vma *v = l->vmas.items;
+	for (size_t i = 0; i < l->vmas.count; i++)
+		h->mapped_bytes += v[i].end - v[i].start;
 	regions_visit(h, label_region, l);
 	label_mappings(h, l);
 }
 
-bool cairn_heapwalk_validate(const cairn_heapwalk *h)
+uint64_t cairn_heapwalk_told(const cairn_heapwalk *h)
 {
-	uint64_t sum = h->dirty_bytes + h->unknown_bytes;
+	uint64_t sum = h->dirty_bytes;
 	for (unsigned i = 0; i < CAIRN_CLASS_COUNT; i++) {
 		const cairn_heapwalk_class *k = &h->by_class[i];
 		sum += k->live_bytes + k->hole_bytes + k->queue_bytes + k->cached_bytes;
 	}
-	return sum == h->resident_bytes; /* K1 */
+	return sum;
+}
+
+bool cairn_heapwalk_validate(const cairn_heapwalk *h)
+{
+	return cairn_heapwalk_told(h) + h->unknown_bytes == h->resident_bytes; /* K1 */
 }

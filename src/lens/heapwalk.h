@@ -44,6 +44,7 @@ typedef struct cairn_heapwalk {
 	cairn_heapwalk_class
 		by_class[CAIRN_CLASS_COUNT]; /* [0] the large blocks: holes are tails, cached is on shelves */
 	uint64_t resident_bytes, huge_bytes, dirty_bytes, unknown_bytes, open_bytes;
+	uint64_t mapped_bytes; /* of the process: the regions are no more */
 	uint64_t dirty_runs;     /* stretches of free granules with something resident */
 	uint64_t torn;           /* records that made no sense: the process was changing them */
 	cairn_peer_room threads; /* cairn_heapwalk_thread, sorted by id */
@@ -61,6 +62,7 @@ cairn_heapwalk_opened cairn_heapwalk_open(cairn_heapwalk *h, cairn_peer *p, uint
 void cairn_heapwalk_read_threads(cairn_heapwalk *h, bool with_slots); /* caches, counters; with what magazines hold */
 void cairn_heapwalk_label(cairn_heapwalk *h, cairn_places *l);        /* the heap and cairn's records */
 bool cairn_heapwalk_walk(cairn_heapwalk *h);
+uint64_t cairn_heapwalk_told(const cairn_heapwalk *h); /* resident bytes that have a figure */
 void cairn_heapwalk_free(cairn_heapwalk *h);
 bool cairn_heapwalk_validate(const cairn_heapwalk *h);
 

@@ -66,8 +66,8 @@ typedef struct cairn_peer_room {
 } cairn_peer_room;
 void *cairn_peer_room_add(cairn_peer_room *r, size_t item_bytes); /* a zeroed item more, or NULL: no memory */
 void cairn_peer_room_free(cairn_peer_room *r);
-/* Sorts the items by the 8-byte unsigned number at their start, rising, equal ones in no order. Heapsort: in place,
- * without recursion. */
+/* Sorts the items by the 8-byte unsigned number at their start, rising, equal ones in no order. Numbers alone byte
+ * by byte, and what else there is by heapsort: in place, without recursion. */
 void cairn_peer_room_sort(cairn_peer_room *r);
 
 #endif

@@ -239,7 +239,7 @@ static int look_once(cairn_snapshot *s, cairn_look *k)
 	if (k->places.is_out_of_memory)
 		return ENOMEM;
 	if (k->opened == CAIRN_HEAPWALK_OPENED)
-		cairn_heapwalk_walk(&k->heap);
+		k->is_whole = cairn_heapwalk_walk(&k->heap);
 	if (k->is_light)
 		k->places.rss_bytes += k->heap.resident_bytes;
 	return 0;

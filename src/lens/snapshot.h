@@ -16,6 +16,7 @@ typedef struct cairn_look {
 	cairn_places places;
 	cairn_heapwalk heap;
 	cairn_heapwalk_opened opened;
+	bool is_whole;       /* all of the heap was walked */
 	uint64_t page_table_bytes;
 	bool is_light;
 } cairn_look;

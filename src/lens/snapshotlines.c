@@ -3,8 +3,9 @@
  * Each line says why its bytes are resident and what would give them back. Which lines there are does not depend on
  * the figures, so that two snapshots can be laid side by side; only mappings are named by who mapped them.
  *
- * Invariant: (N1) the lines' bytes add up to rss_bytes. Where a process went on while it was read and more was found
- * than the kernel's sum, rss_bytes becomes what was found.
+ * Invariant: (N1) the lines' bytes add up to rss_bytes. The kernel's sum and the walk over the pages are of two
+ * instants: where a process went on between them, rss_bytes becomes what was found, so that memory which went meanwhile
+ * is not called unexplained.
  *
  * Not here: where the figures come from (snapshot.c, places.c, heapwalk.c). */
 #include "lens/snapshot.h"
@@ -360,7 +361,7 @@ static void lines_mappers(cairn_snapshot *s, const cairn_look *k)
 
 uint64_t cairn_snapshot_explained(const cairn_look *k)
 {
-	uint64_t sum = k->heap.resident_bytes - k->heap.unknown_bytes;
+	uint64_t sum = cairn_heapwalk_told(&k->heap);
 	for (unsigned i = 0; i < CAIRN_PLACE_COUNT; i++)
 		if (i != CAIRN_PLACE_UNKNOWN && i != CAIRN_PLACE_HEAP)
 			sum += k->places.bytes[i];
@@ -371,15 +372,16 @@ static void lines_unexplained(cairn_snapshot *s, const cairn_look *k)
 {
 	uint64_t explained = cairn_snapshot_explained(k);
 	cairn_field why = { .used = 0 };
-	if (explained > s->rss_bytes)
-		s->rss_bytes = explained; /* N1 */
+	uint64_t found = explained + k->places.bytes[CAIRN_PLACE_UNKNOWN] + k->heap.unknown_bytes;
+	if (found > s->rss_bytes || (k->is_whole && found))
+		s->rss_bytes = found; /* N1 */
 	cairn_field_text(
 		&why, k->opened == CAIRN_HEAPWALK_OPENED
 			      ? "anonymous memory that nobody we know of has mapped: by system calls of its own, or "
 				"before cairn was there"
 			      : "anonymous memory: who mapped it and what lies in it is known under cairn only");
 	if (s->is_approximate)
-		cairn_field_text(&why, "; and what changed while it was read");
+		cairn_field_text(&why, "; and records that changed while they were read");
 	line_add_field(s, CAIRN_SNAPSHOT_UNEXPLAINED, "unexplained", s->rss_bytes - explained, &why);
 }
 

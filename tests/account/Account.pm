@@ -167,7 +167,7 @@ sub look {
 	my ($pid, %how) = @_;
 	my $limit = defined $how{kib} ? "ulimit -v $how{kib}; " : '';
 	my $r = run_cairn({ command => '/bin/sh' }, '-c', $limit . 'exec timeout -s KILL ' . ($how{seconds} // 20) . ' "$@"', 'sh',
-		@{ $how{as} || [] }, $how{command} // $CAIRN, 'stat', $how{text} ? () : '--json', $pid);
+		@{ $how{as} || [] }, $how{command} // $CAIRN, 'stat', '--now', $how{text} ? () : '--json', $pid);
 	$r->{s} = eval { JSON::PP->new->utf8->decode($r->{out}) } || {} unless $how{text};
 	return $r;
 }

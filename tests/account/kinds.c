@@ -1,7 +1,7 @@
 /* kinds.c - processes in the states that an account must explain: many threads, huge pages, a child, memory that was
  * never touched, a lock that is never let go, threads that never stop.
  *
- *   account-kinds threads | huge | forked | untouched | hung | moving | another | zombie
+ *   account-kinds threads | huge | forked | untouched | hung | moving | another | zombie | brief
  *
  * Each says "ready" when it is in its state, and stays until it is ended. What it knows stands before that. */
 #include "known.h"
@@ -133,9 +133,23 @@ static void zombie(void)
 	tell("child", (size_t)child);
 }
 
+/* Ends after so many blocks, whatever happens to it. */
+static const char *brief_blocks;
+
+static void brief(void)
+{
+	for (long i = strtol(brief_blocks, NULL, 10); i > 0; i--)
+		keep(malloc(1 + (size_t)i % 5000), 1);
+	_exit(0);
+}
+
 static const known_kind kinds[] = {
 	{ "threads", threads }, { "huge", huge }, { "forked", forked }, { "untouched", untouched }, { "hung", hung },
-	{ "moving", moving }, { "another", another }, { "zombie", zombie }, { NULL, NULL },
+	{ "moving", moving }, { "another", another }, { "zombie", zombie }, { "brief", brief }, { NULL, NULL },
 };
 
-int main(int argc, char **argv) { return known_main(argc, argv, kinds); }
+int main(int argc, char **argv)
+{
+	brief_blocks = argc > 2 ? argv[2] : "100";
+	return known_main(argc, argv, kinds);
+}

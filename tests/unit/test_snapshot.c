@@ -237,6 +237,20 @@ static void rooms_grow_and_sort(void)
 	for (size_t i = 0; i < r.count; i++)
 		EXPECT(items[i].check == ~items[i].key && (!i || items[i - 1].key <= items[i].key));
 	cairn_peer_room_free(&r);
+	uint64_t sum = 0, *numbers;
+	for (unsigned i = 0; i < 30000; i++) { /* numbers alone are sorted another way */
+		uint64_t *n = cairn_peer_room_add(&r, sizeof *n);
+		*n = test_random(&state) >> test_random(&state) % 64;
+		sum += *n;
+	}
+	cairn_peer_room_sort(&r);
+	numbers = r.items;
+	for (size_t i = 0; i < r.count; i++) {
+		EXPECT(!i || numbers[i - 1] <= numbers[i]);
+		sum -= numbers[i];
+	}
+	EXPECT_EQ(sum, 0);
+	cairn_peer_room_free(&r);
 }
 
 int main(void)
