@@ -1,6 +1,7 @@
 /* cli/top_state.c - what `cairn top` knows and was asked to show. See top_state.h.
  *
- *   glances, each frame ──▶ curves, rates, limits          snapshots, when they cost no more than 1 % ──▶ lines, classes
+ *   glances, each frame ──▶ curves, rates, limits
+ *   snapshots, as many as cost no more than 1 % ──▶ lines, classes
  *
  * Another program in the same process (execve) begins all of it anew.
  *
@@ -231,11 +232,15 @@ static unsigned state_rows(const cairn_top_state *t)
 /* A class that has no block says nothing, nor does a line of nothing. */
 static bool state_is_shown(const cairn_top_state *t, unsigned row)
 {
-	const cairn_snapshot_class *c = &t->account.classes[row];
-	const cairn_snapshot_line *l = &t->account.lines[row];
-	if (t->view == CAIRN_TOP_ACCOUNT)
+	if (t->view == CAIRN_TOP_ACCOUNT) {
+		const cairn_snapshot_line *l = &t->account.lines[row];
 		return l->bytes || l->kind == CAIRN_SNAPSHOT_LIVE || l->kind == CAIRN_SNAPSHOT_UNEXPLAINED;
-	return t->view != CAIRN_TOP_CLASSES || c->slabs || c->live_blocks || c->cached_bytes;
+	}
+	if (t->view == CAIRN_TOP_CLASSES) {
+		const cairn_snapshot_class *c = &t->account.classes[row];
+		return c->slabs || c->live_blocks || c->cached_bytes;
+	}
+	return true;
 }
 
 unsigned cairn_top_order(const cairn_top_state *t, unsigned *rows, unsigned most)
