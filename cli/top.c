@@ -200,6 +200,8 @@ static int top_look(top_run *r)
 	cairn_top_state *t = &r->state;
 	int error = 0;
 	if (!t->is_ended && !t->is_paused) {
+		if (t->purge_asked_ns && cairn_snapshot_purge_is_served(r->target.pid))
+			cairn_top_purge_served(t, top_now_ns());
 		error = cairn_snapshot_glance(&r->snapshot, r->target.pid);
 		if (!error && !cairn_target_look(&r->target)) {
 			cairn_top_add(t, &r->snapshot);
@@ -245,11 +247,9 @@ static cairn_top_wish top_key(top_run *r, bool is_list, cairn_key key)
 	return is_list ? cairn_top_list_key(&r->list, key) : cairn_top_key(&r->state, key, top_now_ns());
 }
 
-#pragma weak cairn_snapshot_ask_purge /* a library of a part of the floors may lack it */
-
 static void top_purge(top_run *r)
 {
-	int error = cairn_snapshot_ask_purge ? cairn_snapshot_ask_purge(r->target.pid) : ENOSYS;
+	int error = cairn_snapshot_ask_purge(r->target.pid);
 	cairn_top_purge_asked(&r->state, error, top_now_ns());
 }
 

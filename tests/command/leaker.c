@@ -1,6 +1,6 @@
 /* A program that grows, for who watches it: leaker KIB_A_STEP MS_A_STEP [SIZE [THREADS [LIMIT_MIB]]]. Blocks of SIZE
  * bytes, written and never freed, KIB_A_STEP of them each MS_A_STEP; threads beside, named, that do pairs. 0 KIB: it
- * keeps 4 MiB and rests. Before that it makes and frees `FREED_MIB` (from the environment) of blocks. */
+ * keeps 4 MiB and rests. */
 #include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>

@@ -268,7 +268,8 @@ static void a_leak_names_its_class_and_its_limit(void)
 	EXPECT(within(r.bytes_per_s, 983040, 0.05));
 	EXPECT_EQ(cairn_watch_first_limit(&w, &s, 0, &left), 1);
 	EXPECT(within((double)left, 156e9, 0.05));
-	EXPECT_EQ(cairn_watch_limit(&w, "RLIMIT_DATA", 0).kind, CAIRN_GROWTH_STEADY);
+	r = cairn_watch_limit(&w, "RLIMIT_DATA", 0); /* address space is taken in large steps: it goes by what is resident */
+	EXPECT(r.kind == CAIRN_GROWTH_RISING && within(r.bytes_per_s, MIB, 0.05));
 	EXPECT_EQ(cairn_watch_limit(&w, "RLIMIT_AS", 0).kind, CAIRN_GROWTH_UNKNOWN);
 	EXPECT_EQ(cairn_watch_class(&w, 0, 0).kind, CAIRN_GROWTH_STEADY);
 }
@@ -606,6 +607,11 @@ static void a_purge_is_told_once_memory_went_back(void)
 	EXPECT_EQ(cairn_top_key(&top, 'y', snapshot.taken_ns), CAIRN_TOP_PURGE);
 	cairn_top_purge_asked(&top, 0, snapshot.taken_ns);
 	EXPECT(!strncmp(top.message, "asked: ", 7));
+	make_leak(20);
+	snapshot.taken_ns += 1000000;
+	cairn_top_purge_served(&top, snapshot.taken_ns);
+	cairn_top_add(&top, &snapshot);
+	EXPECT(!strcmp(top.message, "it looked, and had nothing to give back"));
 	make_leak(21);
 	snapshot.rss_bytes = (120ull << 20) - 12900000;
 	cairn_top_add(&top, &snapshot);
