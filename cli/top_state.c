@@ -1,7 +1,7 @@
 /* cli/top_state.c - what `cairn top` knows and was asked to show. See top_state.h.
  *
  *   glances, each frame ──▶ curves, rates, limits
- *   snapshots, as many as cost no more than 1 % ──▶ lines, classes
+ *   snapshots, as many as cost no more than 0.5 % ──▶ lines, classes
  *
  * Another program in the same process (execve) begins all of it anew.
  *
