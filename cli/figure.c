@@ -74,7 +74,8 @@ cairn_figure_text cairn_figure_time(uint64_t ns)
 	else if (s < 86400)
 		snprintf(f.text, sizeof f.text, "%u h %u min", (unsigned)s / 3600, (unsigned)s / 60 % 60);
 	else
-		snprintf(f.text, sizeof f.text, "%llu d %u h", (unsigned long long)s / 86400, (unsigned)(s / 3600 % 24));
+		snprintf(f.text, sizeof f.text, "%llu d %u h", (unsigned long long)s / 86400,
+			 (unsigned)(s / 3600 % 24));
 	return f;
 }
 

@@ -76,10 +76,10 @@ bool cairn_screen_resize(cairn_screen *s, unsigned rows, unsigned columns)
 static uint32_t screen_next(const char **text)
 {
 	const unsigned char *p = (const unsigned char *)*text;
-	unsigned n = *p < 0x80 ? 0 : *p >= 0xc2 && *p < 0xe0 ? 1 : *p >= 0xe0 && *p < 0xf0 ? 2 : *p >= 0xf0 && *p < 0xf5 ? 3 : 4;
+	unsigned n = *p < 0x80 ? 0 : *p < 0xe0 ? 1 : *p < 0xf0 ? 2 : 3;
 	uint32_t c = n ? *p & (0x3fu >> n) : *p;
 	(*text)++;
-	if (n == 4)
+	if ((*p >= 0x80 && *p < 0xc2) || *p >= 0xf5)
 		return '?';
 	for (unsigned i = 1; i <= n; i++) {
 		if ((p[i] & 0xc0) != 0x80)
@@ -146,7 +146,8 @@ static unsigned screen_end(const cairn_screen *s, unsigned end)
 	return end && end < s->columns ? end : s->columns;
 }
 
-unsigned cairn_screen_text(cairn_screen *s, unsigned row, unsigned column, unsigned end, unsigned ink, const char *text)
+unsigned cairn_screen_text(cairn_screen *s, unsigned row, unsigned column, unsigned end, unsigned ink,
+			   const char *text)
 {
 	end = screen_end(s, end);
 	for (; *text && column < end; column++) {
@@ -233,7 +234,7 @@ static bool screen_reserve(cairn_screen *s, size_t more)
 
 static void screen_append(cairn_screen *s, const char *bytes, size_t n)
 {
-	if (!screen_reserve(s, n))
+	if (!n || !screen_reserve(s, n))
 		return;
 	memcpy(s->output + s->output_used, bytes, n);
 	s->output_used += n;
@@ -248,7 +249,8 @@ void cairn_screen_sent(cairn_screen *s, size_t bytes)
 {
 	if (bytes > s->output_used)
 		bytes = s->output_used;
-	memmove(s->output, s->output + bytes, s->output_used - bytes);
+	if (bytes < s->output_used)
+		memmove(s->output, s->output + bytes, s->output_used - bytes);
 	s->output_used -= bytes;
 }
 

@@ -49,7 +49,8 @@ void cairn_screen_forget(cairn_screen *s); /* what is shown: the next update sen
 
 /* Each draws at row and column, what fits before the column `end` (0: the right edge), and returns the column behind
  * it. Rows and columns off the screen draw nothing. Text is UTF-8; what is cut ends in an ellipsis. */
-unsigned cairn_screen_text(cairn_screen *s, unsigned row, unsigned column, unsigned end, unsigned ink, const char *text);
+unsigned cairn_screen_text(cairn_screen *s, unsigned row, unsigned column, unsigned end, unsigned ink,
+			   const char *text);
 unsigned cairn_screen_textf(cairn_screen *s, unsigned row, unsigned column, unsigned end, unsigned ink,
 			    const char *format, ...) __attribute__((format(printf, 6, 7)));
 /* So that it ends before the column `end`; what does not fit in `width` is cut at its right. */

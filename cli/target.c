@@ -91,10 +91,13 @@ void cairn_target_close(cairn_target *t)
 	t->fd = -1;
 }
 
-static bool target_is_readable(const cairn_target *t)
+static bool target_is_there(const cairn_target *t)
 {
 	struct pollfd p = { t->fd, POLLIN, 0 };
-	return poll(&p, 1, 0) > 0;
+	target_stat s;
+	if (t->fd >= 0)
+		return poll(&p, 1, 0) <= 0;
+	return target_read_stat(t->pid, &s) && s.start_ticks == t->start_ticks && s.state != 'Z';
 }
 
 /* The leader's status is the process's once all its threads are gone. /proc shows 0 to whom it does not trust, and is
@@ -114,11 +117,8 @@ static void target_learn_status(cairn_target *t)
 
 bool cairn_target_look(cairn_target *t)
 {
-	target_stat s;
 	if (!t->is_ended) {
-		bool is_there = t->fd >= 0 ? !target_is_readable(t)
-					   : target_read_stat(t->pid, &s) && s.start_ticks == t->start_ticks && s.state != 'Z';
-		if (is_there)
+		if (target_is_there(t))
 			return false;
 		t->is_ended = true;
 		t->ended_at = time(NULL);

@@ -7,8 +7,8 @@
  *
  * Invariants:
  *   (K1) While `is_ours` the terminal has our modes; otherwise those that it had.
- *   (K2) In the background nothing is changed: the terminal is another's. It is taken when the shell continues us in the
- *        foreground.
+ *   (K2) In the background nothing is changed: the terminal is another's. It is taken when the shell continues us in
+ *        the foreground.
  *
  * Failure: what cannot be restored within half a second, because nobody reads the terminal, is left. */
 #include "terminal.h"

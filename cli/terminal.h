@@ -6,8 +6,8 @@
  *                      ▼ │
  *                    stopped, as the shell had it
  *
- * However it ends but by SIGKILL - end, a signal that kills, a fault of our own - the screen is as it was, the cursor is
- * seen, and lines are read as before. There is one at most. Threads: one. */
+ * However it ends but by SIGKILL - end, a signal that kills, a fault of our own - the screen is as it was, the cursor
+ * is seen, and lines are read as before. There is one at most. Threads: one. */
 #ifndef CAIRN_CLI_TERMINAL_H
 #define CAIRN_CLI_TERMINAL_H
 

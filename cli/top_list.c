@@ -131,8 +131,8 @@ void cairn_top_list_draw(const cairn_top_list *l, cairn_screen *s)
 		count += list_is_in(l, i);
 	list_head(l, s, count);
 	if (!count) {
-		cairn_screen_text(s, 2, 1, 0, 0, "nothing that this user may read; start something with: cairn run -- PROGRAM");
-		cairn_screen_text(s, 3, 1, 0, 0, "");
+		cairn_screen_text(s, 2, 1, 0, 0, "none that this user may read");
+		cairn_screen_text(s, 3, 1, 0, 0, "start something: cairn run -- PROGRAM");
 	}
 	if (s->rows > 5)
 		list_rows(l, s, s->rows - 5);

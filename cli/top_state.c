@@ -1,6 +1,7 @@
 /* cli/top_state.c - what `cairn top` knows and was asked to show. See top_state.h.
  *
- *   glances, each frame ──▶ curves, rates, limits          snapshots, when they cost no more than 1 % ──▶ lines, classes
+ *   glances, each frame ──▶ curves, rates, limits
+ *   snapshots, as many as cost no more than 0.5 % ──▶ lines, classes
  *
  * Another program in the same process (execve) begins all of it anew.
  *
@@ -92,18 +93,19 @@ static void state_rate_growth(cairn_top_state *t)
 
 static void state_look_for_purge(cairn_top_state *t)
 {
-	uint64_t rss = t->now.rss_bytes, ns = t->now.taken_ns;
+	uint64_t rss = t->now.rss_bytes, before = t->purge_rss_bytes, ns = t->now.taken_ns;
 	if (!t->purge_asked_ns)
 		return;
-	if (rss + TOP_PURGE_LEAST <= t->purge_rss_bytes) {
-		cairn_top_say(t, ns + TOP_MESSAGE_NS, "given back: %s",
-			      cairn_figure_bytes((double)(t->purge_rss_bytes - rss)).text);
-		if (ns > t->purge_asked_ns + TOP_MESSAGE_NS)
-			t->purge_asked_ns = 0;
+	if (rss + TOP_PURGE_LEAST <= before) {
+		cairn_top_say(t, ns + TOP_MESSAGE_NS, "given back: %s", cairn_figure_bytes((double)(before - rss)).text);
+	} else if (t->purge_served_ns) {
+		cairn_top_say(t, ns + TOP_MESSAGE_NS, "it looked, and had nothing to give back");
 	} else if (ns > t->purge_asked_ns + TOP_PURGE_WAIT_NS) {
-		cairn_top_say(t, ns + TOP_MESSAGE_NS, "asked half a minute ago: nothing was given back");
+		cairn_top_say(t, ns + TOP_MESSAGE_NS, "asked half a minute ago: it has not looked since");
 		t->purge_asked_ns = 0;
 	}
+	if (t->purge_served_ns && ns > t->purge_served_ns + TOP_MESSAGE_NS / 2)
+		t->purge_asked_ns = 0; /* what changes later has other reasons */
 }
 
 static void state_begin_anew(cairn_top_state *t, uint64_t now_ns)
@@ -152,8 +154,15 @@ void cairn_top_purge_asked(cairn_top_state *t, int error, uint64_t now_ns)
 		return;
 	}
 	t->purge_asked_ns = now_ns;
+	t->purge_served_ns = 0;
 	t->purge_rss_bytes = t->now.rss_bytes;
 	cairn_top_say(t, now_ns + TOP_PURGE_WAIT_NS, "asked: it gives back at its next slow free");
+}
+
+void cairn_top_purge_served(cairn_top_state *t, uint64_t now_ns)
+{
+	if (!t->purge_served_ns)
+		t->purge_served_ns = now_ns;
 }
 
 /* ---- Orders ---- */
@@ -231,11 +240,15 @@ static unsigned state_rows(const cairn_top_state *t)
 /* A class that has no block says nothing, nor does a line of nothing. */
 static bool state_is_shown(const cairn_top_state *t, unsigned row)
 {
-	const cairn_snapshot_class *c = &t->account.classes[row];
-	const cairn_snapshot_line *l = &t->account.lines[row];
-	if (t->view == CAIRN_TOP_ACCOUNT)
+	if (t->view == CAIRN_TOP_ACCOUNT) {
+		const cairn_snapshot_line *l = &t->account.lines[row];
 		return l->bytes || l->kind == CAIRN_SNAPSHOT_LIVE || l->kind == CAIRN_SNAPSHOT_UNEXPLAINED;
-	return t->view != CAIRN_TOP_CLASSES || c->slabs || c->live_blocks || c->cached_bytes;
+	}
+	if (t->view == CAIRN_TOP_CLASSES) {
+		const cairn_snapshot_class *c = &t->account.classes[row];
+		return c->slabs || c->live_blocks || c->cached_bytes;
+	}
+	return true;
 }
 
 unsigned cairn_top_order(const cairn_top_state *t, unsigned *rows, unsigned most)

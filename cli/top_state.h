@@ -58,6 +58,7 @@ typedef struct cairn_top_state {
 	uint64_t message_until_ns;
 	uint64_t purge_asked_ns;            /* 0: not asked, or told */
 	uint64_t purge_rss_bytes;           /* when it was asked */
+	uint64_t purge_served_ns;           /* when that was seen; 0: not yet */
 
 	bool is_ended;
 	char how_ended[CAIRN_TOP_TEXT];     /* a sentence */
@@ -81,6 +82,8 @@ void cairn_top_say(cairn_top_state *t, uint64_t until_ns, const char *format, ..
 	__attribute__((format(printf, 3, 4)));
 /* The purge was asked for, or error says why not. */
 void cairn_top_purge_asked(cairn_top_state *t, int error, uint64_t now_ns);
+/* It was done; what went back is told with the looks that follow. */
+void cairn_top_purge_served(cairn_top_state *t, uint64_t now_ns);
 uint64_t cairn_top_window_ns(const cairn_top_state *t); /* that growth is judged by */
 void cairn_top_draw(const cairn_top_state *t, cairn_screen *s, uint64_t now_ns);
 

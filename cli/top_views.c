@@ -3,7 +3,7 @@
  *   cairn top ─ leak 31245 ─ up 2 h 14 min ─ 48 threads ─ sleeps ──────────── every 1 s      title
  *   RSS   1.84 GiB ▁▁▂▂▂▃▃▃▃▄▄▄▅▅▅▅▆▆▆▇▇▇▇██  +3.10 MiB/s    92 % of cgroup memory.max     figures
  *   rate  2.31 M/s ▆▇▆▆▇▇▅▆▇▆▇▇▆▆▇▇▆▇▆▇▇▆▇▇▆    612 MiB/s    34 % of a processor
- *   grows by 3.10 MiB/s, most of it blocks of 1 KiB; cgroup memory.max is full in 53 s       what it means
+ *   grows by 3.10 MiB/s, mostly blocks of 1 KiB; 53 s to cgroup memory.max                   what it means
  *   ─[1 account]─ 2 classes ─ 3 threads ─ 4 limits ──────────────── 0.4 s old, 3.1 ms ─      views
  *   ...                                                                                      one of them
  *   q quit  tab view  s sort  ...                                                            keys, or a message
@@ -16,6 +16,8 @@
 
 #include "figure.h"
 #include "top_state.h"
+
+#define VIEWS_YEAR_NS 31557600000000000u
 
 enum {
 	VIEWS_COLUMNS = 40, VIEWS_ROWS = 10, /* the smallest that can be read */
@@ -62,7 +64,8 @@ static const char *views_state_word(char state)
 }
 
 /* " ─ text" behind what stands there, while there is room. */
-static unsigned views_append(cairn_screen *s, unsigned row, unsigned column, unsigned end, unsigned ink, const char *text)
+static unsigned views_append(cairn_screen *s, unsigned row, unsigned column, unsigned end, unsigned ink,
+			     const char *text)
 {
 	if (!*text || column + 3 + cairn_screen_width(text) >= end)
 		return column;
@@ -74,7 +77,8 @@ static void views_title(const cairn_top_state *t, cairn_screen *s, uint64_t now_
 {
 	char text[96];
 	const cairn_snapshot *p = &t->now;
-	unsigned end = s->columns - 1, column, ink = p->state == 'T' || p->state == 't' ? CAIRN_INK_YELLOW : 0;
+	unsigned end = s->columns - 1, column;
+	unsigned ink = p->state == 'T' || p->state == 't' ? CAIRN_INK_BOLD | CAIRN_INK_YELLOW : 0;
 	snprintf(text, sizeof text, t->is_ended ? "ended" : t->is_paused ? "paused, every %.3g s" : "every %.3g s",
 		 (double)t->interval_ns / 1e9);
 	unsigned right = s->columns >= 60 || t->is_ended || t->is_paused ? cairn_screen_width(text) + 2 : 0;
@@ -82,7 +86,7 @@ static void views_title(const cairn_top_state *t, cairn_screen *s, uint64_t now_
 	column = cairn_screen_text(s, 0, 10, end, CAIRN_INK_DIM, " ─ ");
 	column = cairn_screen_textf(s, 0, column, end - right, CAIRN_INK_BOLD, "%s %u", p->name, p->pid);
 	if (!t->is_ended)
-		column = views_append(s, 0, column, end - right, ink ? CAIRN_INK_BOLD | ink : 0, views_state_word(p->state));
+		column = views_append(s, 0, column, end - right, ink, views_state_word(p->state));
 	now_ns = t->is_ended ? p->taken_ns : now_ns;
 	if (p->started_ns && now_ns > p->started_ns) {
 		char up[64];
@@ -161,7 +165,9 @@ static int views_limit(const cairn_top_state *t, uint64_t *left_ns)
 
 static unsigned views_rate_ink(const cairn_growth_rate *r)
 {
-	return r->kind == CAIRN_GROWTH_RISING ? CAIRN_INK_YELLOW : r->kind == CAIRN_GROWTH_FALLING ? CAIRN_INK_GREEN : 0;
+	if (r->kind == CAIRN_GROWTH_RISING)
+		return CAIRN_INK_YELLOW;
+	return r->kind == CAIRN_GROWTH_FALLING ? CAIRN_INK_GREEN : 0;
 }
 
 static const char *views_rate_text(const cairn_growth_rate *r, cairn_figure_text *f)
@@ -183,10 +189,10 @@ static void views_figures(const cairn_top_state *t, cairn_screen *s)
 	uint64_t left;
 	int i = views_limit(t, &left);
 	const char *grows = views_rate_text(&t->rss_rate, &f);
-	if (i >= 0)
-		snprintf(text, sizeof text, "%s of %s",
-			 cairn_figure_percent(views_part(t->now.limits[i].used_bytes, t->now.limits[i].limit_bytes)).text,
-			 t->now.limits[i].name);
+	if (i >= 0) {
+		double part = views_part(t->now.limits[i].used_bytes, t->now.limits[i].limit_bytes);
+		snprintf(text, sizeof text, "%s of %s", cairn_figure_percent(part).text, t->now.limits[i].name);
+	}
 	views_figure(s, 1, "RSS", cairn_figure_bytes((double)t->now.rss_bytes).text, grows,
 		     views_rate_ink(&t->rss_rate), text);
 	views_curve(s, 1, CAIRN_INK_CYAN, t->rss, t->history, true);
@@ -216,8 +222,11 @@ static void views_say_class(const cairn_top_state *t, char *text, size_t bytes)
 	char more[96];
 	if (!cairn_watch_growing_class(&t->watch, cairn_top_window_ns(t), &size, &r))
 		return;
-	snprintf(more, sizeof more, size ? "%sblocks of %s" : "%slarge blocks",
-		 r.bytes_per_s > t->rss_rate.bytes_per_s / 2 ? ", mostly " : ", part of it ", cairn_figure_size(size).text);
+	const char *how_much = r.bytes_per_s > t->rss_rate.bytes_per_s / 2 ? ", mostly" : ", part of it";
+	if (size)
+		snprintf(more, sizeof more, "%s blocks of %s", how_much, cairn_figure_size(size).text);
+	else
+		snprintf(more, sizeof more, "%s large blocks", how_much);
 	views_add(text, bytes, more);
 }
 
@@ -229,8 +238,9 @@ static void views_say_limit(const cairn_top_state *t, char *text, size_t bytes, 
 	*is_near = i >= 0 && left < 600000000000u;
 	if (i < 0)
 		return;
-	snprintf(more, sizeof more, "; %s is full in %s", t->now.limits[i].name,
-		 left > 31557600000000000u ? "over a year" : cairn_figure_time(left).text);
+	cairn_figure_text when = cairn_figure_time(left);
+	snprintf(more, sizeof more, "; %s to %s", left > VIEWS_YEAR_NS ? "over a year" : when.text,
+		 t->now.limits[i].name); /* when goes first: the line may be cut */
 	views_add(text, bytes, more);
 }
 
@@ -274,8 +284,8 @@ static void views_tabs(const cairn_top_state *t, cairn_screen *s, uint64_t now_n
 	for (unsigned i = 0; i < CAIRN_TOP_VIEWS; i++) {
 		bool is_this = i == t->view;
 		unsigned ink = is_this ? CAIRN_INK_BOLD | CAIRN_INK_REVERSE : CAIRN_INK_DIM;
-		column = cairn_screen_textf(s, 4, column, 0, ink, is_this ? "[%u %s]" : is_narrow ? " %u " : " %u %s ", i + 1,
-					    names[i]) + 1;
+		const char *format = is_this ? "[%u %s]" : is_narrow ? " %u " : " %u %s ";
+		column = cairn_screen_textf(s, 4, column, 0, ink, format, i + 1, names[i]) + 1;
 	}
 	uint64_t taken = t->account.taken_ns;
 	if (!taken || t->is_ended || s->columns < 76 || t->view == CAIRN_TOP_THREADS)
@@ -309,7 +319,8 @@ static bool views_row(const cairn_top_state *t, cairn_screen *s, const views_are
 }
 
 /* What a column is called, with an arrow where it is sorted by it. */
-static void views_heading(const cairn_top_state *t, cairn_screen *s, unsigned row, unsigned end, const char *name, int sort)
+static void views_heading(const cairn_top_state *t, cairn_screen *s, unsigned row, unsigned end, const char *name,
+			  int sort)
 {
 	char text[64];
 	bool is_sorted = sort >= 0 && t->sort[t->view] == (unsigned)sort;
@@ -475,7 +486,7 @@ static const char *views_left(const cairn_growth_rate *r, const cairn_snapshot_l
 	if (left == UINT64_MAX)
 		return r->kind == CAIRN_GROWTH_UNKNOWN ? "…" : "–";
 	*f = cairn_figure_time(left);
-	return left > 31557600000000000u ? "over a year" : f->text;
+	return left > VIEWS_YEAR_NS ? "over a year" : f->text;
 }
 
 static void views_limit_row(const cairn_top_state *t, cairn_screen *s, unsigned at, unsigned row)
@@ -497,7 +508,7 @@ static void views_limit_row(const cairn_top_state *t, cairn_screen *s, unsigned 
 static void views_limits(const cairn_top_state *t, cairn_screen *s, views_area *a)
 {
 	unsigned at, row, name = s->columns >= 76 ? 26 : s->columns * 2 / 5, limits = t->now.limit_count;
-	cairn_screen_text(s, a->first, 2, limits ? name : 0, CAIRN_INK_DIM, limits ? "limit" : "there is no limit; outside of RSS:");
+	cairn_screen_text(s, a->first, 2, limits ? name : 0, CAIRN_INK_DIM, limits ? "limit" : "no limit; beside RSS:");
 	views_heading(t, s, a->first, name + 8, limits ? "used" : "", -1);
 	views_heading(t, s, a->first, name + 21, limits ? "full in" : "", 1);
 	views_heading(t, s, a->first, name + 35, limits ? "growth" : "", -1);
@@ -530,8 +541,8 @@ static void views_last_line(const cairn_top_state *t, cairn_screen *s, uint64_t 
 {
 	unsigned row = s->rows - 1, column = 1;
 	static const char *const keys[][2] = {
-		{ "q", "quit" }, { "tab", "view" }, { "s", "sort" }, { "r", "reverse" }, { "p", "pause" }, { "P", "purge" },
-		{ "+ -", "interval" }, { "h", "help" },
+		{ "q", "quit" }, { "tab", "view" }, { "s", "sort" }, { "r", "reverse" },
+		{ "p", "pause" }, { "P", "purge" }, { "+ -", "interval" }, { "h", "help" },
 	};
 	if (t->asks_purge) {
 		cairn_screen_textf(s, row, 1, 0, CAIRN_INK_BOLD | CAIRN_INK_YELLOW,

@@ -235,8 +235,12 @@ static void shell(char **argv, int in, int out)
 			memset(text, 0, sizeof text);
 			if (WIFSTOPPED(status))
 				tcsetpgrp(0, getpgrp());
-			snprintf(text, sizeof text, WIFSTOPPED(status) ? "stopped" : WIFSIGNALED(status) ? "signal %d" : "exit %d",
-				 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+			if (WIFSTOPPED(status))
+				strcpy(text, "stopped");
+			else if (WIFSIGNALED(status))
+				sprintf(text, "signal %d", WTERMSIG(status));
+			else
+				sprintf(text, "exit %d", WEXITSTATUS(status));
 			write(out, text, 32);
 		}
 		poll(&p, 1, 5);
