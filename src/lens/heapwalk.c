@@ -82,6 +82,9 @@ static void threads_add_counters(cairn_heapwalk *h, const cairn_thread_counters 
 	for (unsigned i = 0; i < CAIRN_CLASS_COUNT; i++) {
 		h->by_class[i].allocations += t->by_class[i].allocations;
 		h->by_class[i].requested_bytes += t->by_class[i].requested;
+		h->by_class[i].samples += t->rounding[i].samples;
+		h->by_class[i].slack_bytes += t->rounding[i].slack_bytes;
+		h->by_class[i].slack_squared += t->rounding[i].slack_squared;
 		if (thread)
 			thread->allocations += t->by_class[i].allocations;
 	}

@@ -101,6 +101,18 @@ static void class_slack(const cairn_look *k, unsigned i, double *mean, double *d
 	*deviation = *deviation < size ? *deviation : size;
 }
 
+/* What a large block leaves unused lies on its last page, which is resident with what stands before it. */
+static double class_fill_large(cairn_snapshot_class *to, const cairn_heapwalk_class *c)
+{
+	if (!c->samples)
+		return 0;
+	double mean = (double)c->slack_bytes / (double)c->samples;
+	double square = (double)c->slack_squared / (double)c->samples - mean * mean;
+	double rounding = mean * (double)c->live_blocks, most = (double)c->live_bytes;
+	to->rounding_bytes = (uint64_t)(rounding < most ? rounding : most);
+	return square > 0 ? class_root(square) * (double)c->live_blocks : 0;
+}
+
 static double class_fill(cairn_snapshot_class *to, const cairn_look *k, unsigned i)
 {
 	const cairn_heapwalk_class *c = &k->heap.by_class[i];
@@ -117,8 +129,10 @@ static double class_fill(cairn_snapshot_class *to, const cairn_look *k, unsigned
 		.sparse_bytes = c->sparse_bytes,
 		.allocations = c->allocations,
 	};
-	if (!i || !c->live_bytes || size < 1)
+	if (!c->live_bytes)
 		return 0;
+	if (!i)
+		return class_fill_large(to, c);
 	class_slack(k, i, &mean, &deviation);
 	to->rounding_bytes = (uint64_t)((double)c->live_bytes * mean / size);
 	return (double)c->live_bytes * deviation / size;
@@ -176,7 +190,7 @@ static void lines_live(cairn_snapshot *s, const cairn_look *k)
 	const cairn_snapshot_class *most = CLASS_MOST(s, live_bytes);
 	double error = 0;
 	cairn_snapshot_class unused;
-	for (unsigned i = 1; i < CAIRN_CLASS_COUNT; i++)
+	for (unsigned i = 0; i < CAIRN_CLASS_COUNT; i++)
 		error += class_fill(&unused, k, i);
 	why_counted(&why, s->live_blocks, " block", " blocks");
 	cairn_field_text(&why, " that the program holds");
