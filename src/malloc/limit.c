@@ -140,20 +140,21 @@ static const cairn_cgroup *tightest_cgroup(void)
 	return r && r->tightest.path[0] ? &r->tightest : NULL;
 }
 
+/* Where no level has a limit no records are made. */
 static void find_tightest(void)
 {
 	cairn_cgroup g;
-	limit_records *r = cairn_cgroup_find(0, &g) ? records_get() : NULL;
-	if (!r)
+	uint64_t tightest = CAIRN_CGROUP_NONE;
+	if (!cairn_cgroup_find(0, &g))
 		return;
-	r->tightest_bytes = CAIRN_CGROUP_NONE;
 	do {
 		cairn_cgroup_level level;
 		cairn_cgroup_read(&g, false, &level);
 		uint64_t least = level.max_bytes < level.high_bytes ? level.max_bytes : level.high_bytes;
-		if (least < r->tightest_bytes) {
+		limit_records *r = least < tightest ? records_get() : NULL;
+		if (r) {
 			r->tightest = g;
-			r->tightest_bytes = least;
+			r->tightest_bytes = tightest = least;
 		}
 	} while (cairn_cgroup_up(&g));
 }
