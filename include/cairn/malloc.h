@@ -63,9 +63,9 @@ typedef void cairn_limit_callback(const cairn_limit_state *state, void *arg);
 bool cairn_limit_set(size_t soft_bytes, size_t hard_bytes);
 void cairn_limit_get(cairn_limit_state *to); /* any thread */
 /* call(state, arg) near the soft limit, after what is free has gone back and did not suffice, and again each time the
- * heap has grown by a 64th of the limit. It runs in the thread whose request came near, between two of its statements
- * as far as malloc is concerned: it may allocate and free, but must not wait for a lock that its program holds around
- * malloc or free. One callback runs at a time. borrows arg until it is taken off. False: eight are on already. */
+ * heap has grown by a 64th of the limit. It runs in the thread whose request came near, with no lock of malloc's held:
+ * it may allocate and free, must return, and must not wait for a lock that its program holds around malloc or free.
+ * One callback runs at a time. Borrows arg until it is taken off. False: eight are on already, or no memory. */
 bool cairn_limit_on_near(cairn_limit_callback *call, void *arg);
 /* Takes it off, both values as they were given. False: it was not on. Another thread may just be running it. */
 bool cairn_limit_off_near(cairn_limit_callback *call, void *arg);

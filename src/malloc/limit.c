@@ -25,6 +25,8 @@ enum {
 	STEP_SHARE = 64, /* of it: the shortest */
 	STEP_LEAST_BYTES = 1 << 20,
 	MARGIN_SHARE = 64, /* of the limit: with less room than this it is near */
+	RELIEF_SHARE = 16, /* of it: given back at once, */
+	RELIEF_LEAST_BYTES = 16 << 20, /* or so much where nothing but pressure asks for it */
 	RAM_SHARE = 16,    /* without a limit: of RAM, between two looks at the pressure */
 	SOFT_PERCENT = 90,
 	SOME_AVG10 = 1000, /* hundredths of a percent: pressure */
@@ -138,20 +140,21 @@ static const cairn_cgroup *tightest_cgroup(void)
 	return r && r->tightest.path[0] ? &r->tightest : NULL;
 }
 
+/* Where no level has a limit no records are made. */
 static void find_tightest(void)
 {
 	cairn_cgroup g;
-	limit_records *r = cairn_cgroup_find(0, &g) ? records_get() : NULL;
-	if (!r)
+	uint64_t tightest = CAIRN_CGROUP_NONE;
+	if (!cairn_cgroup_find(0, &g))
 		return;
-	r->tightest_bytes = CAIRN_CGROUP_NONE;
 	do {
 		cairn_cgroup_level level;
 		cairn_cgroup_read(&g, false, &level);
 		uint64_t least = level.max_bytes < level.high_bytes ? level.max_bytes : level.high_bytes;
-		if (least < r->tightest_bytes) {
+		limit_records *r = least < tightest ? records_get() : NULL;
+		if (r) {
 			r->tightest = g;
-			r->tightest_bytes = least;
+			r->tightest_bytes = tightest = least;
 		}
 	} while (cairn_cgroup_up(&g));
 }
@@ -237,12 +240,19 @@ static void set_next_look(limit_room room)
 	set_limit_most(held + (next < step ? step : next));
 }
 
-/* Everything that is free goes back, other threads' magazines with their next slow free. */
-static void give_all_back(void)
+/* What is free goes back, until there is room for so many bytes and a sixteenth of the limit: the rest would make one
+ * request wait for all of it, 1 ms for each MiB in pages of slabs. Other threads' magazines follow with their next slow
+ * free. */
+static limit_room give_some_back(size_t bytes, limit_room room)
 {
+	int64_t wanted = (int64_t)bytes + (int64_t)(room.limit / RELIEF_SHARE);
 	cairn_purge_set_eager(heap_held_bytes() / 8 * 7, cairn_clock_coarse_ns());
-	cairn_tend_now(0);
 	cairn_tend_call_all();
+	if (room.limit && bytes <= room.limit && wanted > room.bytes)
+		cairn_tend_some((size_t)(wanted - room.bytes));
+	else
+		cairn_tend_some(RELIEF_LEAST_BYTES);
+	return look_at_room();
 }
 
 static void call_listeners(limit_room room)
@@ -285,8 +295,11 @@ static void relieve(size_t bytes, bool is_refused)
 	limit_room room = look_at_room();
 	bool is_little = is_refused || is_short(room, bytes);
 	if (is_little || is_pressed()) {
-		give_all_back();
-		room = look_at_room();
+		room = give_some_back(bytes, room);
+		if (is_refused || is_short(room, bytes)) {
+			cairn_tend_now(0);
+			room = look_at_room();
+		}
 		if (is_refused || is_short(room, bytes)) {
 			call_listeners(room);
 			cairn_tend_now(0);

@@ -219,23 +219,37 @@ static bool wait_for_other(unsigned *waits)
 	return true;
 }
 
-size_t cairn_tend_now(size_t keep)
+/* Given back so far: pages of slabs, granules. */
+static size_t given_bytes(void)
+{
+	return cairn_slabpurge_bytes() + (cairn_pageheap_count().purged_granules << CAIRN_GRANULE_SHIFT);
+}
+
+/* Gives back what is free but `keep` bytes of granules, until about `most` went; how many. Granules first, as a call
+ * takes more of them. */
+static size_t give_back(size_t keep, size_t most)
 {
 	cairn_cache *c = cairn_thread_enter();
 	if (c)
 		cairn_cache_empty_magazines(c);
+	cairn_shelves_empty();
+	size_t before = given_bytes();
+	unsigned waits = 0;
+	while (given_bytes() - before < most &&
+		(cairn_purge_step(keep, STEP_US) || cairn_slabpurge_step(STEP_US) || wait_for_other(&waits)))
+		;
+	cairn_thread_leave(c);
+	return given_bytes() - before;
+}
+
+size_t cairn_tend_now(size_t keep)
+{
 	if (keep < cairn_purge_floor_bytes())
 		cairn_purge_set_floor(0);
-	cairn_shelves_empty();
-	size_t before = cairn_slabpurge_bytes();
-	size_t purged = cairn_pageheap_count().purged_granules;
-	unsigned waits = 0;
-	while (cairn_slabpurge_step(STEP_US) || cairn_purge_step(keep, STEP_US) || wait_for_other(&waits))
-		;
-	purged = cairn_pageheap_count().purged_granules - purged;
-	cairn_thread_leave(c);
-	return cairn_slabpurge_bytes() - before + (purged << CAIRN_GRANULE_SHIFT);
+	return give_back(keep, SIZE_MAX);
 }
+
+size_t cairn_tend_some(size_t bytes) { return give_back(0, bytes); }
 
 size_t cairn_purge(void)
 {

@@ -27,6 +27,8 @@ void cairn_tend(size_t dirty_before);
 /* Gives back all that is free now, but `keep` bytes; how many were given. For malloc_trim. With a keep of less than
  * what was prewarmed, that is no longer kept either. */
 size_t cairn_tend_now(size_t keep);
+/* The same, until about so many bytes went. */
+size_t cairn_tend_some(size_t bytes);
 void cairn_tend_start(void);      /* reads CAIRN_JANITOR */
 /* Every thread gives its magazines back with its next slow free: what cairn_purge_request asks for (page/purge.h), but
  * for the part that the caller has done itself with cairn_tend_now. */

@@ -190,10 +190,12 @@ void cairn_huge_taking(cairn_window *w, uintptr_t start, size_t granules, bool i
 	}
 }
 
-void cairn_huge_filling(cairn_window *w, uintptr_t start, size_t chunks)
+bool cairn_huge_filling(cairn_window *w, uintptr_t start)
 {
-	if (chunks && may_ask())
-		set_huge(w, start, chunks, true);
+	bool may = may_ask();
+	if (may)
+		set_huge(w, start, 1, true);
+	return may;
 }
 
 void cairn_huge_freeing(uintptr_t start)

@@ -43,8 +43,9 @@ void cairn_huge_opened(cairn_window *w, uintptr_t from, uintptr_t to);
 /* A span over chunks is about to take `granules` free ones from start on, a chunk's first. is_sparse: it will not be
  * written all over, whatever others were. */
 void cairn_huge_taking(cairn_window *w, uintptr_t start, size_t granules, bool is_sparse);
-/* [start, start + chunks) is about to be written all over, by ourselves: huge, unless never. Under the lock. */
-void cairn_huge_filling(cairn_window *w, uintptr_t start, size_t chunks);
+/* The chunk at start is about to be written all over, by ourselves: huge, unless never or just found dear. True: so
+ * it is, and is to be tried. */
+bool cairn_huge_filling(cairn_window *w, uintptr_t start);
 /* The span at start is about to be freed. */
 void cairn_huge_freeing(uintptr_t start);
 /* The chunk to try, or 0; to be passed to cairn_huge_try without the lock. */
