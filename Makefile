@@ -155,7 +155,7 @@ $(DEATH_CXX): $(O)/tests/%: tests/%.cc
 	$(QUIET)$(CXX) -std=gnu++17 -fsized-deallocation $(PLAIN_RULE)
 
 # ---- What runs them
-.PHONY: test check check-house test-programs stress fuzz test-aarch64 bench bench-rss clean
+.PHONY: test check check-house test-account test-programs stress fuzz test-aarch64 bench bench-rss clean
 #: make test           sets up and runs everything that fits in 20 minutes; the last line counts what passed
 test:
 	@scripts/setup test
@@ -173,6 +173,12 @@ check-house: lib
 	@scripts/check-layers
 	@scripts/check-style
 	@scripts/check-exports $(O)/libcairn.so
+
+#: make test-account   cairn stat: sums against the kernel's, each line against programs that know it, liars; a minute
+test-account:
+	@scripts/setup test
+	@$(MAKE) --no-print-directory -s all
+	@tests/support/run-tests --title "account" --jobs 1 $$(find tests/account -maxdepth 1 -type f -perm -u+x | sort)
 
 #: make test-programs  real programs on cairn, the slow ones too
 test-programs:

@@ -213,7 +213,9 @@ static void table(void)
 	cairn_mapping *entries = pages_of(64 << 20);
 	for (size_t i = 0; i < (64 << 20) / sizeof *entries; i++)
 		entries[i] = (cairn_mapping){ draw() >> 17, draw() >> 17, draw() >> 17, draw() };
-	*t = (cairn_mappings_table){ .entries = entries, .capacity = (size_t)1 << 58, .count = SIZE_MAX, .sequence = 1 };
+	*t = (cairn_mappings_table){
+		.entries = entries, .capacity = (size_t)1 << 58, .count = SIZE_MAX, .sequence = 1
+	};
 	the_map()->mappings = t;
 }
 
