@@ -11,10 +11,10 @@
 
 #include <cairn/stats.h>
 
-static uint64_t processes_now_ns(void)
+static uint64_t processes_now_ns(clockid_t clock)
 {
 	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
@@ -60,7 +60,8 @@ static void processes_look(cairn_processes *p, uint32_t pid, const cairn_process
 void cairn_processes_read(cairn_processes *p)
 {
 	static cairn_process old[CAIRN_PROCESSES_MOST];
-	uint64_t begin = processes_now_ns(), ns = p->read_ns ? begin - p->read_ns : 0;
+	uint64_t begin = processes_now_ns(CLOCK_MONOTONIC), ns = p->read_ns ? begin - p->read_ns : 0;
+	uint64_t cpu_ns = processes_now_ns(CLOCK_THREAD_CPUTIME_ID);
 	size_t old_count = p->count;
 	uint32_t self = (uint32_t)getpid();
 	memcpy(old, p->list, sizeof old);
@@ -74,7 +75,7 @@ void cairn_processes_read(cairn_processes *p)
 	}
 	if (folder)
 		closedir(folder);
-	p->cost_ns = processes_now_ns() - begin;
+	p->cost_ns = processes_now_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_ns;
 }
 
 size_t cairn_processes_find(const cairn_processes *p, const char *name, uint32_t *newest)

@@ -20,7 +20,8 @@ typedef struct cairn_process {
 } cairn_process;
 
 typedef struct cairn_processes {
-	uint64_t read_ns, cost_ns;      /* CLOCK_MONOTONIC; 0: never */
+	uint64_t read_ns;               /* CLOCK_MONOTONIC; 0: never */
+	uint64_t cost_ns;               /* processor time */
 	size_t count, left_out;
 	cairn_process list[CAIRN_PROCESSES_MOST]; /* most resident first */
 } cairn_processes;

@@ -40,6 +40,7 @@ static struct {
 	int fd, signals;
 	bool is_ours;         /* sync: read by the handler of faults, in this thread */
 	bool owns_fd;
+	bool is_waited_for;   /* a frame could not be drawn, because the last one was not sent yet */
 	struct termios before;
 	sigset_t old_mask;
 	int killer;           /* signal */
@@ -337,11 +338,6 @@ static bool terminal_read(void)
 
 /* ---- Waiting ---- */
 
-bool cairn_terminal_is_idle(void)
-{
-	return !terminal.screen->output_used;
-}
-
 static void terminal_flush(void)
 {
 	cairn_screen *s = terminal.screen;
@@ -351,6 +347,13 @@ static void terminal_flush(void)
 			return;
 		cairn_screen_sent(s, (size_t)n);
 	}
+}
+
+bool cairn_terminal_is_idle(void)
+{
+	terminal_flush();
+	terminal.is_waited_for = terminal.screen->output_used > 0;
+	return !terminal.is_waited_for;
 }
 
 static int terminal_timeout(uint64_t deadline_ns)
@@ -366,6 +369,8 @@ cairn_key cairn_terminal_wait(uint64_t deadline_ns, int watched)
 	for (;;) {
 		cairn_key key = terminal_key(false);
 		terminal_flush();
+		if (!key && terminal.is_waited_for && cairn_terminal_is_idle())
+			return CAIRN_KEY_DRAINED;
 		struct pollfd p[3] = {
 			{ terminal.signals, POLLIN, 0 },
 			{ terminal.is_ours ? terminal.fd : -1,

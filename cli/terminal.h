@@ -23,6 +23,7 @@ typedef enum cairn_key {
 	CAIRN_KEY_RESIZED,  /* the screen has its new size */
 	CAIRN_KEY_REDRAW,   /* the terminal was another's meanwhile */
 	CAIRN_KEY_WATCHED,  /* the watched descriptor became readable */
+	CAIRN_KEY_DRAINED,  /* all was sent, after cairn_terminal_is_idle had said that it was not */
 	CAIRN_KEY_KILLED,   /* by a signal, or the terminal is gone: end, and return what end returns */
 } cairn_key;
 
@@ -36,7 +37,7 @@ int cairn_terminal_begin(cairn_screen *s);
 /* Sends what the screen has as far as the terminal takes it, and waits until deadline_ns (CLOCK_MONOTONIC) for a key
  * or an event; NONE: it is time. watched: a descriptor, or -1. */
 cairn_key cairn_terminal_wait(uint64_t deadline_ns, int watched);
-bool cairn_terminal_is_idle(void); /* all was sent */
+bool cairn_terminal_is_idle(void); /* all was sent, or is now */
 /* Gives the terminal back. The signal that ended it, 0 none. */
 int cairn_terminal_end(void);
 /* Ends this process by that signal, as if it had never been caught. */

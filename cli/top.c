@@ -234,7 +234,7 @@ static int top_look(top_run *r)
 static void top_draw(top_run *r, bool is_list)
 {
 	if (!cairn_terminal_is_idle())
-		return; /* the last frame is still on its way */
+		return; /* the last frame is still on its way; DRAINED will follow */
 	if (is_list)
 		cairn_top_list_draw(&r->list, &r->screen);
 	else
@@ -244,7 +244,8 @@ static void top_draw(top_run *r, bool is_list)
 
 static bool top_is_redraw(cairn_key key)
 {
-	return key == CAIRN_KEY_RESIZED || key == CAIRN_KEY_REDRAW || key == CAIRN_KEY_WATCHED;
+	return key == CAIRN_KEY_RESIZED || key == CAIRN_KEY_REDRAW || key == CAIRN_KEY_WATCHED ||
+	       key == CAIRN_KEY_DRAINED;
 }
 
 static cairn_top_wish top_key(top_run *r, bool is_list, cairn_key key)

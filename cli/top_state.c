@@ -97,7 +97,8 @@ static void state_look_for_purge(cairn_top_state *t)
 	if (!t->purge_asked_ns)
 		return;
 	if (rss + TOP_PURGE_LEAST <= before) {
-		cairn_top_say(t, ns + TOP_MESSAGE_NS, "given back: %s", cairn_figure_bytes((double)(before - rss)).text);
+		cairn_top_say(t, ns + TOP_MESSAGE_NS, "given back: %s",
+			      cairn_figure_bytes((double)(before - rss)).text);
 	} else if (t->purge_served_ns) {
 		cairn_top_say(t, ns + TOP_MESSAGE_NS, "it looked, and had nothing to give back");
 	} else if (ns > t->purge_asked_ns + TOP_PURGE_WAIT_NS) {

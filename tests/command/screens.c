@@ -268,7 +268,7 @@ static void a_leak_names_its_class_and_its_limit(void)
 	EXPECT(within(r.bytes_per_s, 983040, 0.05));
 	EXPECT_EQ(cairn_watch_first_limit(&w, &s, 0, &left), 1);
 	EXPECT(within((double)left, 156e9, 0.05));
-	r = cairn_watch_limit(&w, "RLIMIT_DATA", 0); /* address space is taken in large steps: it goes by what is resident */
+	r = cairn_watch_limit(&w, "RLIMIT_DATA", 0); /* taken in large steps: it goes by what is resident */
 	EXPECT(r.kind == CAIRN_GROWTH_RISING && within(r.bytes_per_s, MIB, 0.05));
 	EXPECT_EQ(cairn_watch_limit(&w, "RLIMIT_AS", 0).kind, CAIRN_GROWTH_UNKNOWN);
 	EXPECT_EQ(cairn_watch_class(&w, 0, 0).kind, CAIRN_GROWTH_STEADY);

@@ -11,6 +11,7 @@
  *   pid             of the program
  *   continue        as the shell's fg
  *   background      as the shell's bg: goes on, without the terminal
+ *   hold, release   nobody reads the terminal, and again
  *   hangup          the terminal goes away */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +32,7 @@ enum { ROWS = 200, COLUMNS = 400 };
 static uint32_t grids[2][ROWS][COLUMNS]; /* the usual screen, and the alternate one */
 static int is_alternate, has_cursor = 1, rows, columns, row, column, is_at_edge;
 static long sgr, unknown, bytes;
-static int master, to_shell, from_shell;
+static int master, to_shell, from_shell, is_held;
 static pid_t job;
 static char status_text[32] = "running";
 
@@ -199,6 +200,8 @@ static void command(char *line)
 		printf("%d\n", (int)job);
 	else if (!strncmp(line, "continue", 8) || !strncmp(line, "background", 10))
 		strcpy(status_text, "running"), write(to_shell, line, 1), puts("continued");
+	else if (!strncmp(line, "hold", 4) || !strncmp(line, "release", 7))
+		is_held = *line == 'h', puts("done");
 	else if (!strncmp(line, "hangup", 6))
 		close(master), master = -1, puts("gone");
 	else
@@ -288,7 +291,8 @@ int main(int argc, char **argv)
 	columns = atoi(argv[2]);
 	start(argv + 3);
 	for (;;) {
-		struct pollfd p[3] = { { master, POLLIN, 0 }, { 0, POLLIN, 0 }, { from_shell, POLLIN, 0 } };
+		int seen = is_held ? -1 : master;
+		struct pollfd p[3] = { { seen, POLLIN, 0 }, { 0, POLLIN, 0 }, { from_shell, POLLIN, 0 } };
 		char buffer[4096];
 		if (poll(p, 3, -1) < 0)
 			return 2;
