@@ -215,6 +215,7 @@ void cairn_options_help(void)
 {
 	fputs("Usage: cairn [run] [options] [--] PROGRAM [ARGUMENTS]\n"
 	      "       cairn compare [options] [--] PROGRAM [ARGUMENTS]\n"
+	      "       cairn stat [options] PID\n"
 	      "       cairn top [options] [PID|NAME]\n"
 	      "\n"
 	      "run starts a program, unchanged, on cairn's malloc, and tells at the end what it\n"
@@ -222,7 +223,8 @@ void cairn_options_help(void)
 	      "own; the account goes to standard error.\n"
 	      "compare runs it many times on the C library's malloc and on cairn, and tells\n"
 	      "what differs in time and memory: cairn compare --help.\n"
-	      "top watches a process that runs: cairn top --help.\n"
+	      "stat tells where the resident bytes of a running process are, and what would give\n"
+	      "them back; top watches it: cairn stat --help, cairn top --help.\n"
 	      "\n"
 	      "  --json         the account as one JSON object, on the last line\n"
 	      "  -q, --quiet    one line\n"

@@ -3,13 +3,14 @@
 
 #define PEAK_CREDIT_NS   100000000u /* for the first looks, while a program grows quickly */
 #define PEAK_SHARE       100        /* of the time that passes: 1 % */
+#define PEAK_LAST_NS     250000000u  /* between two looks at a process that does not grow */
 #define PEAK_LEAST_BYTES (1u << 20) /* less is not a program yet */
 
 enum { PEAK_GROWTH = 10 /* a tenth */ };
 
 void cairn_peak_begin(cairn_peak *p, uint64_t now_ns)
 {
-	p->has_best = false;
+	p->has_best = p->has_last = false;
 	p->begin_ns = now_ns;
 	p->spent_ns = p->last_cost_ns = 0;
 }
@@ -29,6 +30,8 @@ static uint32_t peak_largest(const cairn_images *m, uint64_t *rss_bytes)
 	return *rss_bytes ? pid : 0;
 }
 
+static const cairn_snapshot *peak_newest(const cairn_peak *p) { return p->has_last ? &p->last : &p->best; }
+
 static bool peak_has_credit(const cairn_peak *p, uint64_t now_ns, uint64_t rss_bytes)
 {
 	uint64_t credit = PEAK_CREDIT_NS + (now_ns - p->begin_ns) / PEAK_SHARE, cost = p->last_cost_ns;
@@ -41,15 +44,22 @@ void cairn_peak_look(cairn_peak *p, const cairn_images *m, uint64_t now_ns)
 {
 	uint64_t rss_bytes;
 	uint32_t pid = peak_largest(m, &rss_bytes);
+	bool is_due = p->has_best && pid == p->best.pid && now_ns - peak_newest(p)->taken_ns > PEAK_LAST_NS;
 	uint64_t enough = p->has_best ? p->best.rss_bytes + p->best.rss_bytes / PEAK_GROWTH : PEAK_LEAST_BYTES;
-	if (!pid || rss_bytes < enough || !peak_has_credit(p, now_ns, rss_bytes))
+	if (!pid || (rss_bytes < enough && !is_due) || !peak_has_credit(p, now_ns, rss_bytes))
 		return;
 	int error = cairn_snapshot_take_light(&p->next, pid);
 	p->spent_ns += p->next.cost_ns;
 	p->last_cost_ns = p->next.cost_ns;
 	/* A process amid execve, or one that is about to end, has little or nothing left. */
-	if (!error && p->next.is_served && (!p->has_best || p->next.rss_bytes > p->best.rss_bytes)) {
+	if (error || !p->next.is_served)
+		return;
+	if (!p->has_best || p->next.rss_bytes > p->best.rss_bytes) {
 		p->best = p->next;
 		p->has_best = true;
+		p->has_last = false;
+	} else if (p->next.pid == p->best.pid) {
+		p->last = p->next;
+		p->has_last = true;
 	}
 }

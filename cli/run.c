@@ -433,6 +433,7 @@ static void run_tell(run_state *r, const cairn_options *o)
 	program.command = command;
 	program.timeline = &timeline;
 	program.peak = r->peak.has_best ? &r->peak.best : NULL;
+	program.last = r->peak.has_best && r->peak.has_last ? &r->peak.last : NULL;
 	program.children = r->images.children;
 	program.child_count = r->images.child_count;
 	program.children_left_out = r->images.left_out;

@@ -82,6 +82,7 @@ typedef struct cairn_account {
 
 	const cairn_account_timeline *timeline; /* or NULL */
 	const struct cairn_snapshot *peak; /* of the process that had most, when it had most; borrowed, or NULL */
+	const struct cairn_snapshot *last; /* of the same process, the last that was taken; borrowed, or NULL */
 	const struct cairn_account *total;      /* this process and all children together; NULL without children */
 	const struct cairn_account *children;   /* child_count of them */
 	size_t child_count;

@@ -143,13 +143,15 @@ static void json_timeline(cairn_writer *w, const cairn_account_timeline *t)
 	cairn_writer_text(w, "}");
 }
 
-/* Of the process that had most, when it had most. */
-static void json_peak(cairn_writer *w, const cairn_account *a)
+/* Of the process that had most: when it had most, and what was left at the last look. */
+static void json_snapshot(cairn_writer *w, const cairn_account *a, const char *key, const cairn_snapshot *s)
 {
-	json_key(w, "peak", false);
+	if (!s)
+		return;
+	json_key(w, key, false);
 	cairn_writer_text(w, "{");
-	cairn_snapshot_write_lines(w, a->peak);
-	json_seconds(w, "seconds", a->peak->taken_ns > a->start_ns ? a->peak->taken_ns - a->start_ns : CAIRN_UNKNOWN);
+	cairn_snapshot_write_lines(w, s);
+	json_seconds(w, "seconds", s->taken_ns > a->start_ns ? s->taken_ns - a->start_ns : CAIRN_UNKNOWN);
 	cairn_writer_text(w, "}");
 }
 
@@ -190,8 +192,8 @@ int cairn_account_print_json_by(const cairn_account *a, int fd, char *buffer, si
 		json_total(&w, a->total);
 	if (a->timeline)
 		json_timeline(&w, a->timeline);
-	if (a->peak)
-		json_peak(&w, a);
+	json_snapshot(&w, a, "peak", a->peak);
+	json_snapshot(&w, a, "last", a->last);
 	cairn_writer_text(&w, "}\n");
 	return cairn_writer_close(&w);
 }

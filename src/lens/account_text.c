@@ -419,9 +419,29 @@ static void text_peak(cairn_writer *w, const cairn_account *a)
 		cairn_field_duration(&f, s->taken_ns - a->start_ns);
 	}
 	cairn_writer_field(w, &f);
-	cairn_writer_pad(w, 62);
-	cairn_writer_text(w, "resident    share\n");
-	cairn_snapshot_write_kinds(w, s);
+	cairn_writer_pad(w, 52);
+	cairn_writer_text(w, a->last ? "resident   share  last seen\n" : "resident   share\n");
+	cairn_snapshot_write_kinds(w, s, a->last);
+}
+
+/* A limit that the peak came near. */
+static void text_near_limit(cairn_writer *w, const cairn_account *a)
+{
+	for (uint32_t i = 0; a->peak && i < a->peak->limit_count; i++) {
+		const cairn_snapshot_limit *l = &a->peak->limits[i];
+		cairn_field f = { .used = 0 };
+		if (l->used_bytes < l->limit_bytes - l->limit_bytes / 8)
+			continue;
+		cairn_field_text(&f, "Near a limit: ");
+		cairn_field_text(&f, l->name);
+		cairn_field_text(&f, " allows ");
+		cairn_field_bytes(&f, l->limit_bytes);
+		cairn_field_text(&f, ", and ");
+		cairn_field_bytes(&f, l->used_bytes);
+		cairn_field_text(&f, " counted against it at the peak.");
+		text_words(w, f.text);
+		cairn_writer_text(w, "\n");
+	}
 }
 
 static const char *text_base_name(const char *path)
@@ -503,6 +523,7 @@ static void text_remarks(cairn_writer *w, const cairn_account *a, const cairn_ac
 		text_remark(w, "cairn could not serve it:", a->why_not, ".");
 	if (a->note)
 		text_remark(w, a->note, "", "");
+	text_near_limit(w, a);
 	if (all->is_served)
 		text_remark(w, "± what thread caches held of freed blocks at the heap peak.", "", "");
 	if (all->is_served && !all->is_exact)

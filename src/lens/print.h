@@ -12,8 +12,8 @@
 #include "lens/writer.h"
 
 int cairn_account_print_by(const cairn_account *a, int fd, bool with_colour, char *buffer, size_t bytes);
-/* The lines of a snapshot, a row a kind, and their sum. */
-void cairn_snapshot_write_kinds(cairn_writer *w, const cairn_snapshot *s);
+/* The lines of a snapshot, a row a kind, and their sum; beside it those of a later one, if there is one. */
+void cairn_snapshot_write_kinds(cairn_writer *w, const cairn_snapshot *s, const cairn_snapshot *last);
 void cairn_snapshot_write_lines(cairn_writer *w, const cairn_snapshot *s); /* as the values of two keys of JSON */
 int cairn_account_print_json_by(const cairn_account *a, int fd, char *buffer, size_t bytes);
 

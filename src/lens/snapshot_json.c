@@ -171,6 +171,7 @@ void cairn_snapshot_write_lines(cairn_writer *w, const cairn_snapshot *s)
 	snapshot_number(w, "rss_bytes", s->rss_bytes);
 	snapshot_lines(w, "lines", s->lines, s->line_count);
 	snapshot_lines(w, "below_the_line", s->below, s->below_count);
+	snapshot_limits(w, s);
 }
 
 int cairn_snapshot_print_json(const cairn_snapshot *s, int fd)

@@ -21,6 +21,10 @@ enum {
 	SNAP_BAR_END = 58,
 	SNAP_BYTES_END = 70,
 	SNAP_SHARE_END = 79,
+	SNAP_ROW_BAR_END = 50, /* a row a kind, with a column for what was left at last */
+	SNAP_ROW_BYTES_END = 60,
+	SNAP_ROW_SHARE_END = 68,
+	SNAP_ROW_LAST_END = 79,
 	SNAP_WHY_SHARE = 50, /* a line with less than a fiftieth goes without why */
 	SNAP_CLASSES = 8,
 };
@@ -88,10 +92,10 @@ static void snap_bytes(cairn_writer *w, uint64_t bytes, uint64_t of)
 }
 
 /* Eighths of a column. */
-static void snap_bar(cairn_writer *w, uint64_t bytes, uint64_t of)
+static void snap_bar(cairn_writer *w, uint64_t bytes, uint64_t of, unsigned end)
 {
 	static const char *const parts[] = { "", "▏", "▎", "▍", "▌", "▋", "▊", "▉" };
-	uint64_t eighths = of ? cairn_ratio(bytes, (SNAP_BAR_END - SNAP_BAR_AT) * 8, of) : 0;
+	uint64_t eighths = of ? cairn_ratio(bytes, (end - SNAP_BAR_AT) * 8, of) : 0;
 	cairn_writer_pad(w, SNAP_BAR_AT);
 	cairn_writer_fill(w, "█", SNAP_BAR_AT + (unsigned)(eighths / 8));
 	cairn_writer_text(w, parts[eighths % 8]);
@@ -103,7 +107,7 @@ static void snap_line(cairn_writer *w, const cairn_snapshot_line *l, uint64_t of
 	cairn_field_name(&name, l->name, SNAP_BAR_AT - 5);
 	cairn_writer_pad(w, 3);
 	cairn_writer_field(w, &name);
-	snap_bar(w, l->bytes, of);
+	snap_bar(w, l->bytes, of, SNAP_BAR_END);
 	snap_bytes(w, l->bytes, of);
 }
 
@@ -209,7 +213,23 @@ static void snap_classes(cairn_writer *w, const cairn_snapshot *s)
 		snap_class(w, c);
 }
 
-/* ---- growth and limits ---- */
+/* ---- huge pages, growth and limits ---- */
+
+static void snap_huge(cairn_writer *w, const cairn_snapshot *s)
+{
+	cairn_field f = { .used = 0 };
+	if (!s->huge_bytes)
+		return;
+	cairn_field_text(&f, "Huge pages hold ");
+	cairn_field_bytes(&f, s->huge_bytes);
+	cairn_field_text(&f, ", ");
+	cairn_field_tenths(&f, cairn_ratio(s->huge_bytes, 1000, s->heap_bytes));
+	cairn_field_text(&f, " % of the heap (");
+	cairn_field_bytes(&f, s->heap_bytes);
+	cairn_field_text(&f, ").");
+	cairn_writer_text(w, "\n");
+	snap_words(w, f.text, 3);
+}
 
 static void snap_rate(cairn_field *f, int64_t bytes)
 {
@@ -292,25 +312,44 @@ static const char *const snap_kinds[] = {
 	"unexplained",
 };
 
-static void snap_kind(cairn_writer *w, const cairn_snapshot *s, unsigned kind)
+static uint64_t snap_kind_bytes(const cairn_snapshot *s, unsigned kind)
 {
-	cairn_snapshot_line sum = { .kind = kind };
+	uint64_t sum = 0;
 	for (uint32_t i = 0; i < s->line_count; i++)
-		if (s->lines[i].kind == kind)
-			sum.bytes += s->lines[i].bytes;
-	if (!sum.bytes && kind != CAIRN_SNAPSHOT_UNEXPLAINED)
-		return;
-	for (size_t i = 0; snap_kinds[kind][i]; i++)
-		sum.name[i] = snap_kinds[kind][i];
-	snap_line(w, &sum, s->rss_bytes);
+		sum += s->lines[i].kind == kind ? s->lines[i].bytes : 0;
+	return sum;
 }
 
-void cairn_snapshot_write_kinds(cairn_writer *w, const cairn_snapshot *s)
+/* The row of a sum where the name is "". */
+static void snap_row(cairn_writer *w, const char *name, uint64_t bytes, uint64_t of, const uint64_t *last)
 {
-	for (unsigned kind = 0; kind <= CAIRN_SNAPSHOT_UNEXPLAINED; kind++)
-		snap_kind(w, s, kind);
+	cairn_field f = { .used = 0 };
 	cairn_writer_pad(w, 3);
-	snap_bytes(w, s->rss_bytes, s->rss_bytes);
+	cairn_writer_text(w, name);
+	if (*name)
+		snap_bar(w, bytes, of, SNAP_ROW_BAR_END);
+	cairn_field_bytes(&f, bytes);
+	cairn_writer_field_right(w, &f, SNAP_ROW_BYTES_END);
+	f = (cairn_field){ .used = 0 };
+	cairn_field_tenths(&f, cairn_ratio(bytes, 1000, of));
+	cairn_field_text(&f, " %");
+	cairn_writer_field_right(w, &f, SNAP_ROW_SHARE_END);
+	f = (cairn_field){ .used = 0 };
+	if (last) {
+		cairn_field_bytes(&f, *last);
+		cairn_writer_field_right(w, &f, SNAP_ROW_LAST_END);
+	}
+	cairn_writer_text(w, "\n");
+}
+
+void cairn_snapshot_write_kinds(cairn_writer *w, const cairn_snapshot *s, const cairn_snapshot *last)
+{
+	for (unsigned kind = 0; kind <= CAIRN_SNAPSHOT_UNEXPLAINED; kind++) {
+		uint64_t bytes = snap_kind_bytes(s, kind), later = last ? snap_kind_bytes(last, kind) : 0;
+		if (bytes || later || kind == CAIRN_SNAPSHOT_UNEXPLAINED)
+			snap_row(w, snap_kinds[kind], bytes, s->rss_bytes, last ? &later : NULL);
+	}
+	snap_row(w, "", s->rss_bytes, s->rss_bytes, last ? &last->rss_bytes : NULL);
 }
 
 int cairn_snapshot_print(const cairn_snapshot *s, int fd, bool with_colour)
@@ -323,6 +362,7 @@ int cairn_snapshot_print(const cairn_snapshot *s, int fd, bool with_colour)
 	snap_title(&w, s);
 	snap_account(&w, s);
 	snap_below(&w, s);
+	snap_huge(&w, s);
 	snap_growth(&w, s);
 	snap_limits(&w, s);
 	snap_classes(&w, s);
