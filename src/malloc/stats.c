@@ -84,6 +84,14 @@ static void make_control(void)
 		cairn_stats_block = &private_control;
 }
 
+/* What a child is to begin with. Taken before fork, under every lock: the control block of a run is shared memory, in
+ * which the parent's threads count on while the child looks; the child's copy of the magazines stands still. Own
+ * memory, for few processes count, and static data is every process's. */
+static struct {
+	uint64_t out[CAIRN_WIRE_CLASSES], large_bytes, live_bytes;
+	uint32_t cache_count;
+} *parents; /* sync: fork lock; NULL: nothing is counted, or there was no memory, and a child begins with nothing */
+
 void cairn_stats_init(bool counting)
 {
 	is_counting = counting;
@@ -92,6 +100,8 @@ void cairn_stats_init(bool counting)
 		make_control();
 	if (counting)
 		fill_in(cairn_stats_block, false);
+	if (counting)
+		parents = cairn_meta_alloc(sizeof *parents);
 }
 
 static void note_lost_counters(void)
@@ -247,22 +257,26 @@ void cairn_stats_settle(void)
 	cairn_thread_leave(c);
 }
 
-/* What the child is to begin with. Taken before fork, under every lock: the control block of a run is shared memory, in
- * which the parent's threads count on while the child looks; the child's copy of the magazines stands still. */
-static struct {
-	uint64_t out[CAIRN_WIRE_CLASSES], large_bytes, live_bytes;
-	uint32_t cache_count;
-} parents; /* sync: fork lock */
-
 void cairn_stats_fork_before(void)
 {
-	if (!is_counting)
+	if (!parents)
 		return;
 	for (unsigned i = 0; i < CAIRN_CLASS_COUNT; i++)
-		parents.out[i] = sum_of(&cairn_stats_block->out[i]);
-	parents.large_bytes = sum_of(&cairn_stats_block->large_bytes);
-	parents.live_bytes = sum_of(&cairn_stats_block->live_bytes);
-	parents.cache_count = cairn_stats_block->cache_count;
+		parents->out[i] = sum_of(&cairn_stats_block->out[i]);
+	parents->large_bytes = sum_of(&cairn_stats_block->large_bytes);
+	parents->live_bytes = sum_of(&cairn_stats_block->live_bytes);
+	parents->cache_count = cairn_stats_block->cache_count;
+}
+
+static void begin_as_parents(cairn_control *c)
+{
+	memcpy(c->out, parents->out, sizeof c->out);
+	c->large_bytes = parents->large_bytes;
+	c->live_bytes = c->live_peak_bytes = parents->live_bytes;
+	c->live_peak_ns = cairn_clock_coarse_ns();
+	c->cached_max_bytes = sum_of(&magazine_bytes);
+	memcpy(c->out_at_peak, parents->out, sizeof c->out_at_peak);
+	c->cache_count = parents->cache_count;
 }
 
 void cairn_stats_fork_child(void)
@@ -272,13 +286,8 @@ void cairn_stats_fork_child(void)
 	if (has_folder)
 		make_control();
 	memset(cairn_stats_block, 0, sizeof *cairn_stats_block);
-	memcpy(cairn_stats_block->out, parents.out, sizeof cairn_stats_block->out);
-	cairn_stats_block->large_bytes = parents.large_bytes;
-	cairn_stats_block->live_bytes = cairn_stats_block->live_peak_bytes = parents.live_bytes;
-	cairn_stats_block->live_peak_ns = cairn_clock_coarse_ns();
-	cairn_stats_block->cached_max_bytes = sum_of(&magazine_bytes);
-	memcpy(cairn_stats_block->out_at_peak, parents.out, sizeof cairn_stats_block->out_at_peak);
-	cairn_stats_block->cache_count = parents.cache_count;
+	if (parents)
+		begin_as_parents(cairn_stats_block);
 	fill_in(cairn_stats_block, true);
 }
 
