@@ -186,7 +186,8 @@ static void brief(void)
 
 static const known_kind kinds[] = {
 	{ "threads", threads }, { "huge", huge }, { "forked", forked }, { "untouched", untouched }, { "hung", hung },
-	{ "moving", moving }, { "another", another }, { "zombie", zombie }, { "zeros", zeros }, { "crowd", crowd }, { "brief", brief }, { NULL, NULL },
+	{ "moving", moving }, { "another", another }, { "zombie", zombie },
+	{ "zeros", zeros }, { "crowd", crowd }, { "brief", brief }, { NULL, NULL },
 };
 
 int main(int argc, char **argv)

@@ -396,11 +396,11 @@ static void lazy(void)
 }
 
 static const known_kind kinds[] = {
-	{ "live", live }, { "mixed", mixed }, { "holes", holes }, { "queue", queue }, { "records", records }, { "caches", caches },
-	{ "spans", spans }, { "shelves", shelves }, { "tails", tails }, { "untouched", untouched },
-	{ "half_touched", half_touched }, { "stack", stack }, { "stacks", stacks }, { "ended", ended },
-	{ "image", image }, { "files", files }, { "shared", shared }, { "mapped", mapped }, { "lazy", lazy },
-	{ NULL, NULL },
+	{ "live", live }, { "mixed", mixed }, { "holes", holes }, { "queue", queue }, { "records", records },
+	{ "caches", caches }, { "spans", spans }, { "shelves", shelves }, { "tails", tails },
+	{ "untouched", untouched }, { "half_touched", half_touched }, { "stack", stack }, { "stacks", stacks },
+	{ "ended", ended }, { "image", image }, { "files", files }, { "shared", shared }, { "mapped", mapped },
+	{ "lazy", lazy }, { NULL, NULL },
 };
 
 int main(int argc, char **argv)
