@@ -110,14 +110,14 @@ static void queue(void)
 static void records(void)
 {
 	enum { COUNT = 12000000 };
-	char *lowest = NULL, *highest = NULL;
+	uintptr_t lowest = UINTPTR_MAX, highest = 0;
 	for (size_t i = 0; i < COUNT; i++) {
-		char *p = keep(malloc(16), 16);
-		lowest = lowest && lowest < p ? lowest : p;
+		uintptr_t p = (uintptr_t)keep(malloc(16), 16);
+		lowest = lowest < p ? lowest : p;
 		highest = highest > p ? highest : p;
 	}
 	tell("live", COUNT * (size_t)16);
-	tell("of_blocks", resident(lowest, (size_t)(highest - lowest) + 16));
+	tell("of_blocks", resident((void *)lowest, highest - lowest + 16));
 }
 
 /* ---- what is kept ---- */
@@ -405,6 +405,7 @@ static const known_kind kinds[] = {
 
 int main(int argc, char **argv)
 {
+	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0); /* so that nothing is resident but what was written to */
 	file = argc > 2 ? argv[2] : "/tmp/account-file";
 	return known_main(argc, argv, kinds);
 }
