@@ -187,8 +187,13 @@ static bool peer_scan_pages(cairn_peer *p, uintptr_t start, uintptr_t end, uint6
 	return true;
 }
 
-/* Before 6.7: an entry a page. The frame's number is hidden from most readers, so that a page of zeros cannot be told
- * from others. */
+/* Before 6.7: an entry a page. The frame's number is hidden from most readers, so that a page of zeros that was only
+ * read looks like one that a child shares: neither of a file (bit 61) nor this process's alone (bit 56). */
+static bool peer_entry_is_resident(const cairn_peer *p, uint64_t entry)
+{
+	return entry >> 63 && (!p->shares_nothing || entry >> 61 & 1 || entry >> 56 & 1);
+}
+
 static bool peer_read_pagemap(cairn_peer *p, uintptr_t start, size_t pages, uint64_t *resident)
 {
 	uint64_t entries[PEER_ENTRIES];
@@ -199,7 +204,7 @@ static bool peer_read_pagemap(cairn_peer *p, uintptr_t start, size_t pages, uint
 		if (got < 0)
 			return false;
 		for (size_t i = 0; i < (size_t)got / 8; i++)
-			if (entries[i] >> 63)
+			if (peer_entry_is_resident(p, entries[i]))
 				cairn_bit_set(resident, at + i);
 	}
 	return true;

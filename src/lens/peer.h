@@ -20,6 +20,7 @@ typedef struct cairn_peer {
 	int pagemap;     /* descriptor, -1: not to be had */
 	bool has_scan;   /* PAGEMAP_SCAN works here (Linux 6.7) */
 	bool has_memory; /* process_vm_readv is allowed */
+	bool shares_nothing; /* known: no other process has any of its anonymous pages */
 	size_t page_bytes;
 } cairn_peer;
 
@@ -39,8 +40,8 @@ typedef struct cairn_peer_piece {
 size_t cairn_peer_read_all(cairn_peer *p, const cairn_peer_piece *pieces, size_t count);
 
 /* Which OS pages of [start, start + pages * page_bytes) are in the resident set: bit i of `resident`; and of those,
- * which in huge pages: bit i of `huge`, where the kernel tells. Both have room for a multiple of 64 bits. False: the kernel
- * does not tell. */
+ * which in huge pages: bit i of `huge`, where the kernel tells. Both have room for a multiple of 64 bits. False: the
+ * kernel does not tell. */
 bool cairn_peer_resident(cairn_peer *p, uintptr_t start, size_t pages, uint64_t *resident, uint64_t *huge);
 
 /* The file /proc/PID/NAME into text, terminated; its length, 0: none. */

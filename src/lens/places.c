@@ -103,6 +103,9 @@ static void places_take_figure(cairn_places *l, const char *line)
 		l->rss_bytes += bytes;
 	} else if (places_figure(line, "Pss", &bytes)) {
 		l->pss_bytes += bytes;
+	} else if (places_figure(line, "Shared_Clean", &bytes) || places_figure(line, "Shared_Dirty", &bytes)) {
+		if (bytes && !vma_number(l, l->vmas.count - 1)->object)
+			l->peer->shares_nothing = false;
 	} else if (places_figure(line, "Swap", &bytes)) {
 		l->swap_bytes += bytes;
 	} else if (places_figure(line, "LazyFree", &bytes)) {
@@ -120,6 +123,7 @@ int cairn_places_read(cairn_places *l, cairn_peer *p, bool with_sums)
 	memset(l, 0, sizeof *l);
 	l->peer = p;
 	l->has_sums = with_sums;
+	p->shares_nothing = with_sums; /* until a mapping says otherwise */
 	if (!cairn_peer_room_add(&l->objects, sizeof(cairn_object))) /* number 0 */
 		return ENOMEM;
 	int error = cairn_peer_lines_open(p, &lines, with_sums ? "smaps" : "maps");

@@ -213,7 +213,7 @@ sub kernel_agrees {
 	my ($pid, $what, %how) = @_;
 	ok(hold($pid), "$what: all its threads stand still") or return {};
 	my %before = rollup($pid);
-	my $r = look($pid);
+	my $r = look($pid, as => $how{as});
 	my %after = rollup($pid);
 	go_on($pid) unless $how{stays};
 	my $s = $r->{s};

@@ -1,7 +1,8 @@
 /* kinds.c - processes in the states that an account must explain: many threads, huge pages, a child, memory that was
  * never touched, a lock that is never let go, threads that never stop.
  *
- *   account-kinds threads | huge | forked | untouched | hung | moving | another | zombie | brief
+ *   account-kinds threads | huge | forked | untouched | hung | moving | another | zombie | zeros |
+ *                 crowd | brief
  *
  * Each says "ready" when it is in its state, and stays until it is ended. What it knows stands before that. */
 #include "known.h"
@@ -115,6 +116,46 @@ static void moving(void)
 	usleep(300000);
 }
 
+/* Pages of zeros that were only read are in no resident set. */
+static void zeros(void)
+{
+	enum { BYTES = 96 << 20 };
+	char sum = 0;
+	volatile char *p = malloc(BYTES);
+	for (size_t i = 0; i < BYTES / 2; i += KNOWN_PAGE)
+		sum += p[i];
+	memset((char *)p + BYTES - (8 << 20), 1, 8 << 20);
+	escape((void *)p);
+	tell("untouched", BYTES - (8 << 20) + (size_t)sum);
+}
+
+/* More mappings, and more threads, than anybody wants to read of. */
+static void *rests(void *arg)
+{
+	pthread_barrier_wait(&all_there);
+	pause();
+	return arg;
+}
+
+static void crowd(void)
+{
+	enum { MAPPINGS = 20000, RESTING = 300 };
+	pthread_t t;
+	pthread_attr_t a;
+	pthread_attr_init(&a);
+	pthread_attr_setstacksize(&a, 64 << 10);
+	pthread_barrier_init(&all_there, NULL, RESTING + 1);
+	for (size_t i = 0; i < RESTING; i++)
+		pthread_create(&t, &a, rests, NULL);
+	pthread_barrier_wait(&all_there);
+	char *p = mmap(NULL, MAPPINGS * (size_t)KNOWN_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	for (size_t i = 0; i < MAPPINGS; i++) {
+		p[i * KNOWN_PAGE] = 1;
+		if (i % 2)
+			mprotect(p + i * KNOWN_PAGE, KNOWN_PAGE, PROT_READ);
+	}
+}
+
 /* No longer the user who started it. */
 static void another(void)
 {
@@ -145,7 +186,8 @@ static void brief(void)
 
 static const known_kind kinds[] = {
 	{ "threads", threads }, { "huge", huge }, { "forked", forked }, { "untouched", untouched }, { "hung", hung },
-	{ "moving", moving }, { "another", another }, { "zombie", zombie }, { "brief", brief }, { NULL, NULL },
+	{ "moving", moving }, { "another", another }, { "zombie", zombie },
+	{ "zeros", zeros }, { "crowd", crowd }, { "brief", brief }, { NULL, NULL },
 };
 
 int main(int argc, char **argv)

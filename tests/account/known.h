@@ -4,6 +4,7 @@
 #ifndef CAIRN_TESTS_ACCOUNT_KNOWN_H
 #define CAIRN_TESTS_ACCOUNT_KNOWN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,7 +44,7 @@ static inline void tell(const char *key, size_t n)
 	say(line);
 }
 
-/* Resident bytes of the pages that [at, at + bytes) touches. */
+/* Resident bytes of the pages that [at, at + bytes) touches; what is not mapped is not resident. */
 static inline size_t resident(const void *at, size_t bytes)
 {
 	uintptr_t start = (uintptr_t)at / KNOWN_PAGE * KNOWN_PAGE, end = (uintptr_t)at + bytes;
@@ -52,10 +53,10 @@ static inline size_t resident(const void *at, size_t bytes)
 		unsigned char is_there[1024];
 		size_t n = (end - from + KNOWN_PAGE - 1) / KNOWN_PAGE;
 		n = n < 1024 ? n : 1024;
-		if (mincore((void *)from, n * KNOWN_PAGE, is_there))
-			continue;
+		bool is_known = mincore((void *)from, n * KNOWN_PAGE, is_there) == 0;
 		for (size_t i = 0; i < n; i++)
-			sum += is_there[i] & 1;
+			if (is_known || !mincore((void *)(from + i * KNOWN_PAGE), KNOWN_PAGE, &is_there[i]))
+				sum += is_there[i] & 1;
 	}
 	return sum * KNOWN_PAGE;
 }
