@@ -290,7 +290,7 @@ static void views_tabs(const cairn_top_state *t, cairn_screen *s, uint64_t now_n
 	uint64_t taken = t->account.taken_ns;
 	if (!taken || t->is_ended || s->columns < 76 || t->view == CAIRN_TOP_THREADS)
 		return;
-	snprintf(age, sizeof age, " %s old, took %s ", cairn_figure_time(now_ns > taken ? now_ns - taken : 0).text,
+	snprintf(age, sizeof age, " %s%s old, took %s ", t->account.is_approximate ? "≈ " : "", cairn_figure_time(now_ns > taken ? now_ns - taken : 0).text,
 		 cairn_figure_time(t->account.cost_ns).text);
 	cairn_screen_right(s, 4, s->columns - 1, s->columns - column - 1, CAIRN_INK_DIM, age);
 }
@@ -408,6 +408,8 @@ static void views_account(const cairn_top_state *t, cairn_screen *s, views_area 
 	views_why(t, s, a);
 	for (unsigned i = 0; views_row(t, s, a, i, &at, &row); i++)
 		views_account_row(t, s, at, &t->account.lines[row]);
+	if (a->count + 3 <= a->rows) /* what cannot be known of it */
+		views_paragraph(s, a->first + a->count + 1, 2, t->account.unknown);
 }
 
 static void views_class_row(const cairn_top_state *t, cairn_screen *s, unsigned at, unsigned row)
