@@ -290,7 +290,8 @@ static void views_tabs(const cairn_top_state *t, cairn_screen *s, uint64_t now_n
 	uint64_t taken = t->account.taken_ns;
 	if (!taken || t->is_ended || s->columns < 76 || t->view == CAIRN_TOP_THREADS)
 		return;
-	snprintf(age, sizeof age, " %s%s old, took %s ", t->account.is_approximate ? "≈ " : "", cairn_figure_time(now_ns > taken ? now_ns - taken : 0).text,
+	cairn_figure_text old = cairn_figure_time(now_ns > taken ? now_ns - taken : 0);
+	snprintf(age, sizeof age, " %s%s old, took %s ", t->account.is_approximate ? "≈ " : "", old.text,
 		 cairn_figure_time(t->account.cost_ns).text);
 	cairn_screen_right(s, 4, s->columns - 1, s->columns - column - 1, CAIRN_INK_DIM, age);
 }
