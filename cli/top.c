@@ -197,7 +197,7 @@ static uint64_t top_cpu_ns(void)
 static void top_look_whole(top_run *r)
 {
 	uint64_t begin_ns = top_cpu_ns();
-	if (top_now_ns() < r->account_due_ns || cairn_snapshot_take(&r->snapshot, r->target.pid))
+	if (top_now_ns() < r->account_due_ns || cairn_snapshot_take_light(&r->snapshot, r->target.pid))
 		return;
 	r->account_due_ns = r->snapshot.taken_ns + TOP_SHARE * (top_cpu_ns() - begin_ns);
 	cairn_top_add_account(&r->state, &r->snapshot);

@@ -290,7 +290,8 @@ static void views_tabs(const cairn_top_state *t, cairn_screen *s, uint64_t now_n
 	uint64_t taken = t->account.taken_ns;
 	if (!taken || t->is_ended || s->columns < 76 || t->view == CAIRN_TOP_THREADS)
 		return;
-	snprintf(age, sizeof age, " %s old, took %s ", cairn_figure_time(now_ns > taken ? now_ns - taken : 0).text,
+	cairn_figure_text old = cairn_figure_time(now_ns > taken ? now_ns - taken : 0);
+	snprintf(age, sizeof age, " %s%s old, took %s ", t->account.is_approximate ? "≈ " : "", old.text,
 		 cairn_figure_time(t->account.cost_ns).text);
 	cairn_screen_right(s, 4, s->columns - 1, s->columns - column - 1, CAIRN_INK_DIM, age);
 }
@@ -408,6 +409,8 @@ static void views_account(const cairn_top_state *t, cairn_screen *s, views_area 
 	views_why(t, s, a);
 	for (unsigned i = 0; views_row(t, s, a, i, &at, &row); i++)
 		views_account_row(t, s, at, &t->account.lines[row]);
+	if (a->count + 3 <= a->rows) /* what cannot be known of it */
+		views_paragraph(s, a->first + a->count + 1, 2, t->account.unknown);
 }
 
 static void views_class_row(const cairn_top_state *t, cairn_screen *s, unsigned at, unsigned row)
@@ -537,13 +540,15 @@ static void views_show_help(cairn_screen *s, const views_area *a)
 	}
 }
 
-static void views_last_line(const cairn_top_state *t, cairn_screen *s, uint64_t now_ns)
+static void views_last_line(const cairn_top_state *t, cairn_screen *s, unsigned hidden, uint64_t now_ns)
 {
-	unsigned row = s->rows - 1, column = 1;
+	unsigned row = s->rows - 1, column = 1, end = hidden ? s->columns - 10 : s->columns;
 	static const char *const keys[][2] = {
 		{ "q", "quit" }, { "tab", "view" }, { "s", "sort" }, { "r", "reverse" },
 		{ "p", "pause" }, { "P", "purge" }, { "+ -", "interval" }, { "h", "help" },
 	};
+	if (hidden)
+		cairn_screen_textf(s, row, end, 0, CAIRN_INK_BOLD, "↓ %u more", hidden);
 	if (t->asks_purge) {
 		cairn_screen_textf(s, row, 1, 0, CAIRN_INK_BOLD | CAIRN_INK_YELLOW,
 				   "ask %u to give its free memory back?  y n", t->now.pid);
@@ -554,14 +559,15 @@ static void views_last_line(const cairn_top_state *t, cairn_screen *s, uint64_t 
 		return;
 	}
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-		if (column + strlen(keys[i][0]) + strlen(keys[i][1]) + 2 > s->columns)
+		if (column + strlen(keys[i][0]) + strlen(keys[i][1]) + 2 > end)
 			break;
 		column = cairn_screen_text(s, row, column, 0, CAIRN_INK_BOLD, keys[i][0]) + 1;
 		column = cairn_screen_text(s, row, column, 0, CAIRN_INK_DIM, keys[i][1]) + 2;
 	}
 }
 
-static void views_one(const cairn_top_state *t, cairn_screen *s)
+/* How many rows of the view did not fit, below those that did. */
+static unsigned views_one(const cairn_top_state *t, cairn_screen *s)
 {
 	static views_area a; /* static: it is large */
 	a = (views_area){ .first = VIEWS_FIRST, .rows = s->rows - VIEWS_FIRST - !t->is_plain };
@@ -575,6 +581,7 @@ static void views_one(const cairn_top_state *t, cairn_screen *s)
 		views_threads(t, s, &a);
 	else
 		views_limits(t, s, &a);
+	return a.count > a.from + a.rows ? a.count - a.from - a.rows : 0;
 }
 
 void cairn_top_draw(const cairn_top_state *t, cairn_screen *s, uint64_t now_ns)
@@ -589,7 +596,7 @@ void cairn_top_draw(const cairn_top_state *t, cairn_screen *s, uint64_t now_ns)
 	views_figures(t, s);
 	views_sentence(t, s);
 	views_tabs(t, s, now_ns);
-	views_one(t, s);
+	unsigned hidden = views_one(t, s);
 	if (!t->is_plain)
-		views_last_line(t, s, now_ns);
+		views_last_line(t, s, hidden, now_ns);
 }

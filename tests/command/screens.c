@@ -469,6 +469,7 @@ static void make_any_snapshot(uint64_t taken_ns)
 		words[i] = any();
 	any_text(snapshot.name, sizeof snapshot.name);
 	any_text(snapshot.executable, sizeof snapshot.executable);
+	any_text(snapshot.unknown, sizeof snapshot.unknown);
 	snapshot.is_served = any() % 2;
 	snapshot.is_approximate = false;
 	snapshot.taken_ns = taken_ns;
