@@ -5,9 +5,9 @@
  *                     ──▶ free granules
  *
  * Each resident page of a region's open part is put into the figures by bytes; a live slot's bytes that are not
- * resident are `untouched`. The sum of what is resident is exact whatever the process does meanwhile, for each page is looked at
- * once and what has no record is `unknown`; to which figure a byte is put is as of the instant in which its record was
- * read.
+ * resident are `untouched`. The sum of what is resident is exact whatever the process does meanwhile, for each page is
+ * looked at once and what has no record is `unknown`; to which figure a byte is put is as of the instant in which its
+ * record was read.
  *
  * Invariant, checked by cairn_heapwalk_validate(): (K1) resident = live + holes + queue + cached + shelves + dirty +
  * tails + unknown.

@@ -104,6 +104,10 @@ static void look_at_status(cairn_snapshot *s, cairn_look *k)
 		return;
 	s->peak_rss_bytes = look_status(text, "\nVmHWM:");
 	k->page_table_bytes = look_status(text, "\nVmPTE:");
+	if (!k->places.has_sums) {
+		k->places.swap_bytes = look_status(text, "\nVmSwap:");
+		k->places.hugetlb_bytes = look_status(text, "\nHugetlbPages:");
+	}
 	if (!s->rss_bytes)
 		s->rss_bytes = look_status(text, "\nVmRSS:");
 }
@@ -275,8 +279,7 @@ static void look_fill(cairn_snapshot *s, cairn_look *k)
 	look_visit_threads(s, k, look_add_thread);
 	cairn_snapshot_fill_classes(s, k);
 	cairn_snapshot_fill_lines(s, k);
-	if (!k->is_light)
-		cairn_snapshot_fill_cgroup(s);
+	cairn_snapshot_fill_cgroup(s);
 	cairn_snapshot_fill_limits(s);
 }
 
