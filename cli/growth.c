@@ -22,6 +22,7 @@
 #include <string.h>
 
 #define GROWTH_LEAST_BYTES 16384.0     /* less is not growth: pages come and go */
+#define GROWTH_APART_BYTES (6.0 * 1048576) /* three huge pages */
 #define GROWTH_LEAST_NS    400000000u  /* a shorter look tells nothing */
 #define GROWTH_YEARS_NS    3155760000000000000.0 /* a hundred */
 
@@ -370,11 +371,19 @@ static void watch_add_class(cairn_watch *w, const cairn_snapshot_class *c, uint6
 	cairn_growth_add(g, at_ns, c->live_bytes + c->untouched_bytes);
 }
 
+static uint64_t watch_live(const cairn_snapshot *s)
+{
+	uint64_t sum = 0;
+	for (uint32_t i = 0; i < s->class_count && i < CAIRN_ACCOUNT_CLASSES; i++)
+		sum += s->classes[i].live_bytes + s->classes[i].untouched_bytes;
+	return sum;
+}
+
 void cairn_watch_add(cairn_watch *w, const cairn_snapshot *s)
 {
 	cairn_growth_add(&w->rss, s->taken_ns, s->rss_bytes);
 	if (s->is_served)
-		cairn_growth_add(&w->heap, s->taken_ns, s->heap_bytes);
+		cairn_growth_add(&w->heap, s->taken_ns, watch_live(s));
 	for (uint32_t i = 0; i < s->limit_count && i < CAIRN_SNAPSHOT_LIMITS; i++)
 		watch_add_limit(w, &s->limits[i], s->taken_ns);
 	for (uint32_t i = 0; i < s->class_count && i < CAIRN_ACCOUNT_CLASSES; i++)
@@ -386,13 +395,31 @@ static cairn_growth_rate watch_rate(const cairn_growth *g, uint64_t window_ns)
 	return g ? cairn_growth_rate_of(g, window_ns) : (cairn_growth_rate){ .wants_more = true };
 }
 
+/* By how much the series changed in the window. */
+static double watch_change(const cairn_growth *g, uint64_t window_ns)
+{
+	growth_series s;
+	growth_unroll(&s, g, window_ns);
+	return s.count ? s.value[s.count - 1] - s.value[0] : 0;
+}
+
+/* Where huge pages are had, memory becomes resident two megabytes at a time, however evenly it is asked for. What is live
+ * tells better then, unless the two go apart: live memory may stay untouched, other memory may grow. */
+cairn_growth_rate cairn_watch_resident(const cairn_watch *w, uint64_t window_ns)
+{
+	cairn_growth_rate resident = cairn_growth_rate_of(&w->rss, window_ns);
+	cairn_growth_rate live = cairn_growth_rate_of(&w->heap, window_ns);
+	double apart = growth_size(watch_change(&w->rss, window_ns) - watch_change(&w->heap, window_ns));
+	return live.kind == CAIRN_GROWTH_RISING && apart <= GROWTH_APART_BYTES ? live : resident;
+}
+
 /* What counts against a limit on addresses or data grows in the large steps in which address space is taken, and the
  * machine's memory is everybody's: what brings either nearer, over some seconds, is what becomes resident. A cgroup is
  * believed where it is seen to grow. */
 cairn_growth_rate cairn_watch_limit(const cairn_watch *w, const char *name, uint64_t window_ns)
 {
 	cairn_growth_rate own = watch_rate(watch_find_limit(w, name), window_ns);
-	cairn_growth_rate resident = cairn_growth_rate_of(&w->rss, window_ns);
+	cairn_growth_rate resident = cairn_watch_resident(w, window_ns);
 	bool is_cgroup = strstr(name, "cgroup") != NULL;
 	if (own.kind == CAIRN_GROWTH_UNKNOWN || (is_cgroup && own.kind == CAIRN_GROWTH_RISING))
 		return own;

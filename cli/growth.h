@@ -51,7 +51,7 @@ uint64_t cairn_growth_left_ns(const cairn_growth_rate *r, uint64_t limit, uint64
 
 typedef struct cairn_watch {
 	cairn_growth rss;
-	cairn_growth heap;
+	cairn_growth heap; /* live bytes */
 	uint32_t limit_count, class_count;
 	char limit_names[CAIRN_SNAPSHOT_LIMITS][CAIRN_SNAPSHOT_NAME];
 	cairn_growth limits[CAIRN_SNAPSHOT_LIMITS];   /* used bytes, each with its name above */
@@ -62,6 +62,8 @@ typedef struct cairn_watch {
 void cairn_watch_init(cairn_watch *w);
 /* A snapshot or a glance: what it does not hold is not looked at. Borrows s. */
 void cairn_watch_add(cairn_watch *w, const cairn_snapshot *s);
+/* Of what is resident. */
+cairn_growth_rate cairn_watch_resident(const cairn_watch *w, uint64_t window_ns);
 /* Of the limit of that name; UNKNOWN where it was never seen. */
 cairn_growth_rate cairn_watch_limit(const cairn_watch *w, const char *name, uint64_t window_ns);
 /* Of the class of blocks of size_bytes; UNKNOWN likewise. */

@@ -133,7 +133,7 @@ static void stat_watch(cairn_snapshot *s)
 		cairn_watch_add(&watch, &glance);
 		nanosleep(&between, NULL);
 		now_ns = cairn_launch_now_ns();
-		rate = cairn_growth_rate_of(&watch.rss, 0);
+		rate = cairn_watch_resident(&watch, 0);
 	} while (now_ns - begin_ns < (stat_wants_more(&rate) ? STAT_WATCH_MAX_NS : STAT_WATCH_NS));
 	stat_fill_growth(s, &watch, &rate);
 	s->grown_over_ns = now_ns - begin_ns;

@@ -84,7 +84,7 @@ static void state_rate_threads(cairn_top_state *t, uint64_t ns)
 static void state_rate_growth(cairn_top_state *t)
 {
 	uint64_t window = cairn_top_window_ns(t);
-	t->rss_rate = cairn_growth_rate_of(&t->watch.rss, window);
+	t->rss_rate = cairn_watch_resident(&t->watch, window);
 	for (uint32_t i = 0; i < state_least(t->now.limit_count, CAIRN_SNAPSHOT_LIMITS); i++)
 		t->limit_rates[i] = cairn_watch_limit(&t->watch, t->now.limits[i].name, window);
 	for (uint32_t i = 0; i < state_least(t->account.class_count, CAIRN_ACCOUNT_CLASSES); i++)
