@@ -113,6 +113,8 @@ void cairn_peer_lines_close(cairn_peer_lines *l) { cairn_sys(SYS_close, l->fd, 0
 
 bool cairn_peer_read(cairn_peer *p, uintptr_t at, void *to, size_t n)
 {
+	if (p->memory >= 0)
+		return cairn_sys(SYS_pread64, p->memory, (long)to, (long)n, (long)at, 0, 0) == (long)n;
 	struct iovec here = { to, n }, there = { (void *)at, n };
 	return cairn_sys(SYS_process_vm_readv, (long)p->pid, (long)&here, 1, (long)&there, 1, 0) == (long)n;
 }
@@ -123,11 +125,25 @@ bool cairn_peer_write(cairn_peer *p, uintptr_t at, const void *from, size_t n)
 	return cairn_sys(SYS_process_vm_writev, (long)p->pid, (long)&here, 1, (long)&there, 1, 0) == (long)n;
 }
 
+static size_t peer_read_singly(cairn_peer *p, const cairn_peer_piece *pieces, size_t count)
+{
+	size_t done = 0;
+	for (size_t i = 0; i < count; i++) {
+		bool ok = cairn_peer_read(p, pieces[i].at, pieces[i].to, pieces[i].bytes);
+		if (!ok)
+			memset(pieces[i].to, 0, pieces[i].bytes);
+		done += ok;
+	}
+	return done;
+}
+
 /* The call stops at the first piece that it cannot read, which is skipped. */
 size_t cairn_peer_read_all(cairn_peer *p, const cairn_peer_piece *pieces, size_t count)
 {
 	struct iovec here[PEER_PIECES], there[PEER_PIECES];
 	size_t done = 0;
+	if (p->memory >= 0)
+		return peer_read_singly(p, pieces, count);
 	for (size_t from = 0; from < count;) {
 		size_t n = count - from < PEER_PIECES ? count - from : PEER_PIECES, i = 0;
 		for (i = 0; i < n; i++) {
@@ -239,11 +255,25 @@ static bool peer_can_scan(cairn_peer *p)
 	return p->pagemap >= 0 && cairn_sys(SYS_ioctl, p->pagemap, (long)PEER_PAGEMAP_SCAN, (long)&scan, 0, 0, 0) >= 0;
 }
 
+/* Nothing is mapped at 0: who may read is told EFAULT, who may not EPERM. Containers may filter the call, and emulators
+ * do not have it, where /proc/PID/mem, which asks for the same right, can be had. */
+static void peer_open_memory(cairn_peer *p)
+{
+	char byte;
+	struct iovec here = { &byte, 1 }, there = { NULL, 1 };
+	p->has_memory = cairn_sys(SYS_process_vm_readv, (long)p->pid, (long)&here, 1, (long)&there, 1, 0) == -EFAULT;
+	if (!p->has_memory)
+		p->memory = peer_open_file(p, "mem");
+	p->has_memory = p->has_memory || p->memory >= 0;
+}
+
 /* smaps asks for the same right as pagemap; reading memory for a stronger one. */
 int cairn_peer_open(cairn_peer *p, uint32_t pid)
 {
 	char text[64];
-	*p = (cairn_peer){ .pid = pid ? pid : (uint32_t)cairn_sys(SYS_getpid, 0, 0, 0, 0, 0, 0), .pagemap = -1 };
+	*p = (cairn_peer){
+		.pid = pid ? pid : (uint32_t)cairn_sys(SYS_getpid, 0, 0, 0, 0, 0, 0), .pagemap = -1, .memory = -1
+	};
 	p->page_bytes = cairn_vm_page_bytes();
 	if (!cairn_peer_file(p, "stat", text, sizeof text))
 		return ESRCH;
@@ -253,10 +283,7 @@ int cairn_peer_open(cairn_peer *p, uint32_t pid)
 	cairn_sys(SYS_close, maps, 0, 0, 0, 0, 0);
 	p->pagemap = peer_open_file(p, "pagemap");
 	p->has_scan = peer_can_scan(p);
-	/* Nothing is mapped at 0: who may read is told EFAULT, who may not EPERM. */
-	char byte;
-	struct iovec here = { &byte, 1 }, there = { NULL, 1 };
-	p->has_memory = cairn_sys(SYS_process_vm_readv, (long)p->pid, (long)&here, 1, (long)&there, 1, 0) == -EFAULT;
+	peer_open_memory(p);
 	return 0;
 }
 
@@ -264,7 +291,9 @@ void cairn_peer_close(cairn_peer *p)
 {
 	if (p->pagemap >= 0)
 		cairn_sys(SYS_close, p->pagemap, 0, 0, 0, 0, 0);
-	p->pagemap = -1;
+	if (p->memory >= 0)
+		cairn_sys(SYS_close, p->memory, 0, 0, 0, 0, 0);
+	p->pagemap = p->memory = -1;
 }
 
 /* ---- arrays ---- */

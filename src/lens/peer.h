@@ -18,8 +18,9 @@
 typedef struct cairn_peer {
 	uint32_t pid;
 	int pagemap;     /* descriptor, -1: not to be had */
+	int memory;      /* descriptor of /proc/PID/mem, -1: process_vm_readv does it, or nothing */
 	bool has_scan;   /* PAGEMAP_SCAN works here (Linux 6.7) */
-	bool has_memory; /* process_vm_readv is allowed */
+	bool has_memory; /* its memory may be read */
 	bool shares_nothing; /* known: no other process has any of its anonymous pages */
 	size_t page_bytes;
 } cairn_peer;
