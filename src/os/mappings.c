@@ -17,10 +17,12 @@
  *   (E4) An entry in use ends where it starts or behind it, and has a sequence of its own from 1 to the table's.
  *
  * Locks: none, so no rank. Who changes the table puts its thread pointer, which is the same in fork's child, into
- * mappings_holder by an exchange. Others try that for some microseconds and then let their note go; a signal handler
- * that struck its own thread in here does so at once, or it would wait for itself. What a thread had half written that
- * is not in fork's child, the child mends (cairn_mappings_fork_child). In the child of a clone without our handlers all
- * later notes are dropped then, as they are where a handler left by longjmp, or a thread was killed, in here.
+ * mappings_holder by an exchange. Others try that for some microseconds, then sleep while the holder may have lost its
+ * processor, some milliseconds at most, and then let their note go; after that was in vain nobody sleeps until somebody
+ * has had the table again. A signal handler that struck its own thread in here lets go at once, or it would wait for
+ * itself. What a thread had half written that is not in fork's child, the child mends (cairn_mappings_fork_child). In
+ * the child of a clone without our handlers all later notes are dropped then, as they are where a handler left by
+ * longjmp, or a thread was killed, in here.
  * Failure: a note that is dropped and counted. A larger table that is refused is asked for again when an eighth of the
  * present one's capacity has been dropped. Not here: who calls (os/vm_linux.c, malloc/mapcalls.c). */
 #include "os/mappings.h"
@@ -30,19 +32,24 @@
 #include "os/sys.h"
 #include "os/vm.h"
 
+#include <linux/futex.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 enum {
 	MAPPINGS_LEAST = 128,
 	MAPPINGS_MOST = 65536,
 	MAPPINGS_GROWTH = 4,
+	MAPPINGS_SLEEPS = 40,
+	MAPPINGS_SLEEP_NS = 100 * 1000,
 	MAPPINGS_TRIES = 100,     /* 4 us: a note takes a hundredth of that */
 	MAPPINGS_CHECKED = 1024, /* a larger table is not validated at each change */
 };
 
 cairn_mappings_table cairn_mappings;                  /* sync: mappings.h */
 static uintptr_t mappings_holder;                     /* sync: atomic; 0: nobody's */
+static bool mappings_is_lost;   /* sync: atomic, relaxed: sleeping for the holder was in vain; a hint */
 static uint64_t mappings_retry; /* sync: holder; a table that could not grow tries again at that many dropped */
 /* What is being published: to mend a table whose writer is not in the child. sync: holder */
 static struct {
@@ -60,19 +67,35 @@ static void mappings_drop_note(void) { __atomic_add_fetch(&cairn_mappings.droppe
 /* Not 0 also where a thread has no pointer yet. */
 static uintptr_t mappings_me(void) { return (uintptr_t)__builtin_thread_pointer() | 1; }
 
+/* The futex is nobody's: it is a sleep that ends early where the holder changes just before. */
+static void mappings_sleep(uintptr_t holder)
+{
+	struct timespec wait = { 0, MAPPINGS_SLEEP_NS };
+	cairn_sys(SYS_futex, (long)&mappings_holder, FUTEX_WAIT_PRIVATE, (long)(uint32_t)holder, (long)&wait, 0, 0);
+}
+
 static bool mappings_take(void)
 {
 	uintptr_t me = mappings_me();
-	for (unsigned i = 0; i < MAPPINGS_TRIES; i++) {
+	unsigned tries = MAPPINGS_TRIES;
+	if (!__atomic_load_n(&mappings_is_lost, __ATOMIC_RELAXED)) /* a hint */
+		tries += MAPPINGS_SLEEPS;
+	for (unsigned i = 0; i < tries; i++) {
 		uintptr_t holder = 0;
 		/* Acquire: pairs with mappings_leave, whose table is seen whole. */
 		if (__atomic_compare_exchange_n(
-			    &mappings_holder, &holder, me, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+			    &mappings_holder, &holder, me, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+			__atomic_store_n(&mappings_is_lost, false, __ATOMIC_RELAXED); /* a hint */
 			return true;
+		}
 		if (holder == me)
 			return false;
-		cairn_sys_pause();
+		if (i < MAPPINGS_TRIES)
+			cairn_sys_pause();
+		else
+			mappings_sleep(holder);
 	}
+	__atomic_store_n(&mappings_is_lost, true, __ATOMIC_RELAXED); /* a hint */
 	return false;
 }
 

@@ -9,7 +9,7 @@
  * entries overlap, the one with the highest `sequence` is right, for munmap is not noted: an entry says who mapped that
  * memory last, and nothing of whether it is still mapped.
  *
- * Threads: any, also signal handlers, and children that share the memory. A note waits at most some microseconds, takes
+ * Threads: any, also signal handlers, and children that share the memory. A note waits some milliseconds at most, takes
  * no lock, allocates nothing and leaves errno alone. Failure: counted in `dropped`; nothing else is different.
  * Not here: what the kernel made without being asked through us (stacks that libc maps, brk, files). */
 #ifndef CAIRN_OS_MAPPINGS_H
