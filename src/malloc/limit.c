@@ -412,9 +412,11 @@ void cairn_limit_may_read(bool may)
 	__atomic_store_n(&may_read, may, __ATOMIC_RELAXED); /* stands for itself */
 }
 
+/* Whoever was at it in the parent had lifted the mark, and is not here to set it again. */
 void cairn_limit_fork_child(void)
 {
-	atomic_store(&is_at_it, limit_self.is_relieving);
+	if (atomic_exchange(&is_at_it, limit_self.is_relieving) && !limit_self.is_relieving)
+		set_limit_most(0);
 }
 
 /* ---- the program's own word (cairn/malloc.h) */

@@ -12,6 +12,7 @@
 #include "support/child.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 
 #define MIB ((size_t)1 << 20)
@@ -146,6 +147,52 @@ static void run_given_up(void *unused)
 }
 
 static void what_a_callback_frees_makes_room(void) { in_a_child(run_given_up, NULL); }
+
+static _Atomic bool is_called, may_return;
+
+static void wait_in_callback(const cairn_limit_state *state, void *arg)
+{
+	(void)state, (void)arg;
+	for (is_called = true; !may_return;)
+		sched_yield();
+}
+
+static void *grow_past_the_limit(void *unused)
+{
+	(void)unused;
+	while (!is_called)
+		EXPECT(touched(MIB));
+	return NULL;
+}
+
+static void run_forked(void *unused)
+{
+	(void)unused;
+	EXPECT(cairn_limit_off_near(wait_in_callback, NULL));
+	EXPECT(cairn_limit_on_near(note_call, NULL));
+	for (int i = 0; i < 40; i++)
+		EXPECT(touched(MIB));
+	EXPECT(calls > 0);
+}
+
+static void run_fork_amid_relief(void *unused)
+{
+	pthread_t other;
+	(void)unused;
+	EXPECT(cairn_limit_on_near(wait_in_callback, NULL));
+	EXPECT(cairn_limit_set(cairn_vm_rss_bytes() + 60 * MIB, 0));
+	pthread_create(&other, NULL, grow_past_the_limit, NULL);
+	while (!is_called)
+		sched_yield();
+	in_a_child(run_forked, NULL);
+	may_return = true;
+	pthread_join(other, NULL);
+}
+
+static void a_child_forked_while_another_thread_makes_room_has_its_limit(void)
+{
+	in_a_child(run_fork_amid_relief, NULL);
+}
 
 static void put(const char *folder, const char *name, const char *text)
 {
@@ -465,6 +512,7 @@ int main(void)
 		RUN(near_the_soft_limit_callbacks_run_and_may_allocate);
 		RUN(what_is_free_goes_before_a_callback_is_called);
 		RUN(what_a_callback_frees_makes_room);
+		RUN(a_child_forked_while_another_thread_makes_room_has_its_limit);
 		RUN(settings_do_what_they_say);
 		RUN(settings_that_cannot_be_read_cost_one_line);
 	}
