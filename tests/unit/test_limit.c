@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
 
 #define MIB ((size_t)1 << 20)
 
@@ -440,6 +441,8 @@ static int as_child(const char *mode)
 		return !(rss > 48 * MIB && touched(30 * MIB) && cairn_vm_rss_bytes() < rss + 4 * MIB);
 	if (!strcmp(mode, "cold"))
 		return rss > 30 * MIB;
+	if (!strcmp(mode, "some"))
+		return !(rss > 48 * MIB && rss < 80 * MIB);
 	if (!strcmp(mode, "eager"))
 		return !(touched(100) && mappings_with(" hg") > 0);
 	for (int i = 0; i < 1500; i++)
@@ -455,13 +458,16 @@ static int as_child(const char *mode)
 	return 2;
 }
 
+static const char *again_root = "/nonexistent"; /* where the child reads files of the kernel */
+
 /* The child's exit status; *said: what it wrote to stderr. */
 static int run_again(const char *mode, char *setting, char said[300])
 {
-	char full[100], root_set[] = "CAIRN_CGROUP_ROOT=/nonexistent";
+	char full[100], root_set[100];
 	char *environment[] = { setting, full, root_set, NULL }, *arguments[] = { "test_limit", NULL };
 	int ends[2], status = -1;
 	snprintf(full, sizeof full, "TEST_LIMIT=%s", mode);
+	snprintf(root_set, sizeof root_set, "CAIRN_CGROUP_ROOT=%s", again_root);
 	if (pipe(ends))
 		return -1;
 	pid_t child = fork();
@@ -490,6 +496,22 @@ static void settings_do_what_they_say(void)
 	EXPECT_EQ(said[0], 0);
 }
 
+static void prewarming_leaves_the_machine_a_tenth(void)
+{
+	char said[300], folder[] = "/tmp/test_limit.XXXXXX", proc[50], file[60];
+	snprintf(proc, sizeof proc, "%s/proc", mkdtemp(folder) ? folder : "");
+	snprintf(file, sizeof file, "%s/meminfo", proc);
+	EXPECT_EQ(mkdir(proc, 0755), 0);
+	put(proc, "meminfo", "MemTotal:  1024000 kB\nMemAvailable:  153600 kB\n"); /* 1,000 and 150 MiB */
+	again_root = folder;
+	EXPECT_EQ(run_again("some", "CAIRN_PREWARM=500M", said), 0);
+	EXPECT_EQ(said[0], 0);
+	again_root = "/nonexistent";
+	unlink(file);
+	rmdir(proc);
+	rmdir(folder);
+}
+
 static void settings_that_cannot_be_read_cost_one_line(void)
 {
 	char said[300];
@@ -514,6 +536,7 @@ int main(void)
 		RUN(what_a_callback_frees_makes_room);
 		RUN(a_child_forked_while_another_thread_makes_room_has_its_limit);
 		RUN(settings_do_what_they_say);
+		RUN(prewarming_leaves_the_machine_a_tenth);
 		RUN(settings_that_cannot_be_read_cost_one_line);
 	}
 	RUN(a_cgroup_that_others_have_filled_is_near);
