@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -190,6 +191,39 @@ static void a_look_brings_no_page_in(void)
 	unlink(path);
 }
 
+static void *wait_for_the_end(void *unused)
+{
+	pause();
+	return unused;
+}
+
+/* Its memory is the other threads' still. */
+static void a_process_whose_first_thread_has_ended_is_read_through_another(void)
+{
+	pthread_t other;
+	if (is_emulated() || IS_SANITIZED) {
+		SKIP("the first thread cannot end alone");
+		return;
+	}
+	pid_t child = fork();
+	if (!child) {
+		memset(cairn_malloc(8 << 20), 1, 8 << 20);
+		pthread_create(&other, NULL, wait_for_the_end, NULL);
+		pthread_exit(NULL);
+	}
+	for (after.state = 0; after.state != 'Z'; usleep(1000))
+		EXPECT_EQ(cairn_snapshot_take(&after, (uint32_t)child), 0);
+	EXPECT(cairn_snapshot_validate(&after));
+	EXPECT(after.is_served && kind_bytes(&after, CAIRN_SNAPSHOT_LIVE) >= 8 << 20);
+	EXPECT_EQ(after.unknown[0], 0);
+	kill(child, SIGKILL);
+	waitid(P_PID, (id_t)child, NULL, WEXITED | WNOWAIT);
+	EXPECT_EQ(cairn_snapshot_take(&after, (uint32_t)child), 0);
+	EXPECT_EQ(after.rss_bytes, 0);
+	EXPECT(strstr(after.unknown, "it has no memory"));
+	waitpid(child, NULL, 0);
+}
+
 static void who_is_not_there_is_said(void)
 {
 	EXPECT_EQ(cairn_snapshot_take(&after, 0x7ffffff0), ESRCH);
@@ -299,6 +333,7 @@ int main(void)
 	RUN(a_light_look_says_the_same_of_the_heap);
 	RUN(a_glance_counts_allocations);
 	RUN(a_look_brings_no_page_in);
+	RUN(a_process_whose_first_thread_has_ended_is_read_through_another);
 	RUN(who_is_not_there_is_said);
 	RUN(a_child_after_fork_explains_itself);
 	RUN(the_highest_label_wins_everywhere);
