@@ -44,14 +44,44 @@ static void peer_path(char *to, size_t bytes, uint32_t pid, const char *name)
 	to[used] = 0;
 }
 
+/* The kernel has a folder for each thread, also where it lists none. */
 static int peer_open_file(const cairn_peer *p, const char *name)
 {
 	char path[96];
-	peer_path(path, sizeof path, p->pid, name);
+	peer_path(path, sizeof path, strcmp(name, "stat") ? p->reader : p->pid, name);
 	return (int)cairn_sys(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0);
 }
 
-int cairn_peer_open_folder(const cairn_peer *p, const char *name) { return peer_open_file(p, name); }
+typedef struct peer_entry {
+	uint64_t inode;
+	int64_t offset;
+	uint16_t length;
+	uint8_t type;
+	char name[];
+} peer_entry;
+
+static uint32_t peer_number(const char *name)
+{
+	uint32_t n = 0;
+	for (; *name >= '0' && *name <= '9'; name++)
+		n = n * 10 + (uint32_t)(*name - '0');
+	return n;
+}
+
+void cairn_peer_visit_threads(const cairn_peer *p, bool (*visit)(void *, uint32_t), void *arg)
+{
+	char entries[4096];
+	bool goes_on = true;
+	int fd = peer_open_file(p, "task");
+	for (long n; fd >= 0 && goes_on &&
+	     (n = cairn_sys(SYS_getdents64, fd, (long)entries, sizeof entries, 0, 0, 0)) > 0;)
+		for (long at = 0; at < n && goes_on; at += ((peer_entry *)(entries + at))->length) {
+			uint32_t id = peer_number(((peer_entry *)(entries + at))->name);
+			goes_on = !id || visit(arg, id);
+		}
+	if (fd >= 0)
+		cairn_sys(SYS_close, fd, 0, 0, 0, 0, 0);
+}
 
 size_t cairn_peer_file(const cairn_peer *p, const char *name, char *text, size_t bytes)
 {
@@ -116,13 +146,13 @@ bool cairn_peer_read(cairn_peer *p, uintptr_t at, void *to, size_t n)
 	if (p->memory >= 0)
 		return cairn_sys(SYS_pread64, p->memory, (long)to, (long)n, (long)at, 0, 0) == (long)n;
 	struct iovec here = { to, n }, there = { (void *)at, n };
-	return cairn_sys(SYS_process_vm_readv, (long)p->pid, (long)&here, 1, (long)&there, 1, 0) == (long)n;
+	return cairn_sys(SYS_process_vm_readv, (long)p->reader, (long)&here, 1, (long)&there, 1, 0) == (long)n;
 }
 
 bool cairn_peer_write(cairn_peer *p, uintptr_t at, const void *from, size_t n)
 {
 	struct iovec here = { (void *)(uintptr_t)from, n }, there = { (void *)at, n };
-	return cairn_sys(SYS_process_vm_writev, (long)p->pid, (long)&here, 1, (long)&there, 1, 0) == (long)n;
+	return cairn_sys(SYS_process_vm_writev, (long)p->reader, (long)&here, 1, (long)&there, 1, 0) == (long)n;
 }
 
 static size_t peer_read_singly(cairn_peer *p, const cairn_peer_piece *pieces, size_t count)
@@ -150,7 +180,8 @@ size_t cairn_peer_read_all(cairn_peer *p, const cairn_peer_piece *pieces, size_t
 			here[i] = (struct iovec){ pieces[from + i].to, pieces[from + i].bytes };
 			there[i] = (struct iovec){ (void *)pieces[from + i].at, pieces[from + i].bytes };
 		}
-		long got = cairn_sys(SYS_process_vm_readv, (long)p->pid, (long)here, (long)n, (long)there, (long)n, 0);
+		long got = cairn_sys(
+			SYS_process_vm_readv, (long)p->reader, (long)here, (long)n, (long)there, (long)n, 0);
 		for (i = 0; i < n && got >= (long)pieces[from + i].bytes; i++)
 			got -= (long)pieces[from + i].bytes;
 		done += i;
@@ -255,16 +286,32 @@ static bool peer_can_scan(cairn_peer *p)
 	return p->pagemap >= 0 && cairn_sys(SYS_ioctl, p->pagemap, (long)PEER_PAGEMAP_SCAN, (long)&scan, 0, 0, 0) >= 0;
 }
 
-/* Nothing is mapped at 0: who may read is told EFAULT, who may not EPERM. Containers may filter the call, and emulators
- * do not have it, where /proc/PID/mem, which asks for the same right, can be had. */
-static void peer_open_memory(cairn_peer *p)
+/* Nothing is mapped at 0: who may read is told EFAULT, who may not EPERM, and of a thread without memory ESRCH. */
+static long peer_try(uint32_t thread)
 {
 	char byte;
 	struct iovec here = { &byte, 1 }, there = { NULL, 1 };
-	p->has_memory = cairn_sys(SYS_process_vm_readv, (long)p->pid, (long)&here, 1, (long)&there, 1, 0) == -EFAULT;
-	if (!p->has_memory)
+	return cairn_sys(SYS_process_vm_readv, (long)thread, (long)&here, 1, (long)&there, 1, 0);
+}
+
+/* Containers may filter the call, and emulators do not have it, where /proc/PID/mem, which asks for the same right, can
+ * be had. */
+static void peer_open_memory(cairn_peer *p)
+{
+	p->has_memory = peer_try(p->reader) == -EFAULT;
+	if (!p->has_memory && !p->is_empty)
 		p->memory = peer_open_file(p, "mem");
 	p->has_memory = p->has_memory || p->memory >= 0;
+}
+
+/* A first thread that has ended (pthread_exit in main) has no memory any more, but the others do. */
+static bool peer_try_reader(void *arg, uint32_t thread)
+{
+	cairn_peer *p = arg;
+	p->is_empty = peer_try(thread) == -ESRCH;
+	if (!p->is_empty)
+		p->reader = thread;
+	return p->is_empty;
 }
 
 /* smaps asks for the same right as pagemap; reading memory for a stronger one. */
@@ -274,9 +321,12 @@ int cairn_peer_open(cairn_peer *p, uint32_t pid)
 	*p = (cairn_peer){
 		.pid = pid ? pid : (uint32_t)cairn_sys(SYS_getpid, 0, 0, 0, 0, 0, 0), .pagemap = -1, .memory = -1
 	};
+	p->reader = p->pid;
 	p->page_bytes = cairn_vm_page_bytes();
 	if (!cairn_peer_file(p, "stat", text, sizeof text))
 		return ESRCH;
+	if (peer_try_reader(p, p->pid))
+		cairn_peer_visit_threads(p, peer_try_reader, p);
 	int maps = peer_open_file(p, "smaps");
 	if (maps < 0)
 		return maps == -ENOENT || maps == -ESRCH ? ESRCH : -maps;

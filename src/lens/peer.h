@@ -17,11 +17,13 @@
 
 typedef struct cairn_peer {
 	uint32_t pid;
+	uint32_t reader; /* a thread of it through which its memory is read: the first, while it has not ended */
 	int pagemap;     /* descriptor, -1: not to be had */
 	int memory;      /* descriptor of /proc/PID/mem, -1: process_vm_readv does it, or nothing */
 	bool has_scan;   /* PAGEMAP_SCAN works here (Linux 6.7) */
 	bool has_memory; /* its memory may be read */
 	bool shares_nothing; /* known: no other process has any of its anonymous pages */
+	bool is_empty;   /* it has no memory: a zombie, or a thread of the kernel */
 	size_t page_bytes;
 } cairn_peer;
 
@@ -45,10 +47,11 @@ size_t cairn_peer_read_all(cairn_peer *p, const cairn_peer_piece *pieces, size_t
  * kernel does not tell. */
 bool cairn_peer_resident(cairn_peer *p, uintptr_t start, size_t pages, uint64_t *resident, uint64_t *huge);
 
-/* The file /proc/PID/NAME into text, terminated; its length, 0: none. */
+/* The file /proc/PID/NAME into text, terminated; its length, 0: none. What is of the memory is of the reader. */
 size_t cairn_peer_file(const cairn_peer *p, const char *name, char *text, size_t bytes);
 
-int cairn_peer_open_folder(const cairn_peer *p, const char *name); /* a descriptor, or less than 0 */
+/* Calls with the number of each thread, rising as the kernel lists them, until it returns false. */
+void cairn_peer_visit_threads(const cairn_peer *p, bool (*visit)(void *arg, uint32_t id), void *arg);
 
 /* A file of /proc/PID, line by line, of any length; lines over bytes are cut. */
 typedef struct cairn_peer_lines {

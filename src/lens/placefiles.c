@@ -23,6 +23,15 @@ typedef struct file_image {
 	uint64_t bias;
 } file_image;
 
+/* Reading a page that is not there would bring it in: the process would have grown, and where it handles its own faults
+ * (userfaultfd) it would be asked for the page, and we would wait for its answer. So what need not be read is read only
+ * where it is resident. */
+static bool file_page_is_there(cairn_peer *p, uint64_t at)
+{
+	uint64_t resident = 0, huge = 0;
+	return cairn_peer_resident(p, (uintptr_t)cairn_round_down(at, p->page_bytes), 1, &resident, &huge) && resident;
+}
+
 static bool file_read(cairn_peer *p, uint64_t at, file_image *f)
 {
 	if (!cairn_peer_read(p, at, &f->header, sizeof f->header) || memcmp(f->header.e_ident, ELFMAG, SELFMAG) ||
@@ -120,6 +129,8 @@ void cairn_places_look_at_files(cairn_places *l)
 		if (!v[i].object || o->name[0] != '/' || v[i].offset || !v[i].is_readable || v[i].is_shared ||
 			o->is_looked_at)
 			continue;
+		if (!o->is_code && !file_page_is_there(l->peer, v[i].start))
+			continue;
 		o->is_looked_at = true;
 		file_look(l, &v[i]);
 	}
@@ -165,7 +176,7 @@ void cairn_places_label_stack(cairn_places *l, uint32_t thread_id)
 static bool file_has_own_address(cairn_peer *p, uint64_t at)
 {
 	uint64_t words[512];
-	if (!cairn_peer_read(p, at, words, sizeof words))
+	if (!file_page_is_there(p, at) || !cairn_peer_read(p, at, words, sizeof words))
 		return false;
 	for (size_t i = 0; i < 512; i++)
 		if (words[i] == at + i * 8)

@@ -18,7 +18,16 @@ static cairn_label *label_number(const cairn_places *l, size_t i) { return &((ca
 
 /* ---- reading smaps ---- */
 
-/* Files are mostly met piece by piece, so the last one met is compared first. */
+/* FNV-1a. */
+static size_t places_bucket(const char *name)
+{
+	uint64_t sum = 0xcbf29ce484222325u;
+	for (; *name; name++)
+		sum = (sum ^ (unsigned char)*name) * 0x100000001b3u;
+	return (size_t)(sum >> 32) % CAIRN_PLACES_BUCKETS;
+}
+
+/* A process may have mapped tens of thousands of files. */
 static uint32_t places_name(cairn_places *l, const char *name)
 {
 	size_t length = strlen(name);
@@ -26,14 +35,16 @@ static uint32_t places_name(cairn_places *l, const char *name)
 		return CAIRN_NO_OBJECT;
 	if (length >= CAIRN_OBJECT_NAME)
 		name += length - (CAIRN_OBJECT_NAME - 1);
-	for (size_t i = l->objects.count; i-- > 1;)
-		if (!strcmp(cairn_places_object(l, (uint32_t)i)->name, name))
-			return (uint32_t)i;
+	uint32_t *bucket = &l->buckets[places_bucket(name)];
+	for (uint32_t i = *bucket; i; i = cairn_places_object(l, i)->next)
+		if (!strcmp(cairn_places_object(l, i)->name, name))
+			return i;
 	cairn_object *o = cairn_peer_room_add(&l->objects, sizeof *o);
 	if (!o)
 		return CAIRN_NO_OBJECT;
 	strcpy(o->name, name);
-	return (uint32_t)l->objects.count - 1;
+	o->next = *bucket;
+	return *bucket = (uint32_t)l->objects.count - 1;
 }
 
 static uint64_t places_hex(const char **s)

@@ -35,13 +35,14 @@ typedef enum cairn_place {
 	CAIRN_PLACE_COUNT,
 } cairn_place;
 
-enum { CAIRN_OBJECT_NAME = 232, CAIRN_NO_OBJECT = 0 };
+enum { CAIRN_OBJECT_NAME = 232, CAIRN_NO_OBJECT = 0, CAIRN_PLACES_BUCKETS = 1024 };
 
 /* A file, or a name in brackets. Number 0 is "none". */
 typedef struct cairn_object {
 	char name[CAIRN_OBJECT_NAME]; /* cut at the front; terminated */
 	bool is_code;                 /* some of it may be executed, or it is an ELF file */
 	bool is_looked_at;
+	uint32_t next;           /* of the same bucket; 0: none */
 	uint64_t resident_bytes; /* of its own mappings */
 	uint64_t mapped_bytes;   /* resident, of anonymous memory that its code has mapped */
 } cairn_object;
@@ -65,6 +66,7 @@ typedef struct cairn_places {
 	cairn_peer *peer;
 	cairn_peer_room vmas;              /* cairn_vma, sorted */
 	cairn_peer_room objects;           /* cairn_object */
+	uint32_t buckets[CAIRN_PLACES_BUCKETS]; /* objects by name: the newest of each, 0: none */
 	cairn_peer_room labels;            /* cairn_label; sorted and without overlap once painted */
 	uint64_t heapmap;                  /* the address of the process's cairn_heapmap, 0: none was found */
 	uint64_t bytes[CAIRN_PLACE_COUNT]; /* resident */

@@ -117,7 +117,7 @@ static void look_at_executable(cairn_snapshot *s, const cairn_peer *p)
 	char path[64] = "/proc/";
 	char digits[12];
 	size_t n = 0, used = 6;
-	for (uint32_t pid = p->pid; pid; pid /= 10)
+	for (uint32_t pid = p->reader; pid; pid /= 10)
 		digits[n++] = (char)('0' + pid % 10);
 	while (n)
 		path[used++] = digits[--n];
@@ -128,14 +128,6 @@ static void look_at_executable(cairn_snapshot *s, const cairn_peer *p)
 }
 
 /* ---- threads ---- */
-
-typedef struct look_entry {
-	uint64_t inode;
-	int64_t offset;
-	uint16_t length;
-	uint8_t type;
-	char name[];
-} look_entry;
 
 static cairn_heapwalk_thread *look_cache_of(cairn_look *k, uint32_t id)
 {
@@ -188,34 +180,28 @@ static void look_add_thread(cairn_snapshot *s, cairn_look *k, uint32_t id)
 	}
 }
 
-static uint32_t look_id(const char *name)
+typedef struct look_both {
+	cairn_snapshot *s;
+	cairn_look *k;
+} look_both;
+
+static bool look_visit_thread(void *arg, uint32_t id)
 {
-	uint32_t id = 0;
-	for (; *name >= '0' && *name <= '9'; name++)
-		id = id * 10 + (uint32_t)(*name - '0');
-	return id;
+	look_both *b = arg;
+	look_add_thread(b->s, b->k, id);
+	return true;
 }
 
-/* Calls with the number of each thread, rising as the kernel lists them. */
-static void look_visit_threads(
-	cairn_snapshot *s, cairn_look *k, void (*visit)(cairn_snapshot *, cairn_look *, uint32_t))
+static void look_at_threads(cairn_snapshot *s, cairn_look *k)
 {
-	char entries[4096];
-	int fd = cairn_peer_open_folder(&k->peer, "task");
-	for (long n; fd >= 0 && (n = cairn_sys(SYS_getdents64, fd, (long)entries, sizeof entries, 0, 0, 0)) > 0;)
-		for (long at = 0; at < n; at += ((look_entry *)(entries + at))->length) {
-			uint32_t id = look_id(((look_entry *)(entries + at))->name);
-			if (id)
-				visit(s, k, id);
-		}
-	if (fd >= 0)
-		cairn_sys(SYS_close, fd, 0, 0, 0, 0, 0);
+	look_both both = { s, k };
+	cairn_peer_visit_threads(&k->peer, look_visit_thread, &both);
 }
 
-static void look_label_stack(cairn_snapshot *s, cairn_look *k, uint32_t id)
+static bool look_label_stack(void *places, uint32_t id)
 {
-	(void)s;
-	cairn_places_label_stack(&k->places, id);
+	cairn_places_label_stack(places, id);
+	return true;
 }
 
 /* ---- the look ---- */
@@ -226,7 +212,7 @@ static void look_free(cairn_look *k)
 	cairn_heapwalk_free(&k->heap);
 }
 
-static int look_once(cairn_snapshot *s, cairn_look *k)
+static int look_once(cairn_look *k)
 {
 	int error = cairn_places_read(&k->places, &k->peer, !k->is_light);
 	if (error)
@@ -237,7 +223,7 @@ static int look_once(cairn_snapshot *s, cairn_look *k)
 		cairn_heapwalk_read_threads(&k->heap, true);
 		cairn_heapwalk_label(&k->heap, &k->places);
 	}
-	look_visit_threads(s, k, look_label_stack);
+	cairn_peer_visit_threads(&k->peer, look_label_stack, &k->places);
 	cairn_places_label_ended(&k->places);
 	cairn_places_count(&k->places);
 	if (k->places.is_out_of_memory)
@@ -261,7 +247,7 @@ static int look_settled(cairn_snapshot *s, cairn_look *k)
 	for (unsigned i = 0; i < LOOK_TRIES && !error; i++) {
 		if (i)
 			look_free(k);
-		error = look_once(s, k);
+		error = look_once(k);
 		s->is_approximate = !error && look_drift(k) > k->places.rss_bytes / LOOK_DRIFT_SHARE;
 		if (!s->is_approximate)
 			break;
@@ -276,7 +262,7 @@ static void look_fill(cairn_snapshot *s, cairn_look *k)
 	s->pss_bytes = k->places.pss_bytes;
 	look_at_status(s, k);
 	look_at_executable(s, &k->peer);
-	look_visit_threads(s, k, look_add_thread);
+	look_at_threads(s, k);
 	cairn_snapshot_fill_classes(s, k);
 	cairn_snapshot_fill_lines(s, k);
 	cairn_snapshot_fill_cgroup(s);
@@ -370,7 +356,7 @@ int cairn_snapshot_glance(cairn_snapshot *s, uint32_t pid)
 			glance_at_heap(s, &k);
 		look_at_status(s, &k);
 		glance_at_pages(s, &k);
-		look_visit_threads(s, &k, look_add_thread);
+		look_at_threads(s, &k);
 		cairn_snapshot_fill_limits(s);
 	}
 	look_free(&k);

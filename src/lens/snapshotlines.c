@@ -427,6 +427,8 @@ static void lines_unknown(cairn_snapshot *s, const cairn_look *k)
 	const char *why = "";
 	if (k->opened == CAIRN_HEAPWALK_OTHER)
 		why = "its library is of another version of cairn: run `cairn stat` of that version";
+	else if (k->peer.is_empty)
+		why = "it has no memory: it has ended and waits for its parent, or is a thread of the kernel";
 	else if (!k->peer.has_memory)
 		why = "its memory may not be read (kernel.yama.ptrace_scope, or another user's): the heap is not told "
 		      "apart";

@@ -380,9 +380,20 @@ void cairn_limit_start(void)
 	set_limit_most(word(&soft_bytes) == SIZE_MAX ? SIZE_MAX : FIRST_LOOK_BYTES);
 }
 
+/* What the machine has to give. Where no limit is set, or none is wanted, nothing else bounds what is touched. */
+static int64_t available_bytes(void)
+{
+	cairn_bound ram; /* always the last of the list, so the only one of a list of one */
+	if (!cairn_bounds_read(0, &ram, 1) || ram.used_bytes == CAIRN_CGROUP_NONE)
+		return share_of(cairn_limits_get()->ram_bytes);
+	return share_of(ram.limit_bytes) - (int64_t)ram.used_bytes;
+}
+
 /* As much as is asked for, but no more than there is room for. */
 static void prewarm(size_t bytes, int64_t room)
 {
+	int64_t available = bytes ? available_bytes() : 0;
+	room = room < available ? room : available;
 	bytes = room <= 0 ? 0 : bytes < (size_t)room ? bytes : (size_t)room;
 	size_t granules = bytes >> CAIRN_GRANULE_SHIFT;
 	if (!granules)
@@ -412,9 +423,11 @@ void cairn_limit_may_read(bool may)
 	__atomic_store_n(&may_read, may, __ATOMIC_RELAXED); /* stands for itself */
 }
 
+/* Whoever was at it in the parent had lifted the mark, and is not here to set it again. */
 void cairn_limit_fork_child(void)
 {
-	atomic_store(&is_at_it, limit_self.is_relieving);
+	if (atomic_exchange(&is_at_it, limit_self.is_relieving) && !limit_self.is_relieving)
+		set_limit_most(0);
 }
 
 /* ---- the program's own word (cairn/malloc.h) */

@@ -12,7 +12,9 @@
 #include "support/child.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
 
 #define MIB ((size_t)1 << 20)
 
@@ -146,6 +148,52 @@ static void run_given_up(void *unused)
 }
 
 static void what_a_callback_frees_makes_room(void) { in_a_child(run_given_up, NULL); }
+
+static _Atomic bool is_called, may_return;
+
+static void wait_in_callback(const cairn_limit_state *state, void *arg)
+{
+	(void)state, (void)arg;
+	for (is_called = true; !may_return;)
+		sched_yield();
+}
+
+static void *grow_past_the_limit(void *unused)
+{
+	(void)unused;
+	while (!is_called)
+		EXPECT(touched(MIB));
+	return NULL;
+}
+
+static void run_forked(void *unused)
+{
+	(void)unused;
+	EXPECT(cairn_limit_off_near(wait_in_callback, NULL));
+	EXPECT(cairn_limit_on_near(note_call, NULL));
+	for (int i = 0; i < 40; i++)
+		EXPECT(touched(MIB));
+	EXPECT(calls > 0);
+}
+
+static void run_fork_amid_relief(void *unused)
+{
+	pthread_t other;
+	(void)unused;
+	EXPECT(cairn_limit_on_near(wait_in_callback, NULL));
+	EXPECT(cairn_limit_set(cairn_vm_rss_bytes() + 60 * MIB, 0));
+	pthread_create(&other, NULL, grow_past_the_limit, NULL);
+	while (!is_called)
+		sched_yield();
+	in_a_child(run_forked, NULL);
+	may_return = true;
+	pthread_join(other, NULL);
+}
+
+static void a_child_forked_while_another_thread_makes_room_has_its_limit(void)
+{
+	in_a_child(run_fork_amid_relief, NULL);
+}
 
 static void put(const char *folder, const char *name, const char *text)
 {
@@ -393,6 +441,8 @@ static int as_child(const char *mode)
 		return !(rss > 48 * MIB && touched(30 * MIB) && cairn_vm_rss_bytes() < rss + 4 * MIB);
 	if (!strcmp(mode, "cold"))
 		return rss > 30 * MIB;
+	if (!strcmp(mode, "some"))
+		return !(rss > 48 * MIB && rss < 80 * MIB);
 	if (!strcmp(mode, "eager"))
 		return !(touched(100) && mappings_with(" hg") > 0);
 	for (int i = 0; i < 1500; i++)
@@ -408,13 +458,16 @@ static int as_child(const char *mode)
 	return 2;
 }
 
+static const char *again_root = "/nonexistent"; /* where the child reads files of the kernel */
+
 /* The child's exit status; *said: what it wrote to stderr. */
 static int run_again(const char *mode, char *setting, char said[300])
 {
-	char full[100], root_set[] = "CAIRN_CGROUP_ROOT=/nonexistent";
+	char full[100], root_set[100];
 	char *environment[] = { setting, full, root_set, NULL }, *arguments[] = { "test_limit", NULL };
 	int ends[2], status = -1;
 	snprintf(full, sizeof full, "TEST_LIMIT=%s", mode);
+	snprintf(root_set, sizeof root_set, "CAIRN_CGROUP_ROOT=%s", again_root);
 	if (pipe(ends))
 		return -1;
 	pid_t child = fork();
@@ -447,6 +500,22 @@ static void settings_do_what_they_say(void)
 	EXPECT_EQ(said[0], 0);
 }
 
+static void prewarming_leaves_the_machine_a_tenth(void)
+{
+	char said[300], folder[] = "/tmp/test_limit.XXXXXX", proc[50], file[60];
+	snprintf(proc, sizeof proc, "%s/proc", mkdtemp(folder) ? folder : "");
+	snprintf(file, sizeof file, "%s/meminfo", proc);
+	EXPECT_EQ(mkdir(proc, 0755), 0);
+	put(proc, "meminfo", "MemTotal:  1024000 kB\nMemAvailable:  153600 kB\n"); /* 1,000 and 150 MiB */
+	again_root = folder;
+	EXPECT_EQ(run_again("some", "CAIRN_PREWARM=500M", said), 0);
+	EXPECT_EQ(said[0], 0);
+	again_root = "/nonexistent";
+	unlink(file);
+	rmdir(proc);
+	rmdir(folder);
+}
+
 static void settings_that_cannot_be_read_cost_one_line(void)
 {
 	char said[300];
@@ -473,7 +542,9 @@ int main(void)
 		RUN(near_the_soft_limit_callbacks_run_and_may_allocate);
 		RUN(what_is_free_goes_before_a_callback_is_called);
 		RUN(what_a_callback_frees_makes_room);
+		RUN(a_child_forked_while_another_thread_makes_room_has_its_limit);
 		RUN(settings_do_what_they_say);
+		RUN(prewarming_leaves_the_machine_a_tenth);
 		RUN(settings_that_cannot_be_read_cost_one_line);
 	}
 	RUN(a_cgroup_that_others_have_filled_is_near);

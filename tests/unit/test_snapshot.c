@@ -7,8 +7,12 @@
 #include "support/child.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 static cairn_snapshot before, after; /* static: they are large */
 
@@ -154,6 +158,72 @@ static void a_glance_counts_allocations(void)
 	EXPECT(after.allocations >= before.allocations + 1000);
 }
 
+static bool is_mapped(const void *at)
+{
+	uint64_t entry = 0;
+	int fd = open("/proc/self/pagemap", O_RDONLY);
+	EXPECT_EQ(pread(fd, &entry, sizeof entry, (off_t)((uintptr_t)at / 4096 * sizeof entry)), sizeof entry);
+	close(fd);
+	return entry >> 63;
+}
+
+/* A page that is read comes in, and who handles its own faults would be asked for it. */
+static void a_look_brings_no_page_in(void)
+{
+	char path[] = "/tmp/cairn-untouched-XXXXXX";
+	if (is_emulated()) {
+		SKIP("no page map of its own");
+		return;
+	}
+	int file = mkstemp(path), anonymous = MAP_PRIVATE | MAP_ANONYMOUS;
+	EXPECT_EQ(ftruncate(file, 4096), 0);
+	char *of_file = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, file, 0);
+	char *guarded = mmap(NULL, 3 * 4096, PROT_NONE, anonymous, -1, 0);
+	EXPECT_EQ(mprotect(guarded + 4096, 2 * 4096, PROT_READ | PROT_WRITE), 0);
+	guarded[4096] = 1;
+	take(&after);
+	EXPECT(!is_mapped(of_file));
+	EXPECT(is_mapped(guarded + 4096));
+	EXPECT(!is_mapped(guarded + 2 * 4096));
+	munmap(guarded, 3 * 4096);
+	munmap(of_file, 4096);
+	close(file);
+	unlink(path);
+}
+
+static void *wait_for_the_end(void *unused)
+{
+	pause();
+	return unused;
+}
+
+/* Its memory is the other threads' still. */
+static void a_process_whose_first_thread_has_ended_is_read_through_another(void)
+{
+	pthread_t other;
+	if (is_emulated() || IS_SANITIZED) {
+		SKIP("the first thread cannot end alone");
+		return;
+	}
+	pid_t child = fork();
+	if (!child) {
+		memset(cairn_malloc(8 << 20), 1, 8 << 20);
+		pthread_create(&other, NULL, wait_for_the_end, NULL);
+		pthread_exit(NULL);
+	}
+	for (after.state = 0; after.state != 'Z'; usleep(1000))
+		EXPECT_EQ(cairn_snapshot_take(&after, (uint32_t)child), 0);
+	EXPECT(cairn_snapshot_validate(&after));
+	EXPECT(after.is_served && kind_bytes(&after, CAIRN_SNAPSHOT_LIVE) >= 8 << 20);
+	EXPECT_EQ(after.unknown[0], 0);
+	kill(child, SIGKILL);
+	waitid(P_PID, (id_t)child, NULL, WEXITED | WNOWAIT);
+	EXPECT_EQ(cairn_snapshot_take(&after, (uint32_t)child), 0);
+	EXPECT_EQ(after.rss_bytes, 0);
+	EXPECT(strstr(after.unknown, "it has no memory"));
+	waitpid(child, NULL, 0);
+}
+
 static void who_is_not_there_is_said(void)
 {
 	EXPECT_EQ(cairn_snapshot_take(&after, 0x7ffffff0), ESRCH);
@@ -262,6 +332,8 @@ int main(void)
 	RUN(stacks_of_threads_are_found);
 	RUN(a_light_look_says_the_same_of_the_heap);
 	RUN(a_glance_counts_allocations);
+	RUN(a_look_brings_no_page_in);
+	RUN(a_process_whose_first_thread_has_ended_is_read_through_another);
 	RUN(who_is_not_there_is_said);
 	RUN(a_child_after_fork_explains_itself);
 	RUN(the_highest_label_wins_everywhere);
