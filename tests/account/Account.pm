@@ -14,7 +14,7 @@ use lib "$FindBin::Bin/../command";
 use Command;
 use Test::More;
 
-our @EXPORT = qw(%LINE $PUBLIC_LIBRARY compile start heard ready hold go_on end_of look lines_of line_bytes rollup smaps_of
+our @EXPORT = qw(%LINE $PUBLIC_LIBRARY compile start heard told ready hold go_on end_of look lines_of line_bytes rollup smaps_of
 	kernel_agrees near children_of executable_of missing mib KIB MIB);
 
 use constant { KIB => 1024, MIB => 1 << 20 };
@@ -74,11 +74,12 @@ sub compile {
 }
 
 # Starts a program on cairn. A first argument that is a hash may set: env, dir, uid and gid, alone (not on cairn), err (a
-# file for what it says on standard error), in (text for its standard input).
+# file for what it says on standard error), in (text for its standard input), hears (told() is its standard input).
 sub start {
 	my $how = ref $_[0] ? shift : {};
 	my @words = @_;
 	pipe my $from, my $to or die "pipe: $!";
+	pipe my $hears, my $tells or die "pipe: $!";
 	if (defined $how->{in}) {
 		write_file("$SCRATCH/input", $how->{in});
 		chmod 0644, "$SCRATCH/input";
@@ -91,6 +92,7 @@ sub start {
 		@ENV{ keys %{ $how->{env} } } = values %{ $how->{env} } if $how->{env};
 		chdir $how->{dir} or die "$how->{dir}: $!" if $how->{dir};
 		open STDIN, '<', defined $how->{in} ? "$SCRATCH/input" : '/dev/null' or die;
+		open STDIN, '<&', $hears or die if $how->{hears};
 		open STDOUT, '>&', $to or die;
 		open STDERR, '>', $how->{err} or die if $how->{err};
 		if ($how->{uid}) {
@@ -101,7 +103,7 @@ sub start {
 		exec { $words[0] } @words or POSIX::_exit(127);
 	}
 	close $to;
-	my $p = { pid => $pid, from => $from, text => '', known => {} };
+	my $p = { pid => $pid, from => $from, text => '', known => {}, to => $how->{hears} ? $tells : undef };
 	$started{$pid} = $p;
 	return $p;
 }
@@ -117,6 +119,9 @@ sub heard {
 	$p->{text} =~ s/^([^\n]*)\n//;
 	return $1;
 }
+
+# Says a line to it.
+sub told { return syswrite $_[0]{to}, "$_[1]\n" }
 
 # Takes down what the program knows of itself, until it is ready. False: it was not, in time.
 sub ready {
