@@ -403,8 +403,8 @@ static double watch_change(const cairn_growth *g, uint64_t window_ns)
 	return s.count ? s.value[s.count - 1] - s.value[0] : 0;
 }
 
-/* Where huge pages are had, memory becomes resident two megabytes at a time, however evenly it is asked for. What is live
- * tells better then, unless the two go apart: live memory may stay untouched, other memory may grow. */
+/* Where huge pages are had, memory becomes resident two megabytes at a time, however evenly it is asked for. What is
+ * live tells better then, unless the two go apart: live memory may stay untouched, other memory may grow. */
 cairn_growth_rate cairn_watch_resident(const cairn_watch *w, uint64_t window_ns)
 {
 	cairn_growth_rate resident = cairn_growth_rate_of(&w->rss, window_ns);

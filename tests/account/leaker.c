@@ -2,8 +2,8 @@
  *
  *   account-leaker BLOCK STEP LIMIT
  *
- * Blocks of BLOCK bytes, written to all over, STEP bytes of them at a time, as often as makes 1 MiB/s; under RLIMIT_DATA
- * of LIMIT bytes, 0: none. Says "ready" after the first. Ends with 3 when malloc says no. */
+ * Blocks of BLOCK bytes, written to all over, STEP bytes of them at a time, as often as makes 1 MiB/s; under
+ * RLIMIT_DATA of LIMIT bytes, 0: none. Says "ready" after the first. Ends with 3 when malloc says no. */
 #include "known.h"
 
 #include <sys/resource.h>
@@ -11,7 +11,8 @@
 
 int main(int argc, char **argv)
 {
-	size_t block = strtoul(argv[1], NULL, 10), step = strtoul(argv[2], NULL, 10), limit = strtoul(argv[3], NULL, 10);
+	size_t block = strtoul(argv[1], NULL, 10), step = strtoul(argv[2], NULL, 10);
+	size_t limit = strtoul(argv[3], NULL, 10);
 	struct rlimit data = { limit, limit };
 	struct timespec next;
 	(void)argc;
