@@ -187,6 +187,7 @@ typedef struct cairn_snapshot {
 	uint32_t pid;
 	char name[16];
 	char executable[CAIRN_ACCOUNT_TEXT];
+	char command[CAIRN_ACCOUNT_TEXT]; /* its arguments with blanks between, as it shows them; "" none */
 	char state;             /* as in /proc */
 	bool is_served;         /* its heap was read */
 	bool is_approximate;    /* it went on while it was read, so that lines are of different instants */

@@ -127,6 +127,18 @@ static void look_at_executable(cairn_snapshot *s, const cairn_peer *p)
 	s->executable[length > 0 ? length : 0] = 0;
 }
 
+/* Arguments end with a 0 each; a process may have put another text there. */
+static void look_at_command(cairn_snapshot *s, const cairn_peer *p)
+{
+	size_t n = cairn_peer_file(p, "cmdline", s->command, sizeof s->command);
+	while (n && (!s->command[n - 1] || s->command[n - 1] == ' '))
+		n--;
+	for (size_t i = 0; i < n; i++)
+		if (!s->command[i])
+			s->command[i] = ' ';
+	s->command[n] = 0;
+}
+
 /* ---- threads ---- */
 
 static cairn_heapwalk_thread *look_cache_of(cairn_look *k, uint32_t id)
@@ -262,6 +274,7 @@ static void look_fill(cairn_snapshot *s, cairn_look *k)
 	s->pss_bytes = k->places.pss_bytes;
 	look_at_status(s, k);
 	look_at_executable(s, &k->peer);
+	look_at_command(s, &k->peer);
 	look_at_threads(s, k);
 	cairn_snapshot_fill_classes(s, k);
 	cairn_snapshot_fill_lines(s, k);

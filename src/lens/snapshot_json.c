@@ -147,6 +147,7 @@ static void snapshot_figures(cairn_writer *w, const cairn_snapshot *s)
 	cairn_writer_json_number(w, s->pid);
 	snapshot_string(w, "name", s->name, false);
 	snapshot_string(w, "executable", s->executable, false);
+	snapshot_string(w, "command", s->command, false);
 	snapshot_string(w, "state", state, false);
 	snapshot_flag(w, "served", s->is_served);
 	snapshot_flag(w, "approximate", s->is_approximate);

@@ -64,7 +64,7 @@ static void snap_title(cairn_writer *w, const cairn_snapshot *s)
 	}
 	cairn_field_count(&end, threads);
 	cairn_field_text(&end, threads == 1 ? " thread" : " threads");
-	cairn_field_name(&name, s->executable[0] ? s->executable : s->name, SNAP_WIDTH - 16 - end.columns);
+	cairn_field_name(&name, s->command[0] ? s->command : s->name, SNAP_WIDTH - 16 - end.columns);
 	cairn_writer_text(w, "\n ");
 	cairn_writer_strong(w, true);
 	cairn_writer_text(w, "cairn");
