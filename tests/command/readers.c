@@ -7,6 +7,8 @@
 #include "../../src/lens/account.c"
 #include "../../src/lens/account_json.c"
 #include "../../src/lens/account_text.c"
+#include "../../src/lens/snapshot_json.c"
+#include "../../src/lens/snapshot_text.c"
 #include "../../src/lens/writer.c"
 
 #include <signal.h>
