@@ -213,6 +213,7 @@ static void an_account_of_any_bytes_prints_in_80_columns(void)
 		}
 		cairn_account_timeline t = { test_random(&seed), (size_t)round % 100, steps, steps, steps };
 		a.timeline = &t;
+		a.peak = a.last = NULL;
 		a.total = round % 2 ? &total : NULL;
 		a.children = children;
 		a.child_count = round % 2 ? 3 : 0;
