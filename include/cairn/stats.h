@@ -196,7 +196,9 @@ typedef struct cairn_snapshot {
 	uint64_t cost_ns;       /* what taking it took, here */
 	uint64_t started_ns;    /* CLOCK_MONOTONIC; 0 unknown */
 
-	uint64_t rss_bytes, pss_bytes, peak_rss_bytes; /* the last as the kernel has it, roughly */
+	uint64_t rss_bytes;
+	uint64_t pss_bytes;     /* CAIRN_ACCOUNT_UNKNOWN: not asked for, see cairn_snapshot_take */
+	uint64_t peak_rss_bytes; /* as the kernel has it, roughly */
 	uint64_t heap_bytes;    /* resident in cairn's heap */
 	uint64_t huge_bytes;    /* of heap_bytes, in huge pages */
 	uint64_t live_blocks;
@@ -223,11 +225,13 @@ typedef struct cairn_snapshot {
 } cairn_snapshot;
 
 /* Of the process pid; 0: this one. 0, or an errno: ESRCH there is none, EACCES it is another user's, ENOMEM. Takes
- * as long as the kernel needs to walk its page tables, and about 30 ms a GiB of small blocks. Allocates nothing from
- * malloc. Threads: any; a snapshot belongs to its maker. */
+ * as long as the kernel needs to walk its page tables, and about 30 ms a GiB of small blocks. The kernel's own sums
+ * (smaps) keep a process from mapping memory while they are made, so one of over 256 MiB is asked for them only while
+ * it is stopped: otherwise its look is a light one. Allocates nothing from malloc. Threads: any; a snapshot belongs to
+ * its maker. */
 int cairn_snapshot_take(cairn_snapshot *s, uint32_t pid);
-/* The same in half of the time: pages are counted without the kernel's sums, so that there is no Pss, no swap, and
- * nothing that the lines could be held against. For looks in a row. */
+/* The same in half of the time: pages are counted without the kernel's sums, so that there is no Pss, nothing
+ * lazily freed, and nothing that the lines could be held against. For looks in a row. */
 int cairn_snapshot_take_light(cairn_snapshot *s, uint32_t pid);
 /* The same without lines: what counters tell, and what is resident; in a millisecond or a few. */
 int cairn_snapshot_glance(cairn_snapshot *s, uint32_t pid);

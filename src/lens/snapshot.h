@@ -18,7 +18,8 @@ typedef struct cairn_look {
 	cairn_heapwalk_opened opened;
 	bool is_whole;       /* all of the heap was walked */
 	uint64_t page_table_bytes;
-	bool is_light;
+	bool is_light;       /* without the kernel's sums */
+	bool is_spared;      /* ... though they were wanted: reading them would hold it up */
 } cairn_look;
 
 /* Fills in classes, lines and what is below the line; rss_bytes is set already. */
