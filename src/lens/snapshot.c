@@ -87,25 +87,38 @@ static bool look_at_stat(cairn_snapshot *s, const cairn_peer *p)
 	return true;
 }
 
-static uint64_t look_status(const char *text, const char *name)
+typedef struct look_status {
+	uint64_t peak_rss_bytes, rss_bytes, page_table_bytes, hugetlb_bytes;
+} look_status;
+
+/* "VmHWM:     1234 kB" */
+static void look_figure(const char *line, const char *name, uint64_t *bytes)
 {
-	const char *line = strstr(text, name);
+	size_t n = strlen(name);
 	uint64_t kib = 0;
-	for (line = line ? line + strlen(name) : ""; *line && *line != '\n'; line++)
+	if (strncmp(line, name, n))
+		return;
+	for (line += n; *line; line++)
 		if (*line >= '0' && *line <= '9')
 			kib = kib * 10 + (uint64_t)(*line - '0');
-	return kib * 1024;
+	*bytes = kib * 1024;
 }
 
-static void look_at_status(cairn_snapshot *s, cairn_look *k)
+/* By lines: a process may be of thousands of groups, which stand before the figures. */
+static look_status look_at_status(const cairn_peer *p)
 {
-	char text[LOOK_TEXT_BYTES];
-	if (!cairn_peer_file(&k->peer, "status", text, sizeof text))
-		return;
-	s->peak_rss_bytes = look_status(text, "\nVmHWM:");
-	k->page_table_bytes = look_status(text, "\nVmPTE:");
-	if (!s->rss_bytes)
-		s->rss_bytes = look_status(text, "\nVmRSS:");
+	cairn_peer_lines lines;
+	look_status is = { 0 };
+	if (cairn_peer_lines_open(p, &lines, "status"))
+		return is;
+	while (cairn_peer_lines_next(&lines)) {
+		look_figure(lines.line, "VmHWM:", &is.peak_rss_bytes);
+		look_figure(lines.line, "VmRSS:", &is.rss_bytes);
+		look_figure(lines.line, "VmPTE:", &is.page_table_bytes);
+		look_figure(lines.line, "HugetlbPages:", &is.hugetlb_bytes);
+	}
+	cairn_peer_lines_close(&lines);
+	return is;
 }
 
 static void look_at_executable(cairn_snapshot *s, const cairn_peer *p)
@@ -256,7 +269,10 @@ static void look_fill(cairn_snapshot *s, cairn_look *k)
 	s->is_served = k->opened == CAIRN_HEAPWALK_OPENED;
 	s->rss_bytes = k->places.rss_bytes;
 	s->pss_bytes = k->places.pss_bytes;
-	look_at_status(s, k);
+	look_status status = look_at_status(&k->peer);
+	s->peak_rss_bytes = status.peak_rss_bytes;
+	s->rss_bytes = s->rss_bytes ? s->rss_bytes : status.rss_bytes;
+	k->page_table_bytes = status.page_table_bytes;
 	look_at_executable(s, &k->peer);
 	look_at_threads(s, k);
 	cairn_snapshot_fill_classes(s, k);
@@ -289,14 +305,15 @@ static int look_take(cairn_snapshot *s, uint32_t pid, bool is_light)
 
 int cairn_snapshot_take(cairn_snapshot *s, uint32_t pid) { return look_take(s, pid, false); }
 
-/* Without the kernel's table of pages nothing can be counted page by page. */
+/* Without the kernel's table of pages nothing can be counted page by page, and where pages of the reserved pool are
+ * mapped, which the table does not tell from others, only the kernel's sums say what is resident. */
 int cairn_snapshot_take_light(cairn_snapshot *s, uint32_t pid)
 {
 	cairn_peer p;
 	int error = cairn_peer_open(&p, pid);
 	if (error)
 		return error;
-	bool is_light = p.has_scan;
+	bool is_light = p.has_scan && !look_at_status(&p).hugetlb_bytes;
 	cairn_peer_close(&p);
 	return look_take(s, pid, is_light);
 }
@@ -325,13 +342,16 @@ static void glance_at_heap(cairn_snapshot *s, cairn_look *k)
 static void glance_at_pages(cairn_snapshot *s, cairn_look *k)
 {
 	const cairn_vma *v = k->places.vmas.items;
+	look_status status = look_at_status(&k->peer);
 	uint64_t sum = 0;
+	s->peak_rss_bytes = status.peak_rss_bytes;
+	s->rss_bytes = status.rss_bytes;
 	if (!k->peer.has_scan || s->rss_bytes > GLANCE_COUNTED_BYTES)
 		return;
 	for (size_t i = 0; i < k->places.vmas.count; i++)
 		if (v[i].is_readable || v[i].is_writable || v[i].is_executable)
 			sum += cairn_places_resident(&k->places, v[i].start, v[i].end);
-	s->rss_bytes = sum;
+	s->rss_bytes = sum > status.hugetlb_bytes ? sum - status.hugetlb_bytes : 0; /* those are not in it */
 }
 
 int cairn_snapshot_glance(cairn_snapshot *s, uint32_t pid)
@@ -351,7 +371,6 @@ int cairn_snapshot_glance(cairn_snapshot *s, uint32_t pid)
 		k.opened = cairn_heapwalk_open(&k.heap, &k.peer, k.places.heapmap);
 		if (k.opened == CAIRN_HEAPWALK_OPENED)
 			glance_at_heap(s, &k);
-		look_at_status(s, &k);
 		glance_at_pages(s, &k);
 		look_at_threads(s, &k);
 		cairn_snapshot_fill_limits(s);
