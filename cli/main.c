@@ -2,6 +2,7 @@
  *
  * The command is linked with the library, for its printer, and so is on cairn's malloc itself; it leaves by _exit,
  * so that a CAIRN_SUMMARY meant for the program does not also tell about the command. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,12 +19,12 @@
 #endif
 
 /* Descriptors 0 to 2 that the caller left closed must not become files of ours; the program finds them closed again.
- * */
+ * What is written to a closed standard output is an error, as it is to who has no such care. */
 static void main_fill_descriptors(void)
 {
 	for (int fd = 0; fd < 3; fd++)
 		if (fcntl(fd, F_GETFD) < 0)
-			open("/dev/null", O_RDWR | O_CLOEXEC);
+			open("/dev/null", (fd == STDOUT_FILENO ? O_RDONLY : O_RDWR) | O_CLOEXEC);
 }
 
 static int main_print(cairn_options_action action)
@@ -34,7 +35,10 @@ static int main_print(cairn_options_action action)
 		cairn_options_help_compare();
 	else
 		puts("cairn " CAIRN_VERSION);
-	return fflush(stdout) ? CAIRN_STATUS_FAILED : 0;
+	if (!fflush(stdout))
+		return 0;
+	fprintf(stderr, "cairn: standard output: %s\n", strerror(errno));
+	return CAIRN_STATUS_FAILED;
 }
 
 int main(int argc, char **argv)

@@ -148,7 +148,7 @@ int cairn_stat(char **argv)
 		return status;
 	if (o.wants_help) {
 		stat_help();
-		return fflush(stdout) ? CAIRN_STATUS_FAILED : 0;
+		return fflush(stdout) ? stat_say("standard output", strerror(errno)) : 0;
 	}
 	uint32_t pid = stat_pid(o.pid);
 	if (!pid)

@@ -447,7 +447,7 @@ int cairn_top(char **argv)
 		return status;
 	if (r.options.wants_help) {
 		top_help();
-		return fflush(stdout) ? CAIRN_STATUS_FAILED : 0;
+		return fflush(stdout) ? top_say("standard output", strerror(errno)) : 0;
 	}
 	top_open_screen(&r);
 	cairn_top_init(&r.state, r.options.interval_ns);

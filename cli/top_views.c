@@ -1,7 +1,7 @@
 /* cli/top_views.c - how `cairn top` looks. See top_state.h.
  *
  *   cairn top ─ leak 31245 ─ up 2 h 14 min ─ 48 threads ─ sleeps ──────────── every 1 s      title
- *   RSS   1.84 GiB ▁▁▂▂▂▃▃▃▃▄▄▄▅▅▅▅▆▆▆▇▇▇▇██  +3.10 MiB/s    92 % of cgroup memory.max     figures
+ *   RSS   1.84 GiB ▁▁▂▂▂▃▃▃▃▄▄▄▅▅▅▅▆▆▆▇▇▇▇██  +3.10 MiB/s    92 % full: memory cgroup app   figures
  *   rate  2.31 M/s ▆▇▆▆▇▇▅▆▇▆▇▇▆▆▇▇▆▇▆▇▇▆▇▇▆    612 MiB/s    34 % of a processor
  *   grows by 3.10 MiB/s, mostly blocks of 1 KiB; 53 s to cgroup memory.max                   what it means
  *   ─[1 account]─ 2 classes ─ 3 threads ─ 4 limits ──────────────── 0.4 s old, 3.1 ms ─      views
@@ -191,7 +191,7 @@ static void views_figures(const cairn_top_state *t, cairn_screen *s)
 	const char *grows = views_rate_text(&t->rss_rate, &f);
 	if (i >= 0) {
 		double part = views_part(t->now.limits[i].used_bytes, t->now.limits[i].limit_bytes);
-		snprintf(text, sizeof text, "%s of %s", cairn_figure_percent(part).text, t->now.limits[i].name);
+		snprintf(text, sizeof text, "%s full: %s", cairn_figure_percent(part).text, t->now.limits[i].name);
 	}
 	views_figure(s, 1, "RSS", cairn_figure_bytes((double)t->now.rss_bytes).text, grows,
 		     views_rate_ink(&t->rss_rate), text);

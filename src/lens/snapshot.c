@@ -90,37 +90,39 @@ static bool look_at_stat(cairn_snapshot *s, const cairn_peer *p)
 	return true;
 }
 
-static uint64_t look_status(const char *text, const char *name)
+typedef struct look_status {
+	uint64_t peak_rss_bytes, rss_bytes, page_table_bytes, hugetlb_bytes, swap_bytes;
+} look_status;
+
+/* "VmHWM:     1234 kB" */
+static void look_figure(const char *line, const char *name, uint64_t *bytes)
 {
-	const char *line = strstr(text, name);
+	size_t n = strlen(name);
 	uint64_t kib = 0;
-	for (line = line ? line + strlen(name) : ""; *line && *line != '\n'; line++)
+	if (strncmp(line, name, n))
+		return;
+	for (line += n; *line; line++)
 		if (*line >= '0' && *line <= '9')
 			kib = kib * 10 + (uint64_t)(*line - '0');
-	return kib * 1024;
+	*bytes = kib * 1024;
 }
 
-static void look_at_status(cairn_snapshot *s, cairn_look *k)
+/* By lines: a process may be of thousands of groups, which stand before the figures. */
+static look_status look_at_status(const cairn_peer *p)
 {
-	char text[LOOK_TEXT_BYTES];
-	if (!cairn_peer_file(&k->peer, "status", text, sizeof text))
-		return;
-	s->peak_rss_bytes = look_status(text, "\nVmHWM:");
-	k->page_table_bytes = look_status(text, "\nVmPTE:");
-	if (!k->places.has_sums) {
-		k->places.swap_bytes = look_status(text, "\nVmSwap:");
-		k->places.hugetlb_bytes = look_status(text, "\nHugetlbPages:");
+	cairn_peer_lines lines;
+	look_status is = { 0 };
+	if (cairn_peer_lines_open(p, &lines, "status"))
+		return is;
+	while (cairn_peer_lines_next(&lines)) {
+		look_figure(lines.line, "VmHWM:", &is.peak_rss_bytes);
+		look_figure(lines.line, "VmRSS:", &is.rss_bytes);
+		look_figure(lines.line, "VmPTE:", &is.page_table_bytes);
+		look_figure(lines.line, "VmSwap:", &is.swap_bytes);
+		look_figure(lines.line, "HugetlbPages:", &is.hugetlb_bytes);
 	}
-	if (!s->rss_bytes)
-		s->rss_bytes = look_status(text, "\nVmRSS:");
-}
-
-/* Who is stopped is not held up. */
-static bool look_would_hold_up(const cairn_snapshot *s, const cairn_peer *p)
-{
-	char text[LOOK_TEXT_BYTES];
-	return p->has_scan && !strchr("TtZX", s->state) && cairn_peer_file(p, "status", text, sizeof text) &&
-	       look_status(text, "\nVmRSS:") > LOOK_SUMS_BYTES;
+	cairn_peer_lines_close(&lines);
+	return is;
 }
 
 static void look_at_executable(cairn_snapshot *s, const cairn_peer *p)
@@ -227,6 +229,31 @@ static bool look_label_stack(void *places, uint32_t id)
 	return true;
 }
 
+typedef struct look_busy {
+	const cairn_peer *peer;
+	bool is_busy;
+} look_busy;
+
+static bool look_is_idle(void *arg, uint32_t id)
+{
+	look_busy *b = arg;
+	cairn_snapshot_thread t = { .id = id };
+	look_at_thread_stat(&t, b->peer);
+	b->is_busy = t.state == 'R' || t.state == 'D';
+	return !b->is_busy;
+}
+
+/* Who sleeps or is stopped is not held up. Of HugeTLB pages smaps alone tells. */
+static bool look_would_hold_up(const cairn_peer *p)
+{
+	look_busy b = { p, false };
+	look_status status = look_at_status(p);
+	if (!p->has_scan || status.rss_bytes <= LOOK_SUMS_BYTES || status.hugetlb_bytes)
+		return false;
+	cairn_peer_visit_threads(p, look_is_idle, &b);
+	return b.is_busy;
+}
+
 /* ---- the look ---- */
 
 static void look_free(cairn_look *k)
@@ -283,7 +310,14 @@ static void look_fill(cairn_snapshot *s, cairn_look *k)
 	s->is_served = k->opened == CAIRN_HEAPWALK_OPENED;
 	s->rss_bytes = k->places.rss_bytes;
 	s->pss_bytes = k->places.has_sums ? k->places.pss_bytes : CAIRN_ACCOUNT_UNKNOWN;
-	look_at_status(s, k);
+	look_status status = look_at_status(&k->peer);
+	s->peak_rss_bytes = status.peak_rss_bytes;
+	s->rss_bytes = s->rss_bytes ? s->rss_bytes : status.rss_bytes;
+	k->page_table_bytes = status.page_table_bytes;
+	if (!k->places.has_sums) {
+		k->places.swap_bytes = status.swap_bytes;
+		k->places.hugetlb_bytes = status.hugetlb_bytes;
+	}
 	look_at_executable(s, &k->peer);
 	look_at_command(s, &k->peer);
 	look_at_threads(s, k);
@@ -306,7 +340,7 @@ static int look_take(cairn_snapshot *s, uint32_t pid, bool is_light)
 	s->pid = k.peer.pid;
 	s->taken_ns = begin_ns;
 	bool is_there = look_at_stat(s, &k.peer);
-	k.is_spared = is_there && !is_light && look_would_hold_up(s, &k.peer);
+	k.is_spared = is_there && !is_light && look_would_hold_up(&k.peer);
 	k.is_light |= k.is_spared;
 	error = is_there ? look_settled(s, &k) : ESRCH;
 	if (!error)
@@ -319,14 +353,15 @@ static int look_take(cairn_snapshot *s, uint32_t pid, bool is_light)
 
 int cairn_snapshot_take(cairn_snapshot *s, uint32_t pid) { return look_take(s, pid, false); }
 
-/* Without the kernel's table of pages nothing can be counted page by page. */
+/* Without the kernel's table of pages nothing can be counted page by page, and where pages of the reserved pool are
+ * mapped, which the table does not tell from others, only the kernel's sums say what is resident. */
 int cairn_snapshot_take_light(cairn_snapshot *s, uint32_t pid)
 {
 	cairn_peer p;
 	int error = cairn_peer_open(&p, pid);
 	if (error)
 		return error;
-	bool is_light = p.has_scan;
+	bool is_light = p.has_scan && !look_at_status(&p).hugetlb_bytes;
 	cairn_peer_close(&p);
 	return look_take(s, pid, is_light);
 }
@@ -355,13 +390,16 @@ static void glance_at_heap(cairn_snapshot *s, cairn_look *k)
 static void glance_at_pages(cairn_snapshot *s, cairn_look *k)
 {
 	const cairn_vma *v = k->places.vmas.items;
+	look_status status = look_at_status(&k->peer);
 	uint64_t sum = 0;
+	s->peak_rss_bytes = status.peak_rss_bytes;
+	s->rss_bytes = status.rss_bytes;
 	if (!k->peer.has_scan || s->rss_bytes > GLANCE_COUNTED_BYTES)
 		return;
 	for (size_t i = 0; i < k->places.vmas.count; i++)
 		if (v[i].is_readable || v[i].is_writable || v[i].is_executable)
 			sum += cairn_places_resident(&k->places, v[i].start, v[i].end);
-	s->rss_bytes = sum;
+	s->rss_bytes = sum > status.hugetlb_bytes ? sum - status.hugetlb_bytes : 0; /* those are not in it */
 }
 
 int cairn_snapshot_glance(cairn_snapshot *s, uint32_t pid)
@@ -381,7 +419,6 @@ int cairn_snapshot_glance(cairn_snapshot *s, uint32_t pid)
 		k.opened = cairn_heapwalk_open(&k.heap, &k.peer, k.places.heapmap);
 		if (k.opened == CAIRN_HEAPWALK_OPENED)
 			glance_at_heap(s, &k);
-		look_at_status(s, &k);
 		glance_at_pages(s, &k);
 		look_at_threads(s, &k);
 		cairn_snapshot_fill_limits(s);

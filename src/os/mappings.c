@@ -6,15 +6,16 @@
  *
  * The first table comes with malloc's start; under a limit on memory, where one page more may be too many for a small
  * program (.bss would count there as well), with the first mapping of the program's own. When it is 3/4 full it is made
- * anew: what newer entries cover wholly, and what was forgotten, stays behind, and where more than half is left it
- * becomes four times as large. So a program that maps and unmaps for ever stays in a small table, though nobody tells
- * us what it unmaps.
+ * anew: what newer entries cover wholly, and what was forgotten, stays behind, neighbours of one caller become one
+ * entry, and where more than half is left it becomes four times as large. So a program that maps and unmaps for ever
+ * stays in a small table, though nobody tells us what it unmaps, and so does one that maps by small pieces.
  *
  * Invariants, checked by cairn_mappings_validate():
  *   (E1) `capacity` is a power of two from 128 to 65,536, or there is no table yet and all but `dropped` is 0.
  *   (E2) An entry is found by its start: no free entry lies between the place of its hash and its own.
  *   (E3) `count` entries are in use, never more than 3/4 of `capacity`.
- *   (E4) An entry in use ends where it starts or behind it, and has a sequence of its own from 1 to the table's.
+ *   (E4) An entry in use ends where it starts or behind it, and has a sequence from 1 to the table's: its own, but for
+ *        neighbours that were joined in a table that could not be made anew.
  *
  * Locks: none, so no rank. Who changes the table puts its thread pointer, which is the same in fork's child, into
  * mappings_holder by an exchange. Others try that for some microseconds, then sleep while the holder may have lost its
@@ -149,14 +150,14 @@ static cairn_mapping *mapping_own_to(uintptr_t at, uintptr_t likely)
 /* The entries in use are walked from low addresses to high; a heap has those that reach over the present place, the
  * newest on top: that one is seen. */
 typedef struct mappings_walk {
-	const cairn_mapping *entries;
+	cairn_mapping *entries;
 	size_t count, height;
+	uint64_t *seen;    /* bytes of each entry */
 	uint32_t *ordered; /* by start */
 	uint32_t *heap;    /* by sequence */
-	uint8_t *is_seen;
 } mappings_walk;
 
-static size_t walk_bytes(size_t capacity) { return capacity * (2 * sizeof(uint32_t) + 1); }
+static size_t walk_bytes(size_t capacity) { return capacity * (2 * sizeof(uint32_t) + sizeof(uint64_t)); }
 
 static uint64_t walk_key(const mappings_walk *w, uint32_t i, bool is_by_start)
 {
@@ -218,13 +219,40 @@ static size_t walk_look(mappings_walk *w)
 			walk_pop(w);
 		if (!w->height)
 			continue;
-		seen += !w->is_seen[w->heap[0]];
-		w->is_seen[w->heap[0]] = 1;
-		at = w->entries[w->heap[0]].end;
+		uintptr_t from = at;
+		uint32_t top = w->heap[0];
+		at = w->entries[top].end;
 		if (i < w->count && w->entries[w->ordered[i]].start < at)
 			at = w->entries[w->ordered[i]].start;
+		seen += !w->seen[top];
+		w->seen[top] += at - from;
 	}
 	return seen;
+}
+
+/* Neighbours of one caller become the lower one's entry, which is as new as the newest of them; returns how many are
+ * not needed any more. Only what is seen as a whole: whatever else lies there is older than the part that hides it. */
+static size_t walk_join(mappings_walk *w)
+{
+	size_t joined = 0;
+	cairn_mapping *last = NULL;
+	for (size_t i = 0; i < w->count; i++) {
+		cairn_mapping *m = &w->entries[w->ordered[i]];
+		uint64_t *seen = &w->seen[w->ordered[i]];
+		if (*seen != m->end - m->start || !*seen || m->start == (uintptr_t)w->entries)
+			continue;
+		if (!last || last->end != m->start || last->by != m->by) {
+			last = m;
+			continue;
+		}
+		cairn_mapping both = *last;
+		both.end = m->end;
+		both.sequence = both.sequence > m->sequence ? both.sequence : m->sequence;
+		mapping_write(last, &both);
+		*seen = 0;
+		joined++;
+	}
+	return joined;
 }
 
 /* ---- the table made anew ---- */
@@ -263,7 +291,7 @@ static size_t mappings_copy(const mappings_walk *w, cairn_mapping *to, size_t ca
 	size_t count = 0;
 	for (size_t n = 0; n < w->count; n++) {
 		const cairn_mapping *m = &w->entries[w->ordered[n]];
-		if (!w->is_seen[w->ordered[n]] || m->start == (uintptr_t)w->entries)
+		if (!w->seen[w->ordered[n]] || m->start == (uintptr_t)w->entries)
 			continue;
 		*mapping_place(to, capacity, m->start) = *m;
 		count++;
@@ -307,15 +335,17 @@ static bool mappings_renew(void)
 	uint64_t dropped = __atomic_load_n(&cairn_mappings.dropped, __ATOMIC_RELAXED); /* a count for people */
 	if (dropped < mappings_retry)
 		return false;
-	uint32_t *room = capacity ? mappings_map(bytes) : NULL;
+	uint64_t *room = capacity ? mappings_map(bytes) : NULL;
 	bool is_done = !capacity && mappings_make();
 	if (room) {
-		mappings_walk w = { .entries = cairn_mappings.entries, .ordered = room, .heap = room + capacity };
-		w.is_seen = (uint8_t *)(room + 2 * capacity);
+		mappings_walk w = { .entries = cairn_mappings.entries, .seen = room };
+		w.ordered = (uint32_t *)(room + capacity);
+		w.heap = w.ordered + capacity;
 		for (uint32_t i = 0; i < capacity; i++)
 			if (w.entries[i].start)
 				w.ordered[w.count++] = i;
-		is_done = mappings_move(&w, walk_look(&w));
+		size_t seen = walk_look(&w);
+		is_done = mappings_move(&w, seen - walk_join(&w));
 		mappings_unmap(room, bytes);
 	}
 	mappings_retry = is_done ? 0 : dropped + (capacity ? capacity : MAPPINGS_LEAST) / 8;

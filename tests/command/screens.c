@@ -20,7 +20,7 @@
 /* clang-format off */
 #define LEAK_HEAD \
 	" cairn top ─ server 31245 ─ sleeps ─ up 1 min 41 s ─ 2 threads ────── every 1 s\n" \
-	" RSS     111 MiB            ▁▂▂▃▄▄▅▅▆▇▇█   +1.00 MiB/s  43.4 % of cgroup memor…\n" \
+	" RSS     111 MiB            ▁▂▂▃▄▄▅▅▆▇▇█   +1.00 MiB/s  43.4 % full: cgroup me…\n" \
 	" rate     1024/s             ███████████    1.00 MiB/s  0 % of a processor\n" \
 	" grows by 1.00 MiB/s, mostly blocks of 1 KiB; 2 min 25 s to cgroup memory.max\n"
 #define LEAK_FOOT \

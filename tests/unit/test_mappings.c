@@ -246,8 +246,30 @@ static void what_is_covered_by_newer_ones_does_not_make_it_grow(void)
 	EXPECT(cairn_mappings_validate());
 }
 
+/* As the kernel gives them: each below the one before. */
+static void neighbours_of_one_caller_become_one(void) /* E1, E3 */
+{
+	enum { N = 300000, BASE = 1000000 };
+	begin_anew();
+	for (unsigned i = 1; i <= N; i++) {
+		note(BASE - 2 * i, 2, 7);
+		if (i == N / 2)
+			note(BASE - 2 * 100, 1, 8); /* newer than what it lies in, older than most */
+		if (i % 1000 == 0)
+			note(3 * BASE + i, 1, 9);
+	}
+	EXPECT(cairn_mappings.capacity <= 2048);
+	EXPECT_EQ(cairn_mappings.dropped, 0);
+	for (unsigned i = 1; i <= 2 * N; i += i < 300 ? 1 : 101)
+		EXPECT_EQ(whose(BASE - i), i == 2 * 100 ? 8 : 7);
+	EXPECT_EQ(whose(BASE), 0);
+	EXPECT_EQ(whose(BASE - 2 * N - 1), 0);
+	EXPECT_EQ(whose(3 * BASE + 1000), 9);
+	EXPECT(cairn_mappings_validate());
+}
+
 /* Every page of a small place is whose it was by a plain model, however often the table was made anew. */
-static void making_it_anew_changes_nothing_that_is_seen(void)
+static void compare_with_a_model(uintptr_t callers)
 {
 	enum { PAGES = 2000 };
 	static uintptr_t model[PAGES];
@@ -257,14 +279,21 @@ static void making_it_anew_changes_nothing_that_is_seen(void)
 	for (uintptr_t i = 0; i < 30000; i++) {
 		d = d * 1664525 + 1013904223;
 		size_t from = (d >> 8) % (PAGES - 64), pages = 1 + (d >> 20) % 64;
-		note(1000 + from, pages, 10 + i);
+		note(1000 + from, pages, 10 + i % callers);
 		for (size_t k = 0; k < pages; k++)
-			model[from + k] = 10 + i;
+			model[from + k] = 10 + i % callers;
 		for (size_t k = 0; i % 1000 == 999 && k < PAGES; k++)
 			EXPECT_EQ(whose(1000 + k), model[k]);
 	}
 	EXPECT(cairn_mappings.capacity <= 4096);
 	EXPECT(cairn_mappings_validate());
+}
+
+static void making_it_anew_changes_nothing_that_is_seen(void)
+{
+	compare_with_a_model(30000);
+	compare_with_a_model(3); /* neighbours are of one caller now and then */
+	compare_with_a_model(2);
 }
 
 static void a_table_that_may_not_grow_drops_and_counts(void)
@@ -519,6 +548,7 @@ int main(void)
 	RUN(what_is_extended_stays_one_entry);
 	RUN(a_full_table_grows_and_keeps_all);
 	RUN(what_is_covered_by_newer_ones_does_not_make_it_grow);
+	RUN(neighbours_of_one_caller_become_one);
 	RUN(making_it_anew_changes_nothing_that_is_seen);
 	RUN(a_table_that_may_not_grow_drops_and_counts);
 	RUN(the_largest_table_is_full_some_time);

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -192,6 +193,44 @@ static void a_look_brings_no_page_in(void)
 	unlink(path);
 }
 
+/* Which stand before the figures, in a line of 20,000 bytes. */
+static void take_with_many_groups(void *unused)
+{
+	static gid_t groups[3000];
+	(void)unused;
+	for (unsigned i = 0; i < 3000; i++)
+		groups[i] = 100000 + i;
+	if (!setgroups(3000, groups))
+		take(&after);
+	EXPECT(after.peak_rss_bytes >= 1 << 20);
+}
+
+static void a_process_of_many_groups_has_its_peak(void)
+{
+	if (geteuid()) {
+		SKIP("not root");
+		return;
+	}
+	in_a_child(take_with_many_groups, NULL);
+}
+
+static void pages_of_the_reserved_pool_are_not_resident(void)
+{
+	enum { BYTES = 2 << 20 };
+	EXPECT_EQ(cairn_snapshot_glance(&before, 0), 0);
+	char *p = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	if (p == MAP_FAILED) {
+		SKIP("no huge pages are reserved here");
+		return;
+	}
+	*p = 1;
+	EXPECT_EQ(cairn_snapshot_glance(&after, 0), 0);
+	EXPECT(after.rss_bytes < before.rss_bytes + BYTES / 2);
+	EXPECT_EQ(cairn_snapshot_take_light(&after, 0), 0);
+	EXPECT(cairn_snapshot_validate(&after) && after.rss_bytes < before.rss_bytes + BYTES / 2);
+	munmap(p, BYTES);
+}
+
 static void *wait_for_the_end(void *unused)
 {
 	pause();
@@ -334,6 +373,8 @@ int main(void)
 	RUN(a_light_look_says_the_same_of_the_heap);
 	RUN(a_glance_counts_allocations);
 	RUN(a_look_brings_no_page_in);
+	RUN(a_process_of_many_groups_has_its_peak);
+	RUN(pages_of_the_reserved_pool_are_not_resident);
 	RUN(a_process_whose_first_thread_has_ended_is_read_through_another);
 	RUN(who_is_not_there_is_said);
 	RUN(a_child_after_fork_explains_itself);
