@@ -46,14 +46,15 @@ LIB_FLAGS := $(COMMON) -fPIC -fvisibility=hidden -fno-plt -ftls-model=initial-ex
 # malloc, free and operator new are called by their public names and may be another library's: never -Bsymbolic.
 # nodelete: blocks and threads may outlive a dlclose. noseparate-code: two mappings for four, 50 KiB less at start.
 SO_FLAGS   = -shared -Wl,-soname,libcairn.so.$(SOVERSION) -Wl,-z,relro,-z,now,-z,nodelete,-z,initfirst,-z,noseparate-code \
-             -Wl,--gc-sections -Wl,--as-needed -Wl,--hash-style=gnu -Wl,--exclude-libs,ALL $(DEFS_$(BUILD))
+             -Wl,-T,scripts/library.ld -Wl,--gc-sections -Wl,--as-needed -Wl,--hash-style=gnu -Wl,--exclude-libs,ALL $(DEFS_$(BUILD))
 DEFS_release := -Wl,-z,defs
 DEFS_debug   := -Wl,-z,defs
 CLI_FLAGS := $(COMMON) -fvisibility=hidden
 
 # operator new is a member of its own in libcairn.a, which only C++ programs pull and which is made for that. mmap is the
 # shared library's alone, and comes last: its constructor may only run when malloc has been offered the environment.
-LIB_SRC := $(if $(filter 1,$(UNITY)),src/all.c,$(filter-out %/cxx.c %/mapcalls.c,$(wildcard src/*/*.c src/*/*/*.c)))
+# The lens is compiled apart and laid behind everything else (scripts/library.ld): who does not look has none of it resident.
+LIB_SRC := $(if $(filter 1,$(UNITY)),src/all.c $(wildcard src/lens/*.c),$(filter-out %/cxx.c %/mapcalls.c,$(wildcard src/*/*.c src/*/*/*.c)))
 LIB_OBJ := $(LIB_SRC:src/%.c=$(O)/obj/%.o)
 SO_OBJ  := $(LIB_OBJ) $(O)/obj/malloc/cxx.o $(O)/obj/malloc/mapcalls.o
 A_OBJ   := $(LIB_OBJ) $(O)/obj/malloc/cxx-linked.o
@@ -91,7 +92,11 @@ $(O)/obj/%.o: src/%.c $(O)/flags
 	@mkdir -p $(@D)
 	$(call SAY,CC)
 	$(QUIET)$(CC) $(LIB_FLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
-$(O)/obj/all.o: private CPPFLAGS := -DCAIRN_CXX_APART=1
+$(O)/obj/all.o: private CPPFLAGS := -DCAIRN_CXX_APART=1 -DCAIRN_LENS_APART=1
+$(O)/obj/lens/%.o: src/lens/%.c $(O)/flags
+	@mkdir -p $(@D)
+	$(call SAY,CC)
+	$(QUIET)$(CC) $(LIB_FLAGS) $(if $(filter release,$(BUILD)),-Os) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 $(O)/obj/malloc/cxx-linked.o: src/malloc/cxx.c $(O)/flags
 	@mkdir -p $(@D)
 	$(call SAY,CC)

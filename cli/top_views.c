@@ -185,7 +185,7 @@ static const char *views_rate_text(const cairn_growth_rate *r, cairn_figure_text
 static void views_figures(const cairn_top_state *t, cairn_screen *s)
 {
 	cairn_figure_text f;
-	char text[96] = "";
+	char text[128] = "";
 	uint64_t left;
 	int i = views_limit(t, &left);
 	const char *grows = views_rate_text(&t->rss_rate, &f);

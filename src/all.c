@@ -112,6 +112,7 @@ SELDOM_BEGIN
 #include "malloc/visit.c"
 SELDOM_END
 
+#if !CAIRN_LENS_APART /* objects of their own in the libraries */
 SELDOM_BEGIN
 #include "lens/account.c"
 #include "lens/account_json.c"
@@ -128,3 +129,4 @@ SELDOM_BEGIN
 #include "lens/summary.c"
 #include "lens/writer.c"
 SELDOM_END
+#endif

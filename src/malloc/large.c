@@ -35,7 +35,7 @@ static size_t tails_kept_bytes; /* sync: atomic, relaxed: a sum that decides whe
 static uint32_t moves;          /* sync: atomic, relaxed: a budget that may be overdrawn by a thread or two */
 
 /* Relaxed: others read it who look at all blocks (malloc/visit.c) and take what they find, 0 for a block to come. */
-static void set_large_bytes(cairn_span *s, size_t bytes)
+static inline void set_large_bytes(cairn_span *s, size_t bytes)
 {
 	__atomic_store_n(&s->large_bytes, bytes, __ATOMIC_RELAXED); /* see above */
 }
@@ -66,23 +66,23 @@ static void add_runway(cairn_span *s, size_t granules)
 	__atomic_add_fetch(&runway_dirty, dirty, __ATOMIC_RELAXED); /* a sum */
 }
 
-static size_t runway_of(const cairn_span *s)
+static inline size_t runway_of(const cairn_span *s, size_t usable)
 {
-	return s->large_granules < RUNWAY_MIN_GRANULES ? 0 : s->large_granules - cairn_granules_for(s->large_bytes);
+	return s->large_granules < RUNWAY_MIN_GRANULES ? 0 : s->large_granules - cairn_granules_for(usable);
 }
 
 /* When the size of s is set; forget_runway undoes it before that changes. */
-static void count_runway(const cairn_span *s)
+static inline void count_runway(const cairn_span *s, size_t usable)
 {
-	if (runway_of(s))
-		__atomic_add_fetch(&runway_granules, runway_of(s), __ATOMIC_RELAXED); /* a sum */
+	if (runway_of(s, usable))
+		__atomic_add_fetch(&runway_granules, runway_of(s, usable), __ATOMIC_RELAXED); /* a sum */
 }
 
 /* s is freed or gets another size: its runway is used, or goes back. */
 static void forget_runway(cairn_span *s)
 {
-	if (runway_of(s))
-		__atomic_sub_fetch(&runway_granules, runway_of(s), __ATOMIC_RELAXED); /* a sum */
+	if (runway_of(s, s->large_bytes))
+		__atomic_sub_fetch(&runway_granules, runway_of(s, s->large_bytes), __ATOMIC_RELAXED); /* a sum */
 	if (s->free_count)
 		__atomic_sub_fetch(&runway_dirty, s->free_count, __ATOMIC_RELAXED); /* a sum */
 	s->free_count = 0;
@@ -213,7 +213,7 @@ void *cairn_large_alloc(size_t bytes, size_t align, bool *is_zero)
 	if (parts.count)
 		tend_tail(s, granules);
 	add_runway(s, granules);
-	count_runway(s);
+	count_runway(s, s->large_bytes);
 	cairn_stats_large(1, (int64_t)s->large_bytes);
 	return s->base;
 }
@@ -243,14 +243,14 @@ void cairn_large_free(cairn_span *s)
 }
 
 /* Sets the usable size; the span has the granules. */
-static void set_usable(cairn_span *s, size_t granules, size_t usable)
+static inline void set_usable(cairn_span *s, size_t granules, size_t usable)
 {
 	forget_tail(s);
 	s->touched_granules = granules > s->touched_granules ? granules : s->touched_granules;
 	cairn_stats_large(0, (int64_t)usable - (int64_t)s->large_bytes);
 	set_large_bytes(s, usable);
 	s->is_zero = 0;
-	count_runway(s);
+	count_runway(s, usable);
 }
 
 bool cairn_large_resize_within(cairn_span *s, size_t bytes)
@@ -270,7 +270,8 @@ bool cairn_large_resize(cairn_span *s, size_t bytes)
 		return false;
 	size_t granules = cairn_granules_for(bytes), usable = cairn_large_usable_bytes(bytes), held = s->large_granules;
 	bool grows = granules > held, shrinks = usable < s->large_bytes && granules < held;
-	if (grows && (!is_granted(bytes) || !cairn_pageheap_grow(s, held, granules, NULL)))
+	if (grows && (!cairn_limit_allows(granules - held) || !is_granted(bytes) ||
+			!cairn_pageheap_grow(s, held, granules, NULL)))
 		return false;
 	if (!cairn_window_open_pages(s->base, usable)) {
 		if (grows)

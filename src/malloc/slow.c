@@ -346,17 +346,15 @@ size_t cairn_slow_usable_bytes(void *p, const char *who)
 	return s->large_bytes;
 }
 
-/* Room is made where a limit is near; false: past the hard limit. */
-static bool may_grow(const cairn_span *s, size_t bytes)
+/* Growing was refused at a limit: once more, after room was made. False: past the hard limit. */
+static bool grow_again(cairn_cache **c, cairn_span *s, size_t bytes)
 {
-	size_t held = s->large_granules, to = bytes <= PTRDIFF_MAX ? cairn_granules_for(bytes) : 0;
-	size_t more = to > held ? to - held : 0;
-	if (!more || cairn_limit_allows(more))
-		return true;
-	cairn_limit_begin_retry(more << CAIRN_GRANULE_SHIFT);
-	bool may = cairn_limit_allows(more);
+	cairn_thread_leave(*c);
+	cairn_limit_begin_retry(bytes - s->large_bytes);
+	*c = cairn_thread_enter();
+	bool is_grown = cairn_large_resize(s, bytes);
 	cairn_limit_end_retry();
-	return may;
+	return is_grown;
 }
 
 void *cairn_slow_realloc_large(cairn_span *s, size_t bytes)
@@ -364,12 +362,13 @@ void *cairn_slow_realloc_large(cairn_span *s, size_t bytes)
 	if (cairn_thread_is_nested())
 		return NULL;
 	bool is_larger = bytes > s->large_bytes;
-	if (is_larger && cairn_unlikely(!may_grow(s, bytes)))
-		return NULL;
 	size_t dirty_before = cairn_pageheap_dirty_bytes();
 	cairn_cache *c = cairn_thread_enter();
 	void *to = cairn_large_resize(s, bytes) ? s->base : NULL;
-	if (!to && is_larger && (to = cairn_large_move(s, bytes))) {
+	bool is_at_limit = !to && is_larger && cairn_limit_has_refused();
+	if (cairn_unlikely(is_at_limit) && grow_again(&c, s, bytes))
+		to = s->base;
+	if (!to && is_larger && !is_at_limit && (to = cairn_large_move(s, bytes))) {
 		count_alloc(c, 0, bytes);
 		if (c)
 			sample_rounding(c, 0, cairn_large_usable_bytes(bytes), bytes);
