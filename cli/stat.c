@@ -156,7 +156,7 @@ int cairn_stat(char **argv)
 	int error = cairn_snapshot_take(&snapshot, pid);
 	if (error)
 		return stat_say(o.pid, stat_why(error));
-	if (!o.is_now && !strchr("TtZX", snapshot.state))
+	if (!o.is_now && snapshot.rss_bytes && !strchr("TtX", snapshot.state))
 		stat_watch(&snapshot);
 	bool has_colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
 	error = o.is_json ? cairn_snapshot_print_json(&snapshot, STDOUT_FILENO)
