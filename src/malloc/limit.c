@@ -7,6 +7,7 @@
 #include "cairn/malloc.h"
 #include "malloc/start.h"
 #include "malloc/tend.h"
+#include "malloc/threads.h"
 #include "os/bounds.h"
 #include "os/clock.h"
 #include "os/env.h"
@@ -195,8 +196,8 @@ static limit_room read_room(void)
 	return room;
 }
 
-/* Room now; where nothing may be read, what it was less what the heap has grown. */
-static limit_room look_at_room(void)
+/* Room now; where nothing may be read, what it was less what the heap has grown. By a busy thread: locks are taken. */
+static limit_room look_busily(void)
 {
 	if (!__atomic_load_n(&may_read, __ATOMIC_RELAXED)) { /* stands for itself */
 		if (!has_looked)
@@ -211,6 +212,15 @@ static limit_room look_at_room(void)
 	last_room = room.bytes;
 	last_held = heap_held_bytes();
 	__atomic_store_n(&limit_in_force, room.limit, __ATOMIC_RELAXED); /* stands for itself */
+	return room;
+}
+
+/* The thread is busy, so that a signal handler that allocates waits for none of its own thread's locks. */
+static limit_room look_at_room(void)
+{
+	cairn_cache *c = cairn_thread_enter();
+	limit_room room = look_busily();
+	cairn_thread_leave(c);
 	return room;
 }
 
@@ -399,7 +409,10 @@ static void prewarm(size_t bytes, int64_t room)
 	if (!granules)
 		return;
 	cairn_purge_set_floor(granules << CAIRN_GRANULE_SHIFT);
-	if (!cairn_pageheap_prewarm(granules))
+	cairn_cache *c = cairn_thread_enter(); /* as in look_at_room */
+	bool is_warm = cairn_pageheap_prewarm(granules);
+	cairn_thread_leave(c);
+	if (!is_warm)
 		cairn_purge_set_floor(0);
 }
 
@@ -468,7 +481,11 @@ void cairn_limit_get(cairn_limit_state *to)
 /* Makes one slot of phase `from` that holds (call, arg), or any where it is free, one of phase `to` that does. */
 static bool listener_change(unsigned from, unsigned to, cairn_limit_callback *call, void *arg)
 {
+	if (cairn_thread_is_nested())
+		return false;
+	cairn_cache *c = cairn_thread_enter(); /* as in look_at_room */
 	limit_records *r = records_get();
+	cairn_thread_leave(c);
 	for (unsigned i = 0; r && i < LISTENERS; i++) {
 		limit_listener *l = &r->listeners[i];
 		uint32_t state = atomic_load(&l->state);

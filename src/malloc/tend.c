@@ -238,8 +238,9 @@ static size_t give_back(size_t keep, size_t most)
 	while (given_bytes() - before < most &&
 		(cairn_purge_step(keep, STEP_US) || cairn_slabpurge_step(STEP_US) || wait_for_other(&waits)))
 		;
+	size_t given = given_bytes() - before; /* busy still: a lock is taken */
 	cairn_thread_leave(c);
-	return given_bytes() - before;
+	return given;
 }
 
 size_t cairn_tend_now(size_t keep)
