@@ -226,9 +226,9 @@ typedef struct cairn_snapshot {
 
 /* Of the process pid; 0: this one. 0, or an errno: ESRCH there is none, EACCES it is another user's, ENOMEM. Takes
  * as long as the kernel needs to walk its page tables, and about 30 ms a GiB of small blocks. The kernel's own sums
- * (smaps) keep a process from mapping memory while they are made, so one of over 256 MiB is asked for them only while
- * none of its threads runs: otherwise its look is a light one. Allocates nothing from malloc. Threads: any; a snapshot belongs to
- * its maker. */
+ * (smaps) keep a process from mapping memory while they are made, so one of over 256 MiB is asked for them only
+ * while none of its threads runs: otherwise its look is a light one. Allocates nothing from malloc. Threads: any; a
+ * snapshot belongs to its maker. */
 int cairn_snapshot_take(cairn_snapshot *s, uint32_t pid);
 /* The same in half of the time: pages are counted without the kernel's sums, so that there is no Pss, nothing
  * lazily freed, and nothing that the lines could be held against. For looks in a row. */

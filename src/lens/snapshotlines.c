@@ -437,8 +437,8 @@ static void lines_unknown(cairn_snapshot *s, const cairn_look *k)
 	else if (k->peer.pagemap < 0)
 		why = "/proc/PID/pagemap cannot be read: which pages of the heap are resident is not known";
 	else if (k->is_spared)
-		why = "what of it is shared with other processes, or lazily freed, is told only while it sleeps or is stopped: "
-		      "smaps would hold up a process of this size for milliseconds";
+		why = "what of it is shared with other processes, or lazily freed, is told only while it sleeps or is "
+		      "stopped: smaps would hold up a process of this size for milliseconds";
 	cairn_field text = { .used = 0 };
 	cairn_field_text(&text, why);
 	line_put(s->unknown, sizeof s->unknown, &text);

@@ -409,10 +409,7 @@ static void prewarm(size_t bytes, int64_t room)
 	if (!granules)
 		return;
 	cairn_purge_set_floor(granules << CAIRN_GRANULE_SHIFT);
-	cairn_cache *c = cairn_thread_enter(); /* as in look_at_room */
-	bool is_warm = cairn_pageheap_prewarm(granules);
-	cairn_thread_leave(c);
-	if (!is_warm)
+	if (!cairn_pageheap_prewarm(granules))
 		cairn_purge_set_floor(0);
 }
 
@@ -428,9 +425,9 @@ void cairn_limit_may_read(bool may)
 	if (word(&soft_bytes) != SIZE_MAX)
 		set_limit_most(FIRST_LOOK_BYTES);
 	if ((is_wanted || warm) && enter_relief()) {
-		limit_room room = look_at_room();
+		limit_room room = look_busily(); /* a constructor: it has no cache yet and shall make none */
 		prewarm(warm, room.bytes);
-		set_next_look(look_at_room());
+		set_next_look(look_busily());
 		leave_relief();
 	}
 	__atomic_store_n(&may_read, may, __ATOMIC_RELAXED); /* stands for itself */
