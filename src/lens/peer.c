@@ -23,19 +23,19 @@ typedef struct peer_scan {
 } peer_scan;
 #define PEER_PAGEMAP_SCAN _IOWR('f', 16, peer_scan)
 enum { PEER_PRESENT = 1 << 3, PEER_ZERO_PAGE = 1 << 5, PEER_HUGE = 1 << 6 };
-enum { PEER_RUNS = 256, PEER_ENTRIES = 512, PEER_PIECES = 64 };
+enum { PEER_RUNS = 256, PEER_ENTRIES = 512, PEER_NEAR_BYTES = 16384, PEER_GAP_BYTES = 2048 };
 
 /* ---- files of /proc ---- */
 
-/* "/proc/PID/NAME"; NAME is a constant of ours or a number and a name. */
-static void peer_path(char *to, size_t bytes, uint32_t pid, const char *name)
+/* "FOLDER/NUMBER/NAME": folder and name are constants of ours, or made by this. */
+static void peer_path(char *to, size_t bytes, const char *folder, uint32_t number, const char *name)
 {
 	char digits[12];
-	size_t n = 0, used = 6;
-	memcpy(to, "/proc/", 6);
+	size_t n = 0, used = strlen(folder);
+	memcpy(to, folder, used);
 	do {
-		digits[n++] = (char)('0' + pid % 10);
-	} while (pid /= 10);
+		digits[n++] = (char)('0' + number % 10);
+	} while (number /= 10);
 	while (n)
 		to[used++] = digits[--n];
 	to[used++] = '/';
@@ -48,7 +48,7 @@ static void peer_path(char *to, size_t bytes, uint32_t pid, const char *name)
 static int peer_open_file(const cairn_peer *p, const char *name)
 {
 	char path[96];
-	peer_path(path, sizeof path, strcmp(name, "stat") ? p->reader : p->pid, name);
+	peer_path(path, sizeof path, "/proc/", strcmp(name, "stat") ? p->reader : p->pid, name);
 	return (int)cairn_sys(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0);
 }
 
@@ -97,6 +97,22 @@ size_t cairn_peer_file(const cairn_peer *p, const char *name, char *text, size_t
 	cairn_sys(SYS_close, fd, 0, 0, 0, 0, 0);
 	text[used] = 0;
 	return used;
+}
+
+size_t cairn_peer_thread_file(const cairn_peer *p, uint32_t id, const char *name, char *text, size_t bytes)
+{
+	char path[64];
+	peer_path(path, sizeof path, "task/", id, name);
+	return cairn_peer_file(p, path, text, bytes);
+}
+
+size_t cairn_peer_link(const cairn_peer *p, const char *name, char *text, size_t bytes)
+{
+	char path[96];
+	peer_path(path, sizeof path, "/proc/", p->reader, name);
+	long n = cairn_sys(SYS_readlinkat, AT_FDCWD, (long)path, (long)text, (long)bytes - 1, 0, 0);
+	text[n > 0 ? n : 0] = 0;
+	return n > 0 ? (size_t)n : 0;
 }
 
 int cairn_peer_lines_open(const cairn_peer *p, cairn_peer_lines *l, const char *name)
@@ -155,39 +171,44 @@ bool cairn_peer_write(cairn_peer *p, uintptr_t at, const void *from, size_t n)
 	return cairn_sys(SYS_process_vm_writev, (long)p->reader, (long)&here, 1, (long)&there, 1, 0) == (long)n;
 }
 
-static size_t peer_read_singly(cairn_peer *p, const cairn_peer_piece *pieces, size_t count)
+/* Takes the piece into [*low, *high) where all of it fits into one read and no page lies between that holds nothing of
+ * them: that one might not be there, and reading would bring it in. */
+static bool peer_is_near(const cairn_peer_piece *piece, uintptr_t *low, uintptr_t *high)
 {
-	size_t done = 0;
-	for (size_t i = 0; i < count; i++) {
-		bool ok = cairn_peer_read(p, pieces[i].at, pieces[i].to, pieces[i].bytes);
-		if (!ok)
-			memset(pieces[i].to, 0, pieces[i].bytes);
-		done += ok;
-	}
-	return done;
+	uintptr_t start = piece->at < *low ? piece->at : *low, end = piece->at + piece->bytes;
+	bool is_apart = piece->at > *high + PEER_GAP_BYTES || *low > end + PEER_GAP_BYTES;
+	end = end > *high ? end : *high;
+	if (is_apart || end < start || end - start > PEER_NEAR_BYTES)
+		return false;
+	*low = start;
+	*high = end;
+	return true;
 }
 
-/* The call stops at the first piece that it cannot read, which is skipped. */
+static bool peer_read_piece(cairn_peer *p, const cairn_peer_piece *piece)
+{
+	bool ok = cairn_peer_read(p, piece->at, piece->to, piece->bytes);
+	if (!ok)
+		memset(piece->to, 0, piece->bytes);
+	return ok;
+}
+
+/* Each read takes the lock of the process's address space, and so does each piece of a call that takes several. So
+ * neighbours are read as one. */
 size_t cairn_peer_read_all(cairn_peer *p, const cairn_peer_piece *pieces, size_t count)
 {
-	struct iovec here[PEER_PIECES], there[PEER_PIECES];
+	char near[PEER_NEAR_BYTES];
 	size_t done = 0;
-	if (p->memory >= 0)
-		return peer_read_singly(p, pieces, count);
-	for (size_t from = 0; from < count;) {
-		size_t n = count - from < PEER_PIECES ? count - from : PEER_PIECES, i = 0;
-		for (i = 0; i < n; i++) {
-			here[i] = (struct iovec){ pieces[from + i].to, pieces[from + i].bytes };
-			there[i] = (struct iovec){ (void *)pieces[from + i].at, pieces[from + i].bytes };
+	for (size_t from = 0, to; from < count; from = to) {
+		uintptr_t low = pieces[from].at, high = low + pieces[from].bytes;
+		for (to = from + 1; to < count && peer_is_near(&pieces[to], &low, &high); to++)
+			;
+		bool is_read = to - from > 1 && cairn_peer_read(p, low, near, high - low);
+		for (size_t i = from; i < to; i++) {
+			if (is_read)
+				memcpy(pieces[i].to, near + (pieces[i].at - low), pieces[i].bytes);
+			done += is_read || peer_read_piece(p, &pieces[i]);
 		}
-		long got = cairn_sys(
-			SYS_process_vm_readv, (long)p->reader, (long)here, (long)n, (long)there, (long)n, 0);
-		for (i = 0; i < n && got >= (long)pieces[from + i].bytes; i++)
-			got -= (long)pieces[from + i].bytes;
-		done += i;
-		if (i < n)
-			memset(pieces[from + i].to, 0, pieces[from + i].bytes);
-		from += i + (i < n);
 	}
 	return done;
 }

@@ -49,6 +49,9 @@ bool cairn_peer_resident(cairn_peer *p, uintptr_t start, size_t pages, uint64_t 
 
 /* The file /proc/PID/NAME into text, terminated; its length, 0: none. What is of the memory is of the reader. */
 size_t cairn_peer_file(const cairn_peer *p, const char *name, char *text, size_t bytes);
+/* The same of one of its threads, and of what a link leads to, cut. */
+size_t cairn_peer_thread_file(const cairn_peer *p, uint32_t id, const char *name, char *text, size_t bytes);
+size_t cairn_peer_link(const cairn_peer *p, const char *name, char *text, size_t bytes);
 
 /* Calls with the number of each thread, rising as the kernel lists them, until it returns false. */
 void cairn_peer_visit_threads(const cairn_peer *p, bool (*visit)(void *arg, uint32_t id), void *arg);

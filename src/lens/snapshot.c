@@ -23,7 +23,7 @@
 #include <time.h>
 
 /* Reading smaps keeps the process from mapping memory while one mapping is walked: 26 to 60 ns a page, 7 to 16 ms a
- * GiB. Of a process that runs and has more than this it is not read. */
+ * GiB. Of a process with a thread that runs and with more than this it is not read. */
 #define LOOK_SUMS_BYTES (256ull << 20)
 #define GLANCE_COUNTED_BYTES (4ull << 30) /* in some 12 ms at most */
 
@@ -125,21 +125,6 @@ static look_status look_at_status(const cairn_peer *p)
 	return is;
 }
 
-static void look_at_executable(cairn_snapshot *s, const cairn_peer *p)
-{
-	char path[64] = "/proc/";
-	char digits[12];
-	size_t n = 0, used = 6;
-	for (uint32_t pid = p->reader; pid; pid /= 10)
-		digits[n++] = (char)('0' + pid % 10);
-	while (n)
-		path[used++] = digits[--n];
-	memcpy(path + used, "/exe", 5);
-	long length =
-		cairn_sys(SYS_readlinkat, AT_FDCWD, (long)path, (long)s->executable, sizeof s->executable - 1, 0, 0);
-	s->executable[length > 0 ? length : 0] = 0;
-}
-
 /* Arguments end with a 0 each; a process may have put another text there. */
 static void look_at_command(cairn_snapshot *s, const cairn_peer *p)
 {
@@ -165,16 +150,9 @@ static cairn_heapwalk_thread *look_cache_of(cairn_look *k, uint32_t id)
 
 static void look_at_thread_stat(cairn_snapshot_thread *t, const cairn_peer *p)
 {
-	char text[LOOK_TEXT_BYTES], name[40] = "task/";
-	char digits[12];
-	size_t n = 0, used = 5;
-	for (uint32_t id = t->id; id; id /= 10)
-		digits[n++] = (char)('0' + id % 10);
-	while (n)
-		name[used++] = digits[--n];
-	memcpy(name + used, "/stat", 6);
-	const char *at =
-		cairn_peer_file(p, name, text, sizeof text) ? look_behind_name(text, t->name, sizeof t->name) : NULL;
+	char text[LOOK_TEXT_BYTES];
+	bool is_there = cairn_peer_thread_file(p, t->id, "stat", text, sizeof text);
+	const char *at = is_there ? look_behind_name(text, t->name, sizeof t->name) : NULL;
 	if (!at)
 		return;
 	t->state = *at++;
@@ -243,14 +221,12 @@ static bool look_is_idle(void *arg, uint32_t id)
 	return !b->is_busy;
 }
 
-/* Who sleeps or is stopped is not held up. Of HugeTLB pages smaps alone tells. */
-static bool look_would_hold_up(const cairn_peer *p)
+/* Who sleeps or is stopped is not held up. */
+static bool look_would_hold_up(const cairn_peer *p, const look_status *status)
 {
 	look_busy b = { p, false };
-	look_status status = look_at_status(p);
-	if (!p->has_scan || status.rss_bytes <= LOOK_SUMS_BYTES || status.hugetlb_bytes)
-		return false;
-	cairn_peer_visit_threads(p, look_is_idle, &b);
+	if (status->rss_bytes > LOOK_SUMS_BYTES)
+		cairn_peer_visit_threads(p, look_is_idle, &b);
 	return b.is_busy;
 }
 
@@ -318,7 +294,7 @@ static void look_fill(cairn_snapshot *s, cairn_look *k)
 		k->places.swap_bytes = status.swap_bytes;
 		k->places.hugetlb_bytes = status.hugetlb_bytes;
 	}
-	look_at_executable(s, &k->peer);
+	cairn_peer_link(&k->peer, "exe", s->executable, sizeof s->executable);
 	look_at_command(s, &k->peer);
 	look_at_threads(s, k);
 	cairn_snapshot_fill_classes(s, k);
@@ -327,22 +303,29 @@ static void look_fill(cairn_snapshot *s, cairn_look *k)
 	cairn_snapshot_fill_limits(s);
 }
 
-static int look_take(cairn_snapshot *s, uint32_t pid, bool is_light)
+/* Without the kernel's table of pages nothing can be counted page by page, and where pages of the reserved pool are
+ * mapped, which the table does not tell from others, only the kernel's sums say what is resident. */
+static void look_choose(cairn_look *k, bool wants_light)
+{
+	look_status status = look_at_status(&k->peer);
+	bool can_be_light = k->peer.has_scan && !status.hugetlb_bytes;
+	k->is_light = can_be_light && (wants_light || look_would_hold_up(&k->peer, &status));
+	k->is_spared = k->is_light && !wants_light;
+}
+
+static int look_take(cairn_snapshot *s, uint32_t pid, bool wants_light)
 {
 	cairn_look k;
 	uint64_t begin_ns = look_now_ns();
 	memset(s, 0, sizeof *s);
 	memset(&k, 0, sizeof k);
-	k.is_light = is_light;
 	int error = cairn_peer_open(&k.peer, pid);
 	if (error)
 		return error;
 	s->pid = k.peer.pid;
 	s->taken_ns = begin_ns;
-	bool is_there = look_at_stat(s, &k.peer);
-	k.is_spared = is_there && !is_light && look_would_hold_up(&k.peer);
-	k.is_light |= k.is_spared;
-	error = is_there ? look_settled(s, &k) : ESRCH;
+	look_choose(&k, wants_light);
+	error = look_at_stat(s, &k.peer) ? look_settled(s, &k) : ESRCH;
 	if (!error)
 		look_fill(s, &k);
 	look_free(&k);
@@ -352,19 +335,7 @@ static int look_take(cairn_snapshot *s, uint32_t pid, bool is_light)
 }
 
 int cairn_snapshot_take(cairn_snapshot *s, uint32_t pid) { return look_take(s, pid, false); }
-
-/* Without the kernel's table of pages nothing can be counted page by page, and where pages of the reserved pool are
- * mapped, which the table does not tell from others, only the kernel's sums say what is resident. */
-int cairn_snapshot_take_light(cairn_snapshot *s, uint32_t pid)
-{
-	cairn_peer p;
-	int error = cairn_peer_open(&p, pid);
-	if (error)
-		return error;
-	bool is_light = p.has_scan && !look_at_status(&p).hugetlb_bytes;
-	cairn_peer_close(&p);
-	return look_take(s, pid, is_light);
-}
+int cairn_snapshot_take_light(cairn_snapshot *s, uint32_t pid) { return look_take(s, pid, true); }
 
 /* Small blocks that are out of the central lists, less what lies in magazines; and the large ones. */
 static void glance_at_heap(cairn_snapshot *s, cairn_look *k)

@@ -18,12 +18,13 @@ typedef struct cairn_look {
 	cairn_heapwalk_opened opened;
 	bool is_whole;       /* all of the heap was walked */
 	uint64_t page_table_bytes;
+	double rounding_error; /* bytes, either way */
 	bool is_light;       /* without the kernel's sums */
 	bool is_spared;      /* ... though they were wanted: reading them would hold it up */
 } cairn_look;
 
 /* Fills in classes, lines and what is below the line; rss_bytes is set already. */
-void cairn_snapshot_fill_classes(cairn_snapshot *s, const cairn_look *k);
+void cairn_snapshot_fill_classes(cairn_snapshot *s, cairn_look *k);
 void cairn_snapshot_fill_lines(cairn_snapshot *s, cairn_look *k);
 void cairn_snapshot_fill_limits(cairn_snapshot *s);
 void cairn_snapshot_fill_cgroup(cairn_snapshot *s); /* below the line */

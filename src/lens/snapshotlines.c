@@ -14,7 +14,7 @@
 
 #include <string.h>
 
-enum { LINES_MAPPERS = 12 /* that get a line of their own */ };
+enum { LINES_MAPPERS = 12 /* that get a line of their own */, LINES_OBJECTS = 4096 /* that are looked at */ };
 
 /* ---- building a line ---- */
 
@@ -113,6 +113,7 @@ static double class_fill_large(cairn_snapshot_class *to, const cairn_heapwalk_cl
 	return square > 0 ? class_root(square) * (double)c->live_blocks : 0;
 }
 
+/* Returns how far its rounding may be off, in bytes. */
 static double class_fill(cairn_snapshot_class *to, const cairn_look *k, unsigned i)
 {
 	const cairn_heapwalk_class *c = &k->heap.by_class[i];
@@ -138,7 +139,7 @@ static double class_fill(cairn_snapshot_class *to, const cairn_look *k, unsigned
 	return (double)c->live_bytes * deviation / size;
 }
 
-void cairn_snapshot_fill_classes(cairn_snapshot *s, const cairn_look *k)
+void cairn_snapshot_fill_classes(cairn_snapshot *s, cairn_look *k)
 {
 	if (k->opened != CAIRN_HEAPWALK_OPENED)
 		return;
@@ -146,7 +147,7 @@ void cairn_snapshot_fill_classes(cairn_snapshot *s, const cairn_look *k)
 	s->heap_bytes = k->heap.resident_bytes;
 	s->huge_bytes = k->heap.huge_bytes;
 	for (unsigned i = 0; i < CAIRN_CLASS_COUNT; i++) {
-		class_fill(&s->classes[i], k, i);
+		k->rounding_error += class_fill(&s->classes[i], k, i);
 		s->live_blocks += s->classes[i].live_blocks;
 		s->allocations += s->classes[i].allocations;
 		s->allocated_bytes += s->classes[i].allocations * s->classes[i].size_bytes;
@@ -188,10 +189,6 @@ static void lines_live(cairn_snapshot *s, const cairn_look *k)
 	cairn_field why = { .used = 0 };
 	uint64_t live = CLASS_SUM(s, live_bytes), rounding = CLASS_SUM(s, rounding_bytes);
 	const cairn_snapshot_class *most = CLASS_MOST(s, live_bytes);
-	double error = 0;
-	cairn_snapshot_class unused;
-	for (unsigned i = 0; i < CAIRN_CLASS_COUNT; i++)
-		error += class_fill(&unused, k, i);
 	why_counted(&why, s->live_blocks, " block", " blocks");
 	cairn_field_text(&why, " that the program holds");
 	if (most) {
@@ -202,7 +199,7 @@ static void lines_live(cairn_snapshot *s, const cairn_look *k)
 		cairn_field_text(&why, "): only the program can free them");
 	}
 	cairn_snapshot_line *line = line_add_field(s, CAIRN_SNAPSHOT_LIVE, "live objects", live - rounding, &why);
-	line->error_bytes = (uint64_t)error;
+	line->error_bytes = (uint64_t)k->rounding_error;
 	why = (cairn_field){ .used = 0 };
 	most = CLASS_MOST(s, rounding_bytes);
 	cairn_field_text(&why, "usable bytes nobody asked for");
@@ -215,7 +212,7 @@ static void lines_live(cairn_snapshot *s, const cairn_look *k)
 		cairn_field_text(&why, k->heap.control.counts_requested ? "all requests" : "sampled requests");
 	}
 	line = line_add_field(s, CAIRN_SNAPSHOT_ROUNDING, "rounding to size class", rounding, &why);
-	line->error_bytes = (uint64_t)error;
+	line->error_bytes = (uint64_t)k->rounding_error;
 }
 
 static void lines_holes(cairn_snapshot *s, const cairn_look *k)
@@ -331,11 +328,11 @@ static void lines_kernel(cairn_snapshot *s, const cairn_look *k)
 			"anonymous memory that the program has given a name (PR_SET_VMA_ANON_NAME)");
 }
 
-/* The mapper with the most bytes below `under`. */
+/* The mapper with the most bytes of those that were not told, or 0. */
 static uint32_t mapper_next(const cairn_look *k, const bool *is_told)
 {
 	uint32_t best = 0;
-	for (uint32_t i = 1; i < k->places.objects.count && i < 4096; i++) {
+	for (uint32_t i = 1; i < k->places.objects.count && i < LINES_OBJECTS; i++) {
 		const cairn_object *o = cairn_places_object(&k->places, i);
 		if (!is_told[i] && o->mapped_bytes &&
 			(!best || o->mapped_bytes > cairn_places_object(&k->places, best)->mapped_bytes))
@@ -346,7 +343,7 @@ static uint32_t mapper_next(const cairn_look *k, const bool *is_told)
 
 static void lines_mappers(cairn_snapshot *s, const cairn_look *k)
 {
-	bool is_told[4096] = { false };
+	bool is_told[LINES_OBJECTS] = { false };
 	uint64_t left = k->places.bytes[CAIRN_PLACE_MAPPED];
 	for (unsigned n = 0; n < LINES_MAPPERS; n++) {
 		uint32_t i = mapper_next(k, is_told);
