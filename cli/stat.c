@@ -86,7 +86,7 @@ static uint32_t stat_pid(const char *text)
 	return errno || *end || text[0] < '0' || text[0] > '9' || n > INT32_MAX ? 0 : (uint32_t)n;
 }
 
-static const char *stat_why(int error)
+const char *cairn_stat_why(int error)
 {
 	switch (error) {
 	case ESRCH:
@@ -155,7 +155,7 @@ int cairn_stat(char **argv)
 		return stat_say(o.pid, "that is no process number; type: cairn stat PID");
 	int error = cairn_snapshot_take(&snapshot, pid);
 	if (error)
-		return stat_say(o.pid, stat_why(error));
+		return stat_say(o.pid, cairn_stat_why(error));
 	if (!o.is_now && snapshot.rss_bytes && !strchr("TtX", snapshot.state))
 		stat_watch(&snapshot);
 	bool has_colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");

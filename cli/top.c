@@ -25,6 +25,7 @@
 #include <cairn/stats.h>
 
 #include "run.h"
+#include "stat.h"
 #include "target.h"
 #include "terminal.h"
 #include "top_list.h"
@@ -171,19 +172,6 @@ static int top_read(top_options *o, char **argv)
 }
 
 /* ---- Looks ---- */
-
-static const char *top_why(int error)
-{
-	switch (error) {
-	case ESRCH:
-		return "no such process";
-	case EACCES:
-	case EPERM:
-		return "it belongs to another user, or may not be looked at; try as that user, or as root";
-	default:
-		return strerror(error);
-	}
-}
 
 static uint64_t top_cpu_ns(void)
 {
@@ -376,7 +364,7 @@ static int top_follow(top_run *r)
 	uint64_t at = top_now_ns();
 	for (unsigned long frame = 1;; frame++) {
 		if (top_look(r))
-			return top_say(r->options.which, top_why(r->state.error));
+			return top_say(r->options.which, cairn_stat_why(r->state.error));
 		cairn_top_draw(&r->state, &r->screen, top_now_ns());
 		int status = top_print(&r->screen);
 		if (status || r->state.is_ended || frame == r->options.frames)
@@ -422,7 +410,7 @@ static int top_find(top_run *r, bool *is_list)
 	int error = cairn_target_open(&r->target, pid);
 	if (!error)
 		error = cairn_snapshot_glance(&r->snapshot, pid);
-	return error ? top_say(which, top_why(error)) : 0;
+	return error ? top_say(which, cairn_stat_why(error)) : 0;
 }
 
 static void top_open_screen(top_run *r)

@@ -26,26 +26,7 @@ enum {
 	TEXT_PROCESSES = 10,
 };
 
-/* Words, wrapped; a word that is wider than a line is cut. */
-static void text_words(cairn_writer *w, const char *s)
-{
-	while (*s) {
-		cairn_field f = { .used = 0 };
-		char word[TEXT_WIDTH * 4];
-		size_t n = 0;
-		for (; *s == ' '; s++)
-			;
-		for (; *s && *s != ' '; s++)
-			if (n < sizeof word - 1)
-				word[n++] = *s;
-		word[n] = 0;
-		cairn_field_name(&f, word, TEXT_WIDTH - 3);
-		if (w->column > 3 && w->column + 1 + f.columns > TEXT_WIDTH)
-			cairn_writer_text(w, "\n");
-		cairn_writer_pad(w, w->column < 3 ? 3 : w->column + 1);
-		cairn_writer_field(w, &f);
-	}
-}
+static void text_words(cairn_writer *w, const char *s) { cairn_writer_words(w, s, 3, TEXT_WIDTH); }
 
 static void text_counted(cairn_field *f, uint64_t n, const char *one, const char *many)
 {
@@ -91,17 +72,7 @@ static void text_title(cairn_writer *w, const cairn_account *a, const cairn_acco
 		text_counted(&end, a->threads, "thread", "threads");
 	unsigned room = TEXT_WIDTH - 14;
 	cairn_field_name(&name, a->command ? a->command : a->program, room > end.columns + 8 ? room - end.columns : 8);
-	cairn_writer_text(w, "\n ");
-	cairn_writer_strong(w, true);
-	cairn_writer_text(w, "cairn");
-	cairn_writer_strong(w, false);
-	cairn_writer_text(w, " ─ ");
-	cairn_writer_field(w, &name);
-	cairn_writer_text(w, " ");
-	cairn_writer_fill(w, "─", TEXT_WIDTH - 1 - end.columns);
-	cairn_writer_text(w, " ");
-	cairn_writer_field(w, &end);
-	cairn_writer_text(w, "\n\n");
+	cairn_writer_title(w, &name, &end, TEXT_WIDTH);
 }
 
 /* One half of a line of figures: the label, the figure to the right of its column, and a word on it. */

@@ -61,7 +61,7 @@ typedef enum cairn_heapwalk_opened {
 cairn_heapwalk_opened cairn_heapwalk_open(cairn_heapwalk *h, cairn_peer *p, uint64_t at);
 void cairn_heapwalk_read_threads(cairn_heapwalk *h, bool with_slots); /* caches, counters; with what magazines hold */
 void cairn_heapwalk_label(cairn_heapwalk *h, cairn_places *l);        /* the heap and cairn's records */
-bool cairn_heapwalk_walk(cairn_heapwalk *h);
+bool cairn_heapwalk_walk(cairn_heapwalk *h); /* after that: it goes no further than the process has mapped memory */
 uint64_t cairn_heapwalk_told(const cairn_heapwalk *h); /* resident bytes that have a figure */
 void cairn_heapwalk_free(cairn_heapwalk *h);
 bool cairn_heapwalk_validate(const cairn_heapwalk *h);

@@ -7,10 +7,9 @@
  *
  * The kernel joins neighbouring mappings of the same kind, whoever made them: a mapping says nothing about whose it is.
  *
- * Invariants, checked by cairn_places_validate():
- *   (L1) Pieces are sorted, do not overlap, and none is empty.
- *   (L2) The bytes of all places and what is unknown add up to those of all mappings, but the heap's, where the process
- *        stood still.
+ * Invariants: (L1), checked by cairn_places_validate(): pieces are sorted, do not overlap, and none is empty.
+ *   (L2) Where the process stood still, the bytes of all places, but the heap's, and the heap's by the walk add up to
+ *        the kernel's sum: held against smaps_rollup by tests/account.
  *
  * Locks: none. Failure: an errno. Not here: words (lens/snapshot.c). */
 #ifndef CAIRN_LENS_PLACES_H

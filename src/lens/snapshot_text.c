@@ -31,22 +31,7 @@ enum {
 
 static void snap_words(cairn_writer *w, const char *s, unsigned indent)
 {
-	for (bool is_first = true; *s; is_first = false) {
-		cairn_field f = { .used = 0 };
-		char word[SNAP_WIDTH * 2];
-		size_t n = 0;
-		for (; *s == ' '; s++)
-			;
-		for (; *s && *s != ' '; s++)
-			if (n < sizeof word - 1)
-				word[n++] = *s;
-		word[n] = 0;
-		cairn_field_name(&f, word, SNAP_WIDTH - indent);
-		if (!is_first && w->column + 1 + f.columns > SNAP_WIDTH)
-			cairn_writer_text(w, "\n");
-		cairn_writer_pad(w, w->column < indent ? indent : w->column + 1);
-		cairn_writer_field(w, &f);
-	}
+	cairn_writer_words(w, s, indent, SNAP_WIDTH);
 	cairn_writer_text(w, "\n");
 }
 
@@ -65,17 +50,7 @@ static void snap_title(cairn_writer *w, const cairn_snapshot *s)
 	cairn_field_count(&end, threads);
 	cairn_field_text(&end, threads == 1 ? " thread" : " threads");
 	cairn_field_name(&name, s->command[0] ? s->command : s->name, SNAP_WIDTH - 16 - end.columns);
-	cairn_writer_text(w, "\n ");
-	cairn_writer_strong(w, true);
-	cairn_writer_text(w, "cairn");
-	cairn_writer_strong(w, false);
-	cairn_writer_text(w, " ─ ");
-	cairn_writer_field(w, &name);
-	cairn_writer_text(w, " ");
-	cairn_writer_fill(w, "─", SNAP_WIDTH - 1 - end.columns);
-	cairn_writer_text(w, " ");
-	cairn_writer_field(w, &end);
-	cairn_writer_text(w, "\n\n");
+	cairn_writer_title(w, &name, &end, SNAP_WIDTH);
 }
 
 static void snap_bytes(cairn_writer *w, uint64_t bytes, uint64_t of)

@@ -360,3 +360,38 @@ uint64_t cairn_ratio(uint64_t n, uint64_t scale, uint64_t d)
 	unsigned __int128 r = d ? ((unsigned __int128)n * scale + d / 2) / d : 0;
 	return r >> 64 ? UINT64_MAX - 1 : (uint64_t)r;
 }
+
+void cairn_writer_words(cairn_writer *w, const char *s, unsigned indent, unsigned width)
+{
+	while (*s) {
+		cairn_field f = { .used = 0 };
+		char word[CAIRN_FIELD_BYTES];
+		size_t n = 0;
+		for (; *s == ' '; s++)
+			;
+		for (; *s && *s != ' '; s++)
+			if (n < sizeof word - 1)
+				word[n++] = *s;
+		word[n] = 0;
+		cairn_field_name(&f, word, width - indent);
+		if (w->column > indent && w->column + 1 + f.columns > width)
+			cairn_writer_text(w, "\n");
+		cairn_writer_pad(w, w->column < indent ? indent : w->column + (w->column > indent));
+		cairn_writer_field(w, &f);
+	}
+}
+
+void cairn_writer_title(cairn_writer *w, const cairn_field *name, const cairn_field *end, unsigned width)
+{
+	cairn_writer_text(w, "\n ");
+	cairn_writer_strong(w, true);
+	cairn_writer_text(w, "cairn");
+	cairn_writer_strong(w, false);
+	cairn_writer_text(w, " ─ ");
+	cairn_writer_field(w, name);
+	cairn_writer_text(w, " ");
+	cairn_writer_fill(w, "─", width - 1 - end->columns);
+	cairn_writer_text(w, " ");
+	cairn_writer_field(w, end);
+	cairn_writer_text(w, "\n\n");
+}

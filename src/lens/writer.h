@@ -43,6 +43,11 @@ void cairn_writer_pad(cairn_writer *w, unsigned column); /* blanks up to that co
 void cairn_writer_fill(cairn_writer *w, const char *s, unsigned column); /* s, one column wide, up to that column */
 void cairn_writer_field(cairn_writer *w, const cairn_field *f);
 void cairn_writer_field_right(cairn_writer *w, const cairn_field *f, unsigned column); /* so that it ends there */
+/* Words, wrapped: lines begin at column indent and end before column width; a word that is wider than that is cut. Goes
+ * on in a line that has begun, and leaves the last one open. */
+void cairn_writer_words(cairn_writer *w, const char *s, unsigned indent, unsigned width);
+/* " cairn ─ name ───── end", with an empty line before and after. */
+void cairn_writer_title(cairn_writer *w, const cairn_field *name, const cairn_field *end, unsigned width);
 void cairn_writer_strong(cairn_writer *w, bool on); /* bold, where there is colour */
 void cairn_writer_json_text(cairn_writer *w, const char *s); /* quoted; any bytes give valid JSON */
 void cairn_writer_json_number(cairn_writer *w, uint64_t n);  /* UINT64_MAX, the unknown: null */

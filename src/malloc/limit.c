@@ -434,6 +434,8 @@ void cairn_limit_may_read(bool may)
 }
 
 /* Whoever was at it in the parent had lifted the mark, and is not here to set it again. */
+void cairn_limit_validate(void) { cairn_assert(word(&cairn_limit_most_bytes) <= word(&hard_bytes)); /* L1 */ }
+
 void cairn_limit_fork_child(void)
 {
 	if (atomic_exchange(&is_at_it, limit_self.is_relieving) && !limit_self.is_relieving)

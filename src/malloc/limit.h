@@ -23,7 +23,7 @@
  * filter of the program's may kill for that (os/sandbox.h) everything is read at start, once, and from then on room is
  * what it was less what the heap has grown.
  *
- * Invariants:
+ * Invariants; the first is checked by cairn_limit_validate(), the others by tests/unit/test_limit.c:
  *   (L1) most <= the hard limit.
  *   (L2) One thread looks or relieves at a time; until it is done others, and callbacks, are held to the hard limit
  *        only.
@@ -67,5 +67,6 @@ bool cairn_limit_relieve(size_t bytes);
 void cairn_limit_start(void);               /* reads CAIRN_LIMIT and CAIRN_PREWARM; opens no file */
 void cairn_limit_may_read(bool may);        /* once it is known what the program was linked against */
 void cairn_limit_fork_child(void);          /* nobody is at it in the child */
+void cairn_limit_validate(void);            /* while nobody sets a limit */
 
 #endif

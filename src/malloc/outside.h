@@ -3,7 +3,7 @@
  * It costs the process that is read nothing: no instruction, no memory but this constant. The reader is
  * lens/heapwalk.c.
  *
- * Invariant, checked by tests/unit/test_heapmap.c: (H1) the note leads from wherever the library lies to the constant.
+ * Invariant, checked by tests/unit/test_snapshot.c: (H1) the note leads from wherever the library lies to the constant.
  *
  * No locks: const after the dynamic linker. */
 #ifndef CAIRN_MALLOC_OUTSIDE_H

@@ -49,6 +49,7 @@ static void run_hard(void *unused)
 	static char *p[2000];
 	size_t n = 0;
 	EXPECT(cairn_limit_set(SIZE_MAX, 64 * MIB));
+	cairn_limit_validate();
 	char *large = touched(20 * MIB);
 	errno = 0;
 	while (n < 2000 && (p[n] = touched(60000)))
@@ -56,6 +57,7 @@ static void run_hard(void *unused)
 	EXPECT(n > 600 && n < 800); /* 44 MiB of 60,000, in spans of 64 KiB */
 	EXPECT_EQ(errno, ENOMEM);
 	EXPECT(cairn_pageheap_used_bytes() <= 64 * MIB);
+	cairn_limit_validate(); /* L1 */
 	EXPECT(!cairn_realloc(large, 40 * MIB));
 	EXPECT(large[20 * MIB - 1] == 1); /* nothing has changed */
 	for (int i = 0; i < 8; i++)

@@ -53,6 +53,33 @@ static void the_note_leads_to_the_constant(void)
 	cairn_peer_close(&p);
 }
 
+/* K1 */
+static void each_resident_byte_of_the_heap_is_in_one_figure(void)
+{
+	static void *blocks[3000];
+	static cairn_heapwalk h; /* static: it is large */
+	cairn_peer p;
+	cairn_places l;
+	for (unsigned i = 0; i < 3000; i++)
+		memset(blocks[i] = cairn_malloc(1 + i * 20), 1, 1 + i * 20);
+	for (unsigned i = 0; i < 3000; i += 3)
+		cairn_free(blocks[i]);
+	EXPECT_EQ(cairn_peer_open(&p, 0), 0);
+	EXPECT_EQ(cairn_heapwalk_open(&h, &p, (uint64_t)(uintptr_t)&cairn_heapmap_here), CAIRN_HEAPWALK_OPENED);
+	EXPECT_EQ(cairn_places_read(&l, &p, false), 0);
+	cairn_heapwalk_read_threads(&h, true);
+	cairn_heapwalk_label(&h, &l);
+	EXPECT(cairn_heapwalk_walk(&h));
+	EXPECT(cairn_heapwalk_validate(&h));
+	EXPECT(h.resident_bytes > 3000u * 20 * 1500 && !h.unknown_bytes);
+	cairn_heapwalk_free(&h);
+	cairn_places_free(&l);
+	cairn_peer_close(&p);
+	for (unsigned i = 0; i < 3000; i++)
+		if (i % 3)
+			cairn_free(blocks[i]);
+}
+
 static void live_blocks_are_counted_one_by_one(void)
 {
 	enum { N = 20000, SIZE = 1000 };
@@ -366,6 +393,7 @@ static void rooms_grow_and_sort(void)
 int main(void)
 {
 	RUN(the_note_leads_to_the_constant);
+	RUN(each_resident_byte_of_the_heap_is_in_one_figure);
 	RUN(live_blocks_are_counted_one_by_one);
 	RUN(memory_that_was_never_written_is_untouched_and_not_resident);
 	RUN(a_heap_of_its_own_is_live_too);
