@@ -71,7 +71,8 @@ static void each_resident_byte_of_the_heap_is_in_one_figure(void)
 	cairn_heapwalk_label(&h, &l);
 	EXPECT(cairn_heapwalk_walk(&h));
 	EXPECT(cairn_heapwalk_validate(&h));
-	EXPECT(h.resident_bytes > 3000u * 20 * 1500 && !h.unknown_bytes);
+	EXPECT(h.resident_bytes > 3000u * 20 * 1000); /* what lives, two thirds of the blocks, is as much */
+	EXPECT_EQ(h.unknown_bytes, 0);
 	cairn_heapwalk_free(&h);
 	cairn_places_free(&l);
 	cairn_peer_close(&p);
@@ -305,7 +306,10 @@ static void explain_the_child(void *unused)
 	if (!take(&after))
 		return;
 	EXPECT_EQ(after.pid, (uint32_t)getpid());
-	EXPECT(after.pss_bytes < after.rss_bytes); /* what the parent has as well */
+	if (after.pss_bytes == CAIRN_ACCOUNT_UNKNOWN) /* asking a sanitizer's shadow for it would hold the child up */
+		EXPECT(after.rss_bytes > 256 << 20);
+	else
+		EXPECT(after.pss_bytes < after.rss_bytes); /* what the parent has as well */
 }
 
 static void a_child_after_fork_explains_itself(void) { in_a_child(explain_the_child, NULL); }
