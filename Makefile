@@ -54,7 +54,7 @@ CLI_FLAGS := $(COMMON) -fvisibility=hidden
 # operator new is a member of its own in libcairn.a, which only C++ programs pull and which is made for that. mmap is the
 # shared library's alone, and comes last: its constructor may only run when malloc has been offered the environment.
 # The lens is compiled apart and laid behind everything else (scripts/library.ld): who does not look has none of it resident.
-LIB_SRC := $(if $(filter 1,$(UNITY)),src/all.c $(wildcard src/lens/*.c),$(filter-out %/cxx.c %/mapcalls.c,$(wildcard src/*/*.c src/*/*/*.c)))
+LIB_SRC := $(if $(filter 1,$(UNITY)),src/all.c $(wildcard src/lens/*.c src/gc/*.c src/gc/*/*.c),$(filter-out %/cxx.c %/mapcalls.c,$(wildcard src/*/*.c src/*/*/*.c)))
 LIB_OBJ := $(LIB_SRC:src/%.c=$(O)/obj/%.o)
 SO_OBJ  := $(LIB_OBJ) $(O)/obj/malloc/cxx.o $(O)/obj/malloc/mapcalls.o
 A_OBJ   := $(LIB_OBJ) $(O)/obj/malloc/cxx-linked.o
@@ -92,7 +92,7 @@ $(O)/obj/%.o: src/%.c $(O)/flags
 	@mkdir -p $(@D)
 	$(call SAY,CC)
 	$(QUIET)$(CC) $(LIB_FLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
-$(O)/obj/all.o: private CPPFLAGS := -DCAIRN_CXX_APART=1 -DCAIRN_LENS_APART=1
+$(O)/obj/all.o: private CPPFLAGS := -DCAIRN_CXX_APART=1 -DCAIRN_LENS_APART=1 -DCAIRN_GC_APART=1
 $(O)/obj/lens/%.o: src/lens/%.c $(O)/flags
 	@mkdir -p $(@D)
 	$(call SAY,CC)

@@ -1,0 +1,189 @@
+/* gc/blocks.h - where a managed heap's objects lie: slabs of blocks of grains, and one byte about each grain.
+ *
+ *   slab      2 MiB, aligned, from the page heap:
+ *     ┌────────────────────────────┬──────────┬──────────┬─────┬───────────┐
+ *     │ bytes about grains: 128 KiB│ block 2  │ block 3  │ ... │ block 31  │   64 KiB each
+ *     └────────────────────────────┴──────────┴──────────┴─────┴───────────┘
+ *       └ the first 8 KiB of them would be about the bytes themselves: there the slab's and its blocks' records lie
+ *
+ *   block     EMPTY ──▶ CELLS: cells of up to CAIRN_GC_CELL_MAX bytes, allocated from left to right into its holes
+ *                └────▶ LARGE, with the blocks behind it that it needs LARGE_MORE: one object; where it needs more than
+ *                       a slab has, its slab is longer than others, has no other block in use, and is its own span.
+ *
+ * The slab, the block and the byte about an object follow from the address of its start alone. The bytes say:
+ *   colour    1, 2, 3 in turn, a mark phase each: the object that starts here lived when the phase of that colour ended.
+ *             0: nothing starts here, or what does was made since.
+ *   END       the last grain of the cell of such an object. (A cell of one grain has both.)
+ *   PINNED    in this collection: an ambiguous word points at it, or it is pinned: it does not move
+ *   START     in this collection: an object that was made since the last one starts here (cairn_gc_block_find_starts)
+ *   WAITED    in this collection: the key of an ephemeron whose value is to be traced when this is: gc/tables.h
+ *
+ * How a block of CELLS is read, at any stop, by cairn_gc_block_next: left to right; where a byte has the heap's colour a
+ * cell starts that lived; else this is a hole. A hole below `filled` was allocated into: cell after cell, up to a zero
+ * header, or its end. A hole at or above it was not: what lies there is dead, whatever it looks like.
+ *
+ * Invariants, checked by cairn_gc_blocks_validate(), in a stop between collections:
+ *   (GB1) Every block of a slab is EMPTY, CELLS, or of one LARGE object; the sums of each kind are those of the heap.
+ *   (GB2) In a block of CELLS that has been swept no byte has another colour than the heap's, and none is PINNED, START
+ *         or WAITED; each start is followed by its END, as far on as its header says, with nothing between.
+ *   (GB3) A block that is said to read zero does, but for what lies below `filled`.
+ *   (GB4) held_bytes is the sum over slabs of what their blocks and records take: see cairn_gc_blocks_held.
+ *
+ * Lock: the heap's blocks lock, rank CAIRN_RANK_GC_BLOCKS, for kinds and lists; in a stop, nobody's but the collector.
+ * A block that a mutator allocates into is that mutator's. Failure: NULL, nothing changed.
+ * Not here: when to collect (gc/sizing.h); what an object refers to (gc/trace.h). */
+#ifndef CAIRN_GC_BLOCKS_H
+#define CAIRN_GC_BLOCKS_H
+
+#include "base/list.h"
+#include "gc/object.h"
+#include "os/lock.h"
+#include "page/chunk.h"
+
+enum {
+	CAIRN_GC_SLAB_SHIFT = 21,
+	CAIRN_GC_SLAB_BYTES = 1 << CAIRN_GC_SLAB_SHIFT,
+	CAIRN_GC_BLOCK_SHIFT = 16,
+	CAIRN_GC_BLOCK_BYTES = 1 << CAIRN_GC_BLOCK_SHIFT,
+	CAIRN_GC_BLOCK_GRAINS = CAIRN_GC_BLOCK_BYTES / CAIRN_GC_GRAIN,
+	CAIRN_GC_SLAB_BLOCKS = CAIRN_GC_SLAB_BYTES / CAIRN_GC_BLOCK_BYTES,
+	CAIRN_GC_FIRST_BLOCK = 2,
+	CAIRN_GC_CELL_MAX = 16 * 1024, /* over it: LARGE */
+	/* the bytes about a block's grains are one OS page of 4 KiB */
+	CAIRN_GC_META_BYTES = CAIRN_GC_BLOCK_GRAINS,
+
+	CAIRN_GC_COLOUR = 3, /* the mask */
+	CAIRN_GC_END = 4,
+	CAIRN_GC_PIN = 8,
+	CAIRN_GC_START = 16,
+	CAIRN_GC_WAITED = 32,
+};
+
+typedef enum cairn_gc_block_kind {
+	CAIRN_GC_BLOCK_EMPTY,
+	CAIRN_GC_BLOCK_CELLS,
+	CAIRN_GC_BLOCK_LARGE,
+	CAIRN_GC_BLOCK_LARGE_MORE,
+} cairn_gc_block_kind;
+
+typedef struct cairn_gc_block {
+	cairn_node node;     /* in one of the heap's lists; sync: blocks lock */
+	uint8_t kind;        /* cairn_gc_block_kind; sync: blocks lock */
+	bool is_zero;        /* EMPTY: reads zero; CELLS: from `filled` on; LARGE: as it was taken */
+	bool is_from;        /* in a collection: what lives here and is not pinned moves away */
+	bool has_pins;       /* in a collection: some object is PINNED */
+	bool has_starts;     /* in a collection: START bytes are set for all that was made since the last one */
+	bool is_swept;       /* CELLS: (GB2) holds */
+	bool is_owned;       /* some mutator or worker allocates into it */
+	bool is_fresh;       /* was EMPTY before this cycle: it has no byte set at all */
+	uint32_t filled;     /* CELLS: bytes from the start; see above; sync: its owner, or the stop */
+	uint32_t live_bytes; /* CELLS: in cells that lived after the last mark phase, where the plan counts them */
+	uint32_t blocks;     /* LARGE: how many blocks it takes, this one included, LARGE_MORE and those beyond a slab */
+	uint32_t spare[7];
+} cairn_gc_block;
+
+_Static_assert(sizeof(cairn_gc_block) == 64, "32 of them and the slab's record lie in the first page");
+
+typedef struct cairn_gc_slab {
+	cairn_gc_block block[CAIRN_GC_SLAB_BLOCKS]; /* the first two describe nothing */
+	struct cairn_gc_heap *heap; /* const while the slab lives */
+	cairn_node node;            /* in the heap's list of slabs; sync: blocks lock */
+	size_t granules;            /* of its span: CAIRN_CHUNK_GRANULES, or more for one huge object */
+	uint32_t empty_blocks;      /* sync: blocks lock */
+	bool is_huge;               /* its one object takes all of it */
+} cairn_gc_slab;
+
+_Static_assert(sizeof(cairn_gc_slab) <= CAIRN_GC_FIRST_BLOCK * CAIRN_GC_META_BYTES, "the records have that much room");
+
+typedef struct cairn_gc_blocks {
+	cairn_lock lock;
+	uint8_t colour;         /* of what lived at the last mark phase; 1..3; changes in a stop */
+	cairn_node slabs;       /* sync: lock, as all below; oldest first */
+	cairn_node empty;       /* blocks */
+	cairn_node partial;     /* swept, with a hole that is worth it */
+	cairn_node unswept;     /* to be swept by who wants a hole */
+	cairn_node full;        /* CELLS, with no hole worth allocating into, or owned */
+	cairn_node large;       /* LARGE blocks */
+	size_t slab_count, empty_count, cells_count, large_blocks; /* large: blocks of LARGE and LARGE_MORE */
+	size_t huge_bytes;      /* of the spans of huge slabs */
+	size_t held_bytes;      /* sync: atomic, relaxed, written under lock: read to decide when to collect */
+	size_t purged_count;    /* empty blocks that were given back to the system */
+} cairn_gc_blocks;
+
+static inline cairn_gc_slab *cairn_gc_slab_of(const void *object)
+{
+	return (cairn_gc_slab *)((uintptr_t)object & ~((uintptr_t)CAIRN_GC_SLAB_BYTES - 1));
+}
+static inline cairn_gc_block *cairn_gc_block_of(const void *object)
+{
+	return &cairn_gc_slab_of(object)->block[(uintptr_t)object >> CAIRN_GC_BLOCK_SHIFT & (CAIRN_GC_SLAB_BLOCKS - 1)];
+}
+/* The byte about the grain that this cell, or any address, lies in. A cell's start is its header, which is at 8 modulo
+ * 16: the grain before that of its object's first byte. */
+static inline uint8_t *cairn_gc_byte_of_cell(uintptr_t cell)
+{
+	return (uint8_t *)(cell & ~((uintptr_t)CAIRN_GC_SLAB_BYTES - 1)) +
+	       ((cell & (CAIRN_GC_SLAB_BYTES - 1)) >> 4);
+}
+static inline uint8_t *cairn_gc_byte_of(const void *object) { return cairn_gc_byte_of_cell((uintptr_t)object - 8); }
+
+static inline char *cairn_gc_block_start(const cairn_gc_block *b)
+{
+	uintptr_t slab = (uintptr_t)b & ~((uintptr_t)CAIRN_GC_SLAB_BYTES - 1);
+	size_t index = ((uintptr_t)b - slab) / sizeof *b;
+	return (char *)slab + (index << CAIRN_GC_BLOCK_SHIFT);
+}
+/* Cells lie in [first, end): the first 8 and the last 8 bytes of a block are in none. */
+static inline uintptr_t cairn_gc_block_first(const cairn_gc_block *b) { return (uintptr_t)cairn_gc_block_start(b) + 8; }
+static inline uintptr_t cairn_gc_block_end(const cairn_gc_block *b)
+{
+	return (uintptr_t)cairn_gc_block_start(b) + CAIRN_GC_BLOCK_BYTES - 8;
+}
+static inline uint8_t *cairn_gc_block_bytes(const cairn_gc_block *b) /* about its grains: CAIRN_GC_META_BYTES of them */
+{
+	return cairn_gc_byte_of_cell((uintptr_t)cairn_gc_block_start(b));
+}
+/* The object of a LARGE block. */
+static inline void *cairn_gc_block_large(const cairn_gc_block *b) { return cairn_gc_block_start(b) + 16; }
+
+static inline void *cairn_gc_cell_object(uintptr_t cell) { return (void *)(cell + 8); }
+
+void cairn_gc_blocks_init(cairn_gc_blocks *s);
+/* Gives every slab back. */
+void cairn_gc_blocks_close(cairn_gc_blocks *s);
+
+/* An EMPTY block made one of CELLS, owned: it reads zero, or is_zero is false and who allocates clears. Takes a slab from
+ * the page heap where there is none. NULL: refused, by the system or because held_bytes would pass `most`. */
+cairn_gc_block *cairn_gc_blocks_take(struct cairn_gc_heap *h, size_t most);
+/* A LARGE one of that many bytes, header included, zeroed; its header is still 0. NULL: likewise. */
+cairn_gc_block *cairn_gc_blocks_take_large(struct cairn_gc_heap *h, size_t cell_bytes, size_t most);
+/* CELLS or LARGE become EMPTY; the bytes about them are cleared. A slab whose blocks are all empty may go back. */
+void cairn_gc_blocks_give(struct cairn_gc_heap *h, cairn_gc_block *b);
+/* Puts a block of CELLS that nobody owns in the list that fits it. */
+void cairn_gc_blocks_list(struct cairn_gc_heap *h, cairn_gc_block *b);
+/* A block with holes for a mutator: swept, owned. NULL: none. Sweeps as many as it needs to find one. */
+cairn_gc_block *cairn_gc_blocks_take_partial(struct cairn_gc_heap *h);
+/* Sweeps all that is unswept: what is empty by then is EMPTY. In a stop, or by who may wait. */
+void cairn_gc_blocks_sweep_all(struct cairn_gc_heap *h);
+/* Gives the memory of empty blocks back to the system but for keep_bytes of them; whole slabs go to the page heap. */
+void cairn_gc_blocks_purge(struct cairn_gc_heap *h, size_t keep_bytes);
+void cairn_gc_blocks_validate(struct cairn_gc_heap *h);
+
+/* The first hole at or after `from` (an address in b): *end is its end. 0: there is none. b is swept. */
+uintptr_t cairn_gc_block_hole(const cairn_gc_block *b, uint8_t colour, uintptr_t from, uintptr_t *end);
+/* Reading a block in a stop: the first cell at or after `from`, which is the block's first cell or the end of a cell;
+ * 0: none. Also of LARGE ones. */
+uintptr_t cairn_gc_block_next(const cairn_gc_block *b, uint8_t colour, uintptr_t from);
+/* Sets START for each cell that was made since the last mark phase, once in a collection. */
+void cairn_gc_block_find_starts(cairn_gc_block *b, uint8_t colour);
+/* The object that p points at or into, or to whose end: NULL: none. Any word may be asked for. In a stop. A dead object
+ * of a block that is not swept is none. colour: of the last mark phase; may be used while the next is at work. */
+void *cairn_gc_object_at(struct cairn_gc_heap *h, uintptr_t p);
+/* The managed slab whose span p lies in, of any heap, or NULL. */
+cairn_gc_slab *cairn_gc_slab_at(uintptr_t p);
+
+#define CAIRN_GC_EACH_SLAB(s, blocks_)                                                                                 \
+	for (cairn_gc_slab *s = cairn_container((blocks_)->slabs.next, cairn_gc_slab, node);                           \
+		&s->node != &(blocks_)->slabs; s = cairn_container(s->node.next, cairn_gc_slab, node))
+
+#endif

@@ -1,0 +1,94 @@
+/* gc/managed.h - one managed heap, put together from its parts, and what a collector is.
+ *
+ *   cairn_gc_open ──▶ OPEN ──a mutator finds no room, or asks──▶ STOPPING ──all are stopped or out──▶ STOPPED
+ *                       ▲                                                                                │
+ *                       └────────────────────────── resume ◀── plan->collect (gc/collect.c) ◀────────────┘
+ *
+ * Each part has a file of its own, which says what it holds and who may touch it:
+ *   blocks   where objects lie                gc/blocks.h        roots   what is kept, and stacks      gc/roots.h
+ *   world    mutators, and stopping them      gc/world.h         deaths  weak fields, tables, drops    gc/deaths.h
+ *   sizing   when to collect, limits          gc/sizing.h        looks   what it did, for people       gc/looks.h
+ *   zeal     modes that look for our errors   gc/zeal.h          trace   workers and their work        gc/trace.h
+ *
+ * Locks of a managed heap, in rising rank: the list of heaps (GC_HEAPS), its world (GC_WORLD: held through a collection),
+ * its parts' (GC_PARTS: roots, handles, deaths: never two at once), its blocks (GC_BLOCKS). All rank below malloc's. A
+ * lock of the page heap or os/meta is never taken with signals open, for a handler may call malloc, which would wait for
+ * its own thread: cairn_gc_calm.
+ *
+ * Not here: the public entry points; they are with the part that does the work. */
+#ifndef CAIRN_GC_MANAGED_H
+#define CAIRN_GC_MANAGED_H
+
+#include "gc/blocks.h"
+#include "gc/deaths.h"
+#include "gc/looks.h"
+#include "gc/roots.h"
+#include "gc/sizing.h"
+#include "gc/trace.h"
+#include "gc/world.h"
+#include "gc/zeal.h"
+
+/* A collector. Its functions are called in a stop, by the collecting thread. */
+typedef struct cairn_gc_plan {
+	const char *name;
+	cairn_gc_collector collector;
+	uint8_t barrier;      /* of mutators between collections */
+	bool is_moving;
+	/* Bytes held that the next collection itself may need, when `held` are: room that allocation leaves under max. */
+	size_t (*headroom)(const struct cairn_gc_heap *h, size_t held);
+	/* The whole of a collection but for what comes before and after in every one: see gc/collect.c. */
+	void (*collect)(struct cairn_gc_heap *h);
+} cairn_gc_plan;
+
+extern const cairn_gc_plan cairn_gc_plan_none, cairn_gc_plan_marksweep, cairn_gc_plan_semispace,
+	cairn_gc_plan_markcompact;
+/* NULL: not built, or none such. */
+const cairn_gc_plan *cairn_gc_plan_of(cairn_gc_collector c);
+
+struct cairn_gc_heap {
+	cairn_node node; /* in the list of heaps; sync: its lock */
+	cairn_gc_config config;    /* const while it lives, defaults filled in */
+	const cairn_gc_plan *plan; /* const while it lives */
+	uint64_t collection;       /* number of the last one, from 1; sync: changes in a stop */
+	bool is_collecting;        /* sync: in a stop */
+	cairn_gc_blocks blocks;
+	cairn_gc_world world;
+	cairn_gc_roots roots;
+	cairn_gc_deaths deaths;
+	cairn_gc_sizing sizing;
+	cairn_gc_tracing tracing;
+	cairn_gc_looks looks;
+	cairn_gc_zeal zeal;
+};
+
+/* The list of all heaps, for fork and for who looks from outside. */
+typedef struct cairn_gc_heaps {
+	cairn_lock lock;
+	cairn_node all; /* sync: lock; a list head, both NULL before the first */
+	size_t count;   /* sync: lock */
+} cairn_gc_heaps;
+extern cairn_gc_heaps cairn_gc_heaps_here;
+
+/* Why a collection is made: for the log. */
+typedef enum cairn_gc_cause {
+	CAIRN_GC_CAUSE_FULL,  /* held what it may */
+	CAIRN_GC_CAUSE_ASKED, /* cairn_gc_collect */
+	CAIRN_GC_CAUSE_LIMIT, /* an allocation was refused: everything is tried */
+	CAIRN_GC_CAUSE_ZEAL,
+} cairn_gc_cause;
+
+/* One whole collection by m's thread: stops the world, collects, resumes. If another thread's came first, that one was
+ * waited for, and nothing more is done unless cause is ASKED or LIMIT. A safepoint. */
+void cairn_gc_collect_now(cairn_gc_mutator *m, cairn_gc_cause cause);
+
+/* Blocks all signals around calls into the page heap or os/meta; nests. Returns what to give to uncalm. */
+uint64_t cairn_gc_calm(void);
+void cairn_gc_uncalm(uint64_t before);
+/* Records of the collector's own, zeroed, by os/meta, calmly. They count into record_bytes of the heap (NULL: none). */
+void *cairn_gc_meta_alloc(struct cairn_gc_heap *h, size_t bytes);
+void cairn_gc_meta_free(struct cairn_gc_heap *h, void *p, size_t bytes);
+
+/* "cairn: gc: WHAT (heap NAME)", and abort. */
+_Noreturn void cairn_gc_misuse(const struct cairn_gc_heap *h, const char *what, const void *p);
+
+#endif

@@ -1,0 +1,101 @@
+/* gc/trace.h - from roots to everything they reach: workers, the work in hand, and prefetching.
+ *
+ * A worker holds a stack of objects that are to be scanned, and before it a short queue of fields whose referents' header
+ * and byte have been asked for (prefetched) and are looked at when they come out of it (OCaml 5's marker, #10195: the
+ * wait for memory overlaps). With several workers full parts of a stack are handed over through a shared list.
+ *
+ *   field ──put──▶ queue of CAIRN_GC_AHEAD ──out──▶ visit: NULL, marked: done; else mark or copy ──▶ stack ──▶ scan ──▶ fields
+ *
+ * What visiting does is the plan's mode:
+ *   MARK   sets the referent's colour, and END.
+ *   COPY   where the referent's block is_from and it is not PINNED: copies it to the worker's own block and leaves its new
+ *          address in the old header; sets the field to it. Else as MARK. Where no block can be had: as MARK, in place.
+ * Copies carry the new colour, too, so "is it alive" is one question in both: cairn_gc_is_live.
+ *
+ * A stack that cannot grow leaves its object out and says so; then every marked object is scanned once more, until none
+ * was left out (cairn_gc_trace_all does). It does not recurse.
+ *
+ * Invariants:
+ *   (GT1) After cairn_gc_trace_all no live object refers, by a strong field, to one that is not live, nor to one that has
+ *         moved. Checked by cairn_gc_verify.
+ *   (GT2) A worker's stack and queue are empty then. Checked by cairn_gc_trace_validate.
+ * Threads: workers but the first are threads of the heap's, made when it is opened with more than one. Failure: less
+ * parallel, or slower, never incomplete. */
+#ifndef CAIRN_GC_TRACE_H
+#define CAIRN_GC_TRACE_H
+
+#include "base/list.h"
+#include "gc/object.h"
+#include "os/lock.h"
+
+struct cairn_gc_heap;
+struct cairn_gc_block;
+
+enum {
+	CAIRN_GC_AHEAD = 32,          /* fields in the queue */
+	CAIRN_GC_CHUNK_ITEMS = 1022,  /* objects in one part of a stack */
+	CAIRN_GC_WORKERS_MAX = 32,
+	CAIRN_GC_SLICE_WORDS = 2048,  /* of an object that are scanned before others get a turn */
+};
+
+typedef struct cairn_gc_chunk {
+	struct cairn_gc_chunk *next;
+	size_t count;
+	uintptr_t item[CAIRN_GC_CHUNK_ITEMS]; /* an object; or with bit 0 set, an object of which a part is left, and below
+	                                         it the word to go on with */
+} cairn_gc_chunk;
+
+/* One worker; the visitor that a type's trace function is given is one. */
+typedef struct cairn_gc_worker {
+	struct cairn_gc_heap *heap; /* const */
+	unsigned index;             /* const; 0 is the collecting thread */
+	bool is_copying;            /* the mode */
+	bool has_left_out;          /* an object was marked and not put on the stack */
+	uint8_t colour;             /* being given */
+	cairn_gc_chunk *top;        /* of its stack; those below follow by next */
+	cairn_gc_chunk *spare;
+	unsigned queued, queue_at;  /* a ring */
+	uintptr_t *queue[CAIRN_GC_AHEAD];
+	cairn_gc_bump copy;         /* where it copies to */
+	struct cairn_gc_block *copy_block;
+	size_t live_bytes, live_objects, moved_bytes, moved_objects; /* of this collection */
+	uint64_t cpu_ns;
+	cairn_gc_chunk *weak;       /* objects with weak fields that were reached, as a stack; gc/deaths.h */
+} cairn_gc_worker;
+
+typedef struct cairn_gc_tracing {
+	cairn_gc_worker worker[CAIRN_GC_WORKERS_MAX]; /* sync: each its own; in a stop */
+	unsigned workers;        /* const */
+	cairn_lock lock;         /* rank GC_PARTS */
+	cairn_gc_chunk *shared;  /* sync: lock: parts of stacks that anybody may take */
+	uint32_t shared_count;   /* sync: atomic, relaxed: a hint */
+	uint32_t idle;           /* sync: atomic: workers that found nothing; a futex */
+	uint32_t round;          /* sync: atomic: a futex: which tracing the threads are in */
+	bool is_closing;
+} cairn_gc_tracing;
+
+bool cairn_gc_tracing_init(struct cairn_gc_heap *h);
+void cairn_gc_tracing_close(struct cairn_gc_heap *h);
+/* Begins a collection's tracing in that mode and colour. */
+void cairn_gc_trace_begin(struct cairn_gc_heap *h, bool is_copying, uint8_t colour);
+/* By the collecting thread, in between: what this exact field refers to is reached (and the field updated). */
+void cairn_gc_trace_field(struct cairn_gc_heap *h, uintptr_t *field);
+/* What lies here is reached, and stays where it is. */
+void cairn_gc_trace_pinned(struct cairn_gc_heap *h, void *object);
+/* Until nothing is left. May be called again after more was reached. */
+void cairn_gc_trace_all(struct cairn_gc_heap *h);
+void cairn_gc_trace_end(struct cairn_gc_heap *h); /* sums up; gives copy blocks up */
+void cairn_gc_trace_validate(struct cairn_gc_heap *h);
+
+/* Was it reached so far in this collection? Object of the heap; its new address if it has moved, else itself. NULL: not
+ * reached. */
+void *cairn_gc_reached(struct cairn_gc_heap *h, void *object);
+/* Calls visit(arg, field) for each strong (which & 1) and weak (which & 2) field of an object that has a header; not for
+ * what only a trace function knows of unless which & 4. Always up to the last trailing element. */
+void cairn_gc_each_field(void *object, unsigned which, void (*visit)(void *arg, uintptr_t *field), void *arg);
+
+/* A stack of words that grows by chunks: for the lists that other parts keep during a collection. False: no memory. */
+bool cairn_gc_chunk_push(struct cairn_gc_heap *h, cairn_gc_chunk **top, uintptr_t item);
+bool cairn_gc_chunk_pop(struct cairn_gc_heap *h, cairn_gc_chunk **top, uintptr_t *item);
+
+#endif

@@ -1,0 +1,101 @@
+/* gc/world.h - mutators, and the stop in which a collection works.
+ *
+ * A mutator's state is one word:
+ *
+ *              poll, asked to stop               stop()                    resume()
+ *   RUNNING ─────────────────────────▶ STOPPED ──────────(collection)──────────────▶ RUNNING
+ *      │  ▲
+ *  leave│  │enter                 stop()                          resume()
+ *      ▼  │            OUT ─────────────────────▶ OUT_HELD ──────────────────▶ OUT
+ *      OUT┘                                       enter waits while HELD
+ *
+ * A stop: the collecting thread takes the world's lock, sets `poll` of every other mutator of the heap, and waits until
+ * each is STOPPED or OUT_HELD. Then it alone touches the heap; at the end it puts all back, and drops the lock.
+ *
+ * A thread that waits for anything of one heap is OUT of all others it is attached to, so that two heaps' stops cannot
+ * wait for each other. What is between leave and enter, or in a stop, of a mutator's stack: [sp, base), and
+ * `registers`. A thread's own stop counts as well: before it collects its registers are in its mutator and sp is set.
+ *
+ * Invariants, checked by cairn_gc_world_validate(), in a stop:
+ *   (GW1) Every mutator in the list but the collecting one is STOPPED or OUT_HELD.
+ *   (GW2) sp lies in its thread's stack, at or below where it was attached... or in the stack it switched to.
+ *   (GW3) A mutator's bumps are empty: what it allocated is in its blocks' `filled` (cairn_gc_mutator_flush).
+ * The protocol is model-checked: tests/model/world.c.
+ *
+ * Locks: world, rank CAIRN_RANK_GC_WORLD: attach, detach, and every stop. A thread that would wait for it and is a
+ * mutator is OUT while it waits. Not here: what is on a stack (gc/roots.h). */
+#ifndef CAIRN_GC_WORLD_H
+#define CAIRN_GC_WORLD_H
+
+#include "base/list.h"
+#include "cairn/gc.h"
+#include "os/lock.h"
+
+struct cairn_gc_heap;
+struct cairn_gc_block;
+
+enum { CAIRN_GC_REGISTERS = 20 }; /* callee-saved ones: 6 on x86-64; 11, and 8 halves of vector ones, on aarch64 */
+
+typedef enum cairn_gc_state {
+	CAIRN_GC_RUNNING,
+	CAIRN_GC_STOPPED,
+	CAIRN_GC_OUT,
+	CAIRN_GC_OUT_HELD,
+} cairn_gc_state;
+
+/* A mutator. The public part comes first; asm writes registers and sp, by their offsets. */
+typedef struct cairn_gc_thread {
+	cairn_gc_mutator public;
+	uintptr_t registers[CAIRN_GC_REGISTERS]; /* sync: its thread while it runs, else the stop */
+	uintptr_t sp;            /* likewise: what lies at or above it, up to base, is looked at */
+	uint32_t state;          /* cairn_gc_state; sync: atomic, seq_cst: the handshake; a futex */
+	uint32_t tid;            /* const */
+	struct cairn_gc_heap *heap; /* const */
+	cairn_node node;         /* in the heap's list; sync: world lock */
+	struct cairn_gc_thread *next_of_thread; /* the thread's next mutator; sync: its thread */
+	uintptr_t stack_low, stack_base; /* of the stack it is on; sync: its thread, read in a stop */
+	uintptr_t own_low, own_base;     /* of the stack it was attached on; const */
+	uintptr_t tls_start, tls_end;    /* its static thread-local data, where that is not on its stack; const */
+	cairn_gc_bump small, wide; /* cells of up to 256 bytes; over that. sync: its thread, else the stop */
+	struct cairn_gc_hole {
+		struct cairn_gc_block *block; /* owned; NULL: none */
+		uintptr_t at, end;   /* of its hole, what is not in the bump yet and not cleared */
+	} small_hole, wide_hole;
+	uint64_t allocated_bytes; /* by blocks given up and bumps; sync: as small */
+	uint64_t since_zeal;     /* allocations since the last one forced; sync: its thread */
+	uint64_t asked_ns;       /* when it was asked to stop; sync: world lock */
+	uint64_t barrier_ns;
+	const void *stopped_at;  /* where it stopped or left: a return address, for the laggard's line */
+	bool is_exiting;
+} cairn_gc_thread;
+
+typedef struct cairn_gc_world {
+	cairn_lock lock;
+	uint32_t is_wanted;      /* a stop is asked for or in force; sync: atomic */
+	cairn_node mutators;     /* sync: lock */
+	size_t count;            /* sync: lock */
+	cairn_gc_thread *collecting; /* sync: lock; NULL: nobody */
+	uint64_t stopped_ns;     /* when the last stop was complete; sync: lock */
+	char laggard[512];       /* sync: lock; see cairn_gc_stats */
+	uint64_t laggard_ns;
+} cairn_gc_world;
+
+static inline cairn_gc_thread *cairn_gc_thread_of(cairn_gc_mutator *m) { return (cairn_gc_thread *)m; }
+
+void cairn_gc_world_init(struct cairn_gc_heap *h);
+/* Stops every mutator of h but t, whose registers and sp are saved already, and returns with the world's lock held and
+ * all bumps flushed. False: another collection took place while it waited for the lock, and `unless_other` is set: the
+ * world is not stopped. t NULL: a thread that is no mutator. */
+bool cairn_gc_world_stop(struct cairn_gc_heap *h, cairn_gc_thread *t, bool unless_other);
+void cairn_gc_world_resume(struct cairn_gc_heap *h, cairn_gc_thread *t);
+/* Saves the callee-saved registers, as they are in the caller, in t, and calls call(t, arg) with sp set so that the
+ * caller's frame and all above are looked at. In asm (gc/registers.c). */
+void cairn_gc_with_registers(cairn_gc_thread *t, void (*call)(cairn_gc_thread *t, void *arg), void *arg);
+void cairn_gc_world_validate(struct cairn_gc_heap *h);
+/* At a safepoint: is something wanted of t? Then does it. Not with a lock held. */
+void cairn_gc_safepoint(cairn_gc_thread *t);
+
+/* gc/allocate.c: gives what its bumps hold back to its blocks, and the blocks up. In a stop, or by its thread. */
+void cairn_gc_mutator_flush(cairn_gc_thread *t);
+
+#endif
