@@ -130,3 +130,16 @@ SELDOM_BEGIN
 #include "lens/writer.c"
 SELDOM_END
 #endif
+
+#if !CAIRN_GC_APART /* likewise */
+#include "gc/allocate.c"
+#include "gc/blocks.c"
+#include "gc/cells.c"
+#include "gc/collect.c"
+#include "gc/fields.c"
+#include "gc/managed.c"
+#include "gc/plan/marksweep.c"
+#include "gc/plan/none.c"
+#include "gc/stubs.c"
+#include "gc/types.c"
+#endif

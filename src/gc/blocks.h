@@ -75,10 +75,10 @@ typedef struct cairn_gc_block {
 	bool has_starts;     /* in a collection: START bytes are set for all that was made since the last one */
 	bool is_swept;       /* CELLS: (GB2) holds */
 	bool is_owned;       /* some mutator or worker allocates into it */
-	bool is_fresh;       /* was EMPTY before this cycle: it has no byte set at all */
+	bool bytes_are_clear; /* EMPTY: those about its grains are 0; they may not be in a slab that was just taken */
 	uint32_t filled;     /* CELLS: bytes from the start; see above; sync: its owner, or the stop */
 	uint32_t live_bytes; /* CELLS: in cells that lived after the last mark phase, where the plan counts them */
-	uint32_t blocks;     /* LARGE: how many blocks it takes, this one included, LARGE_MORE and those beyond a slab */
+	uint32_t blocks;     /* LARGE: how many it takes, this one included; of a huge one, those in its slab */
 	uint32_t spare[7];
 } cairn_gc_block;
 
@@ -91,6 +91,7 @@ typedef struct cairn_gc_slab {
 	size_t granules;            /* of its span: CAIRN_CHUNK_GRANULES, or more for one huge object */
 	uint32_t empty_blocks;      /* sync: blocks lock */
 	bool is_huge;               /* its one object takes all of it */
+	bool is_bare;               /* nothing but its record was ever written to */
 } cairn_gc_slab;
 
 _Static_assert(sizeof(cairn_gc_slab) <= CAIRN_GC_FIRST_BLOCK * CAIRN_GC_META_BYTES, "the records have that much room");
@@ -159,8 +160,11 @@ cairn_gc_block *cairn_gc_blocks_take(struct cairn_gc_heap *h, size_t most);
 cairn_gc_block *cairn_gc_blocks_take_large(struct cairn_gc_heap *h, size_t cell_bytes, size_t most);
 /* CELLS or LARGE become EMPTY; the bytes about them are cleared. A slab whose blocks are all empty may go back. */
 void cairn_gc_blocks_give(struct cairn_gc_heap *h, cairn_gc_block *b);
-/* Puts a block of CELLS that nobody owns in the list that fits it. */
+/* Puts a block of CELLS that nobody owns in the list that fits it: unswept, partial or full. */
 void cairn_gc_blocks_list(struct cairn_gc_heap *h, cairn_gc_block *b);
+/* At the end of a collection that has coloured what lives: every block of CELLS but those is_from is unswept, nothing
+ * has been made in it since; LARGE blocks of another colour are given back. */
+void cairn_gc_blocks_turn(struct cairn_gc_heap *h, uint8_t colour);
 /* A block with holes for a mutator: swept, owned. NULL: none. Sweeps as many as it needs to find one. */
 cairn_gc_block *cairn_gc_blocks_take_partial(struct cairn_gc_heap *h);
 /* Sweeps all that is unswept: what is empty by then is EMPTY. In a stop, or by who may wait. */
@@ -168,7 +172,10 @@ void cairn_gc_blocks_sweep_all(struct cairn_gc_heap *h);
 /* Gives the memory of empty blocks back to the system but for keep_bytes of them; whole slabs go to the page heap. */
 void cairn_gc_blocks_purge(struct cairn_gc_heap *h, size_t keep_bytes);
 void cairn_gc_blocks_validate(struct cairn_gc_heap *h);
+void cairn_gc_block_validate(const cairn_gc_block *b, uint8_t colour); /* one of CELLS: (GB2), (GB3) */
 
+/* Sweeps one block: (GB2) holds, live_bytes is set. */
+void cairn_gc_block_sweep(cairn_gc_block *b, uint8_t colour);
 /* The first hole at or after `from` (an address in b): *end is its end. 0: there is none. b is swept. */
 uintptr_t cairn_gc_block_hole(const cairn_gc_block *b, uint8_t colour, uintptr_t from, uintptr_t *end);
 /* Reading a block in a stop: the first cell at or after `from`, which is the block's first cell or the end of a cell;

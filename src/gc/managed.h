@@ -28,6 +28,14 @@
 #include "gc/world.h"
 #include "gc/zeal.h"
 
+/* Why a collection is made: for the log. */
+typedef enum cairn_gc_cause {
+	CAIRN_GC_CAUSE_FULL,  /* held what it may */
+	CAIRN_GC_CAUSE_ASKED, /* cairn_gc_collect */
+	CAIRN_GC_CAUSE_LIMIT, /* an allocation was refused: everything is tried */
+	CAIRN_GC_CAUSE_ZEAL,
+} cairn_gc_cause;
+
 /* A collector. Its functions are called in a stop, by the collecting thread. */
 typedef struct cairn_gc_plan {
 	const char *name;
@@ -51,6 +59,8 @@ struct cairn_gc_heap {
 	const cairn_gc_plan *plan; /* const while it lives */
 	uint64_t collection;       /* number of the last one, from 1; sync: changes in a stop */
 	bool is_collecting;        /* sync: in a stop */
+	bool has_conservative;     /* some type is CAIRN_GC_CONSERVATIVE; of the collection at work */
+	cairn_gc_cause cause;      /* likewise */
 	cairn_gc_blocks blocks;
 	cairn_gc_world world;
 	cairn_gc_roots roots;
@@ -68,14 +78,6 @@ typedef struct cairn_gc_heaps {
 	size_t count;   /* sync: lock */
 } cairn_gc_heaps;
 extern cairn_gc_heaps cairn_gc_heaps_here;
-
-/* Why a collection is made: for the log. */
-typedef enum cairn_gc_cause {
-	CAIRN_GC_CAUSE_FULL,  /* held what it may */
-	CAIRN_GC_CAUSE_ASKED, /* cairn_gc_collect */
-	CAIRN_GC_CAUSE_LIMIT, /* an allocation was refused: everything is tried */
-	CAIRN_GC_CAUSE_ZEAL,
-} cairn_gc_cause;
 
 /* One whole collection by m's thread: stops the world, collects, resumes. If another thread's came first, that one was
  * waited for, and nothing more is done unless cause is ASKED or LIMIT. A safepoint. */

@@ -38,6 +38,11 @@ size_t cairn_gc_held(const struct cairn_gc_heap *h);
 /* May so many bytes more be held: without a collection; at all. */
 bool cairn_gc_may_grow(const struct cairn_gc_heap *h, size_t bytes);
 bool cairn_gc_may_hold(const struct cairn_gc_heap *h, size_t bytes);
+size_t cairn_gc_limit(const struct cairn_gc_heap *h); /* up to which cairn_gc_blocks_take may go: less external, records */
+size_t cairn_gc_most(const struct cairn_gc_heap *h);  /* likewise, of max */
+/* Is next to nothing else done than to collect, for next to nothing? Then allocation gives up: see above. */
+bool cairn_gc_is_hopeless(const struct cairn_gc_heap *h);
+void cairn_gc_open_reserve(struct cairn_gc_heap *h);  /* on_no_memory is about to be called: max is whole now */
 /* After a collection of that length, in the stop. */
 void cairn_gc_sizing_after(struct cairn_gc_heap *h, uint64_t pause_ns);
 void cairn_gc_sizing_validate(struct cairn_gc_heap *h);

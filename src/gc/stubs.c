@@ -1,6 +1,8 @@
 /* gc/stubs.c - TEMPORARY, weak: parts that are not written yet. Removed before this floor is told to anybody. */
 #include "gc/managed.h"
 #define WEAK __attribute__((weak))
+void cairn_gc_tracing_fork_child(struct cairn_gc_heap *h);
+void cairn_gc_deaths_fork_child(struct cairn_gc_heap *h);
 #define H struct cairn_gc_heap *h
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 WEAK void cairn_gc_roots_init(H) {}
@@ -54,3 +56,25 @@ WEAK void cairn_gc_trace_validate(H) {}
 WEAK void *cairn_gc_reached(H, void *object) { return object; }
 WEAK void cairn_gc_each_field(void *object, unsigned which, void (*visit)(void *arg, uintptr_t *field), void *arg) {}
 WEAK const cairn_gc_plan cairn_gc_plan_semispace = { 0 }, cairn_gc_plan_markcompact = { 0 };
+WEAK size_t cairn_gc_limit(const H) { return h->sizing.limit; }
+WEAK size_t cairn_gc_most(const H) { return h->sizing.max; }
+WEAK bool cairn_gc_is_hopeless(const H) { return false; }
+WEAK void cairn_gc_open_reserve(H) {}
+WEAK void cairn_gc_world_close(H) {}
+WEAK bool cairn_gc_fork_register(void) { return true; }
+WEAK bool cairn_gc_zeal_wants(struct cairn_gc_thread *t) { return false; }
+WEAK void cairn_gc_tracing_fork_child(H) {}
+WEAK void cairn_gc_deaths_fork_child(H) {}
+WEAK void cairn_gc_world_init(H) {}
+WEAK bool cairn_gc_world_stop(H, cairn_gc_thread *t, bool u) { return true; }
+WEAK void cairn_gc_world_resume(H, cairn_gc_thread *t) {}
+WEAK void cairn_gc_with_registers(cairn_gc_thread *t, void (*call)(cairn_gc_thread *t, void *arg), void *arg) { call(t, arg); }
+WEAK void cairn_gc_safepoint(cairn_gc_thread *t) {}
+WEAK cairn_gc_mutator *cairn_gc_attach(cairn_gc_heap *h)
+{
+	cairn_gc_thread *t = cairn_gc_meta_alloc(h, sizeof *t);
+	t->heap = h;
+	for (unsigned i = 0; i < CAIRN_GC_RUNS; i++) t->public.run[i] = &t->small;
+	return &t->public;
+}
+WEAK void cairn_gc_detach(cairn_gc_mutator *m) {}

@@ -83,6 +83,9 @@ typedef struct cairn_gc_world {
 static inline cairn_gc_thread *cairn_gc_thread_of(cairn_gc_mutator *m) { return (cairn_gc_thread *)m; }
 
 void cairn_gc_world_init(struct cairn_gc_heap *h);
+/* Before a heap goes: detaches this thread's mutator; others are misuse. */
+void cairn_gc_world_close(struct cairn_gc_heap *h);
+bool cairn_gc_fork_register(void); /* once a process, at the first heap; false: no memory */
 /* Stops every mutator of h but t, whose registers and sp are saved already, and returns with the world's lock held and
  * all bumps flushed. False: another collection took place while it waited for the lock, and `unless_other` is set: the
  * world is not stopped. t NULL: a thread that is no mutator. */

@@ -33,6 +33,8 @@ typedef struct cairn_gc_zeal {
 void cairn_gc_zeal_init(struct cairn_gc_heap *h);
 void cairn_gc_zeal_close(struct cairn_gc_heap *h);
 uint64_t cairn_gc_chance(struct cairn_gc_heap *h);
+struct cairn_gc_thread;
+bool cairn_gc_zeal_wants(struct cairn_gc_thread *t);      /* an allocation: is a collection due? */
 void cairn_gc_zeal_delay(struct cairn_gc_heap *h);        /* a named point: where it is called */
 void cairn_gc_zeal_before(struct cairn_gc_heap *h);       /* of a collection, in its stop */
 void cairn_gc_zeal_after(struct cairn_gc_heap *h);

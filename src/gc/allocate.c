@@ -1,0 +1,341 @@
+/* gc/allocate.c - new objects: the slow half. The fast half is cairn_gc_new_ in cairn/gc.h.
+ *
+ * A mutator bumps through stretches of cleared memory: `small` for cells of up to 256 bytes, `wide` for those up to
+ * CAIRN_GC_CELL_MAX; each cuts them from a hole of a block that it owns.
+ *
+ *   hole of a block    ├ cells ────┤ bump.at ··· cleared ··· bump.end │ hole.at ··· not cleared ··· hole.end │
+ *
+ * What is not cleared is cleared a step at a time, so that it is warm when it is used. Invariants, on which reading a
+ * block rests (gc/blocks.h), checked by cairn_gc_blocks_validate and by every walk:
+ *   (GA1) Cells lie one after the other from a hole's start; behind the last is a zero header, or bump.at, or the end.
+ *   (GA2) A hole that is left with something not cleared has a zero header where that begins.
+ *
+ * Failure: see cairn_gc_config.on_no_memory. Locks: none held. Not here: what decides on a collection (gc/sizing.h). */
+#include "base/assert.h"
+#include "gc/managed.h"
+#include "os/report.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum {
+	CLEAR_STEP = 4096,
+	SMALL_CELL_MAX = (CAIRN_GC_RUNS - 1) * CAIRN_GC_GRAIN,
+	WIDE_BLOCKS_TRIED = 3, /* with holes, before a whole block is taken */
+};
+
+typedef struct cairn_gc_hole hole_of;
+
+/* ---- Holes ---- */
+
+/* Ends the use of a hole. (GA2) */
+static void hole_leave(cairn_gc_bump *bump, hole_of *hole)
+{
+	if (!hole->block)
+		return;
+	hole->block->filled = (uint32_t)(bump->at - cairn_gc_block_first(hole->block));
+	if (hole->at < hole->end && bump->at == bump->end && !hole->block->is_zero)
+		*(uint64_t *)hole->at = 0;
+}
+
+static void hole_enter(cairn_gc_bump *bump, hole_of *hole, uintptr_t at, uintptr_t end)
+{
+	bump->at = bump->end = hole->at = at;
+	hole->end = end;
+}
+
+/* The next hole of the block in hand. */
+static bool hole_next(cairn_gc_heap *h, cairn_gc_bump *bump, hole_of *hole)
+{
+	uintptr_t end = 0;
+	if (!hole->block || hole->end >= cairn_gc_block_end(hole->block))
+		return false;
+	uintptr_t at = cairn_gc_block_hole(hole->block, h->blocks.colour, hole->end, &end);
+	if (!at)
+		return false;
+	hole_leave(bump, hole);
+	hole_enter(bump, hole, at, end);
+	return true;
+}
+
+static void hole_give_up(cairn_gc_heap *h, cairn_gc_thread *t, cairn_gc_bump *bump, hole_of *hole)
+{
+	if (hole->block) {
+		hole_leave(bump, hole);
+		t->allocated_bytes += hole->block->filled;
+		hole->block->is_owned = false;
+	}
+	(void)h;
+	*bump = (cairn_gc_bump){ 0 };
+	*hole = (hole_of){ 0 };
+}
+
+void cairn_gc_mutator_flush(cairn_gc_thread *t)
+{
+	hole_give_up(t->heap, t, &t->small, &t->small_hole);
+	hole_give_up(t->heap, t, &t->wide, &t->wide_hole);
+}
+
+static void hole_begin(cairn_gc_heap *h, cairn_gc_bump *bump, hole_of *hole, cairn_gc_block *b)
+{
+	uintptr_t first = cairn_gc_block_first(b), end = cairn_gc_block_end(b);
+	hole->block = b;
+	uintptr_t at = b->live_bytes ? cairn_gc_block_hole(b, h->blocks.colour, first, &end) : first;
+	hole_enter(bump, hole, at, end);
+}
+
+/* Clears the next step of the hole, of `least` bytes at least, and lets the bump have it. False: it is not that long. */
+static bool hole_clear(cairn_gc_thread *t, cairn_gc_bump *bump, hole_of *hole, size_t least)
+{
+	size_t left = hole->end - hole->at, want = least > bump->end - bump->at ? least - (bump->end - bump->at) : 0;
+	if (!hole->block || want > left)
+		return false;
+	size_t step = t->heap->zeal.is_small ? want : hole->block->is_zero ? left : want > CLEAR_STEP ? want : CLEAR_STEP;
+	step = step < left ? step : left;
+	if (!hole->block->is_zero)
+		memset((void *)hole->at, 0, step);
+	hole->at += step;
+	bump->end = hole->at;
+	return true;
+}
+
+/* ---- Getting memory ---- */
+
+/* Says that the heap is full, in one line, and aborts. */
+static _Noreturn void no_memory(cairn_gc_heap *h, size_t bytes)
+{
+	cairn_line l = { 0 };
+	cairn_line_text(&l, "cairn: gc: heap \"");
+	cairn_line_text(&l, h->config.name);
+	cairn_line_text(&l, "\" is full: ");
+	cairn_line_dec(&l, bytes);
+	cairn_line_text(&l, " bytes asked, ");
+	cairn_line_bytes(&l, cairn_gc_held(h));
+	cairn_line_text(&l, " held of ");
+	cairn_line_bytes(&l, h->sizing.max);
+	cairn_line_text(&l, "; give it a larger max, or CAIRN_GC_MAX=");
+	cairn_report_abort(&l);
+}
+
+typedef struct need {
+	cairn_gc_thread *t;
+	size_t cell_bytes;
+	cairn_gc_block *(*take)(struct need *n, size_t most); /* NULL: not within `most` bytes held, or refused */
+} need;
+
+/* The ladder from a free block to giving up: a block below the limit; a collection; a block below max; all that can be
+ * had; what the program lets go. */
+static cairn_gc_block *find_block(need *n)
+{
+	cairn_gc_heap *h = n->t->heap;
+	bool is_hopeless = cairn_gc_is_hopeless(h);
+	cairn_gc_block *b = is_hopeless ? NULL : n->take(n, cairn_gc_limit(h));
+	if (!b && !is_hopeless) {
+		cairn_gc_collect_now(&n->t->public, CAIRN_GC_CAUSE_FULL);
+		b = cairn_gc_is_hopeless(h) ? NULL : n->take(n, cairn_gc_most(h));
+	}
+	if (!b && !cairn_gc_is_hopeless(h)) {
+		cairn_gc_collect_now(&n->t->public, CAIRN_GC_CAUSE_LIMIT);
+		b = n->take(n, cairn_gc_most(h));
+	}
+	while (!b && h->config.on_no_memory) {
+		cairn_gc_open_reserve(h);
+		if (!h->config.on_no_memory(h, n->cell_bytes, h->config.on_no_memory_arg))
+			break;
+		cairn_gc_collect_now(&n->t->public, CAIRN_GC_CAUSE_LIMIT);
+		b = n->take(n, cairn_gc_most(h));
+	}
+	return b;
+}
+
+static cairn_gc_block *take_for_small(need *n, size_t most)
+{
+	cairn_gc_heap *h = n->t->heap;
+	cairn_gc_block *b = cairn_gc_blocks_take_partial(h);
+	return b ? b : cairn_gc_blocks_take(h, most);
+}
+
+/* A block with a hole for it, or an empty one. */
+static cairn_gc_block *take_for_wide(need *n, size_t most)
+{
+	cairn_gc_heap *h = n->t->heap;
+	for (unsigned i = 0; i < WIDE_BLOCKS_TRIED; i++) {
+		cairn_gc_block *b = cairn_gc_blocks_take_partial(h);
+		uintptr_t end = b ? cairn_gc_block_first(b) : 0, at;
+		if (!b)
+			break;
+		while ((at = cairn_gc_block_hole(b, h->blocks.colour, end, &end)))
+			if (end - at >= n->cell_bytes)
+				return b;
+		b->is_owned = false; /* it stays among the full ones: the holes it has are for the next cycle */
+	}
+	return cairn_gc_blocks_take(h, most);
+}
+
+static cairn_gc_block *take_for_large(need *n, size_t most)
+{
+	return cairn_gc_blocks_take_large(n->t->heap, n->cell_bytes, most);
+}
+
+/* ---- Cells ---- */
+
+static uintptr_t cell_bump(cairn_gc_bump *b, size_t cell)
+{
+	uintptr_t at = b->at;
+	b->at += cell;
+	return at;
+}
+
+/* A cell of up to CAIRN_GC_CELL_MAX bytes, or 0. */
+static uintptr_t cell_small_or_wide(cairn_gc_thread *t, size_t cell)
+{
+	bool is_small = cell <= SMALL_CELL_MAX;
+	cairn_gc_bump *bump = is_small ? &t->small : &t->wide;
+	hole_of *hole = is_small ? &t->small_hole : &t->wide_hole;
+	while (bump->end - bump->at < cell) {
+		if (hole_clear(t, bump, hole, cell))
+			break;
+		if (hole_next(t->heap, bump, hole))
+			continue;
+		hole_give_up(t->heap, t, bump, hole);
+		need n = { t, cell, is_small ? take_for_small : take_for_wide };
+		cairn_gc_block *b = find_block(&n);
+		if (!b)
+			return 0;
+		/* a callback may have allocated */
+		hole_give_up(t->heap, t, bump, hole);
+		hole_begin(t->heap, bump, hole, b);
+	}
+	return cell_bump(bump, cell);
+}
+
+static uintptr_t cell_large(cairn_gc_thread *t, size_t cell)
+{
+	need n = { t, cell, take_for_large };
+	cairn_gc_block *b = find_block(&n);
+	if (!b)
+		return 0;
+	t->allocated_bytes += cell;
+	return cairn_gc_block_first(b);
+}
+
+/* An object with that header, or NULL. The one way of allocation that is not inline. */
+static void *allocate(cairn_gc_thread *t, uint64_t header, bool aborts)
+{
+	size_t size = cairn_gc_header_size(header), cell = cairn_gc_cell_of_size(size);
+	cairn_gc_safepoint(t);
+	if (cairn_unlikely(t->heap->zeal.is_on) && cairn_gc_zeal_wants(t))
+		cairn_gc_collect_now(&t->public, CAIRN_GC_CAUSE_ZEAL);
+	uintptr_t at = cell <= CAIRN_GC_CELL_MAX ? cell_small_or_wide(t, cell) : cell_large(t, cell);
+	if (!at && aborts)
+		no_memory(t->heap, size);
+	if (!at)
+		return NULL;
+	*(uint64_t *)at = header;
+	return cairn_gc_cell_object(at);
+}
+
+static void *allocate_of_type(cairn_gc_thread *t, const cairn_gc_type *type, size_t size, bool aborts)
+{
+	if (cairn_unlikely(!type->header))
+		cairn_gc_misuse(t->heap, "a type that is not registered", type);
+	uint64_t low = type->header & (((uint64_t)1 << CAIRN_GC_SIZE_SHIFT) - 1);
+	void *object = allocate(t, low | (uint64_t)size << CAIRN_GC_SIZE_SHIFT, aborts);
+	if (object && type->is_listed && !cairn_gc_deaths_list_drop(t->heap, object)) {
+		if (aborts)
+			no_memory(t->heap, size);
+		return NULL; /* it is garbage that nobody has seen */
+	}
+	return object;
+}
+
+void *cairn_gc_new_slow_(cairn_gc_mutator *m, const cairn_gc_type *t, size_t size)
+{
+	return allocate_of_type(cairn_gc_thread_of(m), t, size, true);
+}
+
+void *cairn_gc_new_array_(cairn_gc_mutator *m, const cairn_gc_type *t, size_t n, bool aborts)
+{
+	cairn_gc_thread *thread = cairn_gc_thread_of(m);
+	size_t tail = 0, size = t->size;
+	if (n && !t->tail_stride)
+		cairn_gc_misuse(thread->heap, "the type has no trailing array", t);
+	bool is_too_large = __builtin_mul_overflow(n, t->tail_stride, &tail) ||
+			    __builtin_add_overflow(t->tail_offset, tail, &tail) || tail > CAIRN_GC_SIZE_MAX;
+	if (n && tail > size)
+		size = tail;
+	if (is_too_large && aborts)
+		no_memory(thread->heap, SIZE_MAX);
+	return is_too_large ? NULL : allocate_of_type(thread, t, size, aborts);
+}
+
+void *cairn_gc_new_bytes_(cairn_gc_mutator *m, size_t n, bool aborts)
+{
+	cairn_gc_thread *t = cairn_gc_thread_of(m);
+	if (n <= CAIRN_GC_SIZE_MAX)
+		return allocate(t, cairn_gc_header_make(CAIRN_GC_TYPE_BYTES, n), aborts);
+	if (aborts)
+		no_memory(t->heap, n);
+	return NULL;
+}
+
+/* ---- Freeing and resizing by hand ---- */
+
+void cairn_gc_free(cairn_gc_mutator *m, void *object)
+{
+	cairn_gc_thread *t = cairn_gc_thread_of(m);
+	uint64_t header = cairn_gc_header_of(object);
+	cairn_gc_block *b = cairn_gc_block_of(object);
+	if (header & CAIRN_GC_LISTED)
+		cairn_gc_deaths_forget(t->heap, object);
+	size_t cell = cairn_gc_header_cell(header);
+	uintptr_t at = (uintptr_t)object - CAIRN_GC_HEADER_BYTES;
+	if (b->kind == CAIRN_GC_BLOCK_LARGE) {
+		cairn_gc_blocks_give(t->heap, b);
+		return;
+	}
+	/* a walk still finds a cell of that length here, of bytes, until it is swept */
+	memset(object, 0, cell - CAIRN_GC_HEADER_BYTES);
+	*(uint64_t *)at = cairn_gc_header_make(CAIRN_GC_TYPE_BYTES, cell - CAIRN_GC_HEADER_BYTES);
+	cairn_gc_bump *bump = cell <= SMALL_CELL_MAX ? &t->small : &t->wide;
+	if (at + cell == bump->at && *cairn_gc_byte_of(object) == 0) {
+		*(uint64_t *)at = 0;
+		bump->at = at;
+	}
+}
+
+bool cairn_gc_resize(cairn_gc_mutator *m, void *object, size_t new_size)
+{
+	cairn_gc_thread *t = cairn_gc_thread_of(m);
+	uint64_t header = cairn_gc_header_of(object);
+	size_t old = cairn_gc_header_size(header), cell = cairn_gc_header_cell(header);
+	size_t kept = header & CAIRN_GC_HASH_KEPT ? 8 : 0;
+	uint64_t low = header & (((uint64_t)1 << CAIRN_GC_SIZE_SHIFT) - 1);
+	uint64_t wanted = low | (uint64_t)new_size << CAIRN_GC_SIZE_SHIFT;
+	if (new_size < cairn_gc_record_of(header)->size || new_size > CAIRN_GC_SIZE_MAX || kept)
+		return new_size == old;
+	uintptr_t at = (uintptr_t)object - CAIRN_GC_HEADER_BYTES;
+	size_t new_cell = cairn_gc_header_cell(wanted);
+	cairn_gc_bump *bump = cell <= SMALL_CELL_MAX ? &t->small : &t->wide;
+	bool is_newest = at + cell == bump->at && cairn_gc_block_of(object)->kind == CAIRN_GC_BLOCK_CELLS;
+	if (new_cell != cell && is_newest && new_cell <= CAIRN_GC_CELL_MAX && at + new_cell <= bump->end)
+		bump->at = at + new_cell;
+	else if (new_cell != cell)
+		return false;
+	if (new_size < old) /* what is beyond reads zero when it grows again */
+		memset((char *)object + new_size, 0, old - new_size);
+	*cairn_gc_header_at(object) = wanted;
+	return true;
+}
+
+/* ---- What a header says ---- */
+
+size_t cairn_gc_size(const void *object) { return cairn_gc_header_size(cairn_gc_header_of(object)); }
+
+size_t cairn_gc_length(const void *object)
+{
+	uint64_t header = cairn_gc_header_of(object);
+	return cairn_gc_header_length(header, cairn_gc_record_of(header));
+}
+
+const char *cairn_gc_type_name(const void *object) { return cairn_gc_record_of(cairn_gc_header_of(object))->name; }

@@ -1,0 +1,446 @@
+/* gc/blocks.c - slabs and blocks: taking, giving, sweeping. How they are read is in gc/cells.c; the design in blocks.h. */
+#include "gc/blocks.h"
+
+#include "base/assert.h"
+#include "gc/managed.h"
+#include "os/vm.h"
+#include "page/pageheap.h"
+#include "page/window.h"
+
+#include <string.h>
+
+enum {
+	SLAB_RECORD_BYTES = CAIRN_GC_FIRST_BLOCK * CAIRN_GC_META_BYTES,
+	SLAB_USABLE = CAIRN_GC_SLAB_BLOCKS - CAIRN_GC_FIRST_BLOCK,
+	BLOCK_HELD_BYTES = CAIRN_GC_BLOCK_BYTES + CAIRN_GC_META_BYTES,
+	HUGE_HEAD_BYTES = CAIRN_GC_FIRST_BLOCK * CAIRN_GC_BLOCK_BYTES, /* before its object */
+	HOLES_WORTH_BYTES = CAIRN_GC_BLOCK_BYTES / 16, /* free in a block, for it to be allocated into */
+};
+
+static void lock_blocks(cairn_gc_blocks *s) { cairn_lock_take(&s->lock, CAIRN_RANK_GC_BLOCKS); }
+static void unlock_blocks(cairn_gc_blocks *s) { cairn_lock_drop(&s->lock, CAIRN_RANK_GC_BLOCKS); }
+
+static void add_held(cairn_gc_blocks *s, ptrdiff_t bytes)
+{
+	/* relaxed: a figure to decide by */
+	__atomic_store_n(&s->held_bytes, s->held_bytes + (size_t)bytes, __ATOMIC_RELAXED);
+}
+
+void cairn_gc_blocks_init(cairn_gc_blocks *s)
+{
+	cairn_node_init(&s->slabs);
+	cairn_node_init(&s->empty);
+	cairn_node_init(&s->partial);
+	cairn_node_init(&s->unswept);
+	cairn_node_init(&s->full);
+	cairn_node_init(&s->large);
+	s->colour = 1;
+}
+
+/* ---- Slabs ---- */
+
+/* A slab of so many granules, its record made; the blocks hang in no list. NULL: refused. */
+static cairn_gc_slab *slab_take(cairn_gc_heap *h, size_t granules)
+{
+	bool is_zero = false;
+	uint64_t before = cairn_gc_calm();
+	cairn_span *span = cairn_pageheap_alloc(granules, CAIRN_CHUNK_GRANULES, CAIRN_SPAN_MANAGED, &is_zero);
+	cairn_gc_uncalm(before);
+	if (!span)
+		return NULL;
+	cairn_gc_slab *slab = (cairn_gc_slab *)span->base;
+	if (!is_zero)
+		memset(slab, 0, sizeof *slab);
+	slab->granules = granules;
+	for (unsigned i = CAIRN_GC_FIRST_BLOCK; i < CAIRN_GC_SLAB_BLOCKS; i++) {
+		cairn_node_init(&slab->block[i].node);
+		slab->block[i].is_zero = slab->block[i].bytes_are_clear = is_zero;
+	}
+	cairn_list_append(&h->blocks.slabs, &slab->node);
+	h->blocks.slab_count++;
+	add_held(&h->blocks, SLAB_RECORD_BYTES);
+	/* publishes the record, for cairn_gc_slab_at of another thread */
+	__atomic_store_n(&slab->heap, h, __ATOMIC_RELEASE);
+	return slab;
+}
+
+static void slab_give(cairn_gc_heap *h, cairn_gc_slab *slab)
+{
+	size_t granules = slab->granules;
+	cairn_list_remove(&slab->node);
+	h->blocks.slab_count--;
+	add_held(&h->blocks, -SLAB_RECORD_BYTES);
+	__atomic_store_n(&slab->heap, NULL, __ATOMIC_RELAXED); /* for a word that points here: nobody's */
+	uint64_t before = cairn_gc_calm();
+	cairn_pageheap_free(cairn_window_span((uintptr_t)slab), granules, granules);
+	cairn_gc_uncalm(before);
+}
+
+static bool slab_add_empty(cairn_gc_heap *h)
+{
+	cairn_gc_slab *slab = slab_take(h, CAIRN_CHUNK_GRANULES);
+	if (!slab)
+		return false;
+	for (unsigned i = CAIRN_GC_FIRST_BLOCK; i < CAIRN_GC_SLAB_BLOCKS; i++)
+		cairn_list_append(&h->blocks.empty, &slab->block[i].node);
+	slab->empty_blocks = SLAB_USABLE;
+	h->blocks.empty_count += SLAB_USABLE;
+	return true;
+}
+
+void cairn_gc_blocks_close(cairn_gc_blocks *s)
+{
+	while (!cairn_list_is_empty(&s->slabs)) {
+		cairn_gc_slab *slab = cairn_container(s->slabs.next, cairn_gc_slab, node);
+		cairn_gc_heap *h = slab->heap;
+		for (unsigned i = CAIRN_GC_FIRST_BLOCK; h->zeal.poisons && i < CAIRN_GC_SLAB_BLOCKS; i++)
+			if (slab->block[i].kind == CAIRN_GC_BLOCK_EMPTY)
+				cairn_gc_zeal_unpoison(h, &slab->block[i]);
+		slab_give(h, slab);
+	}
+}
+
+/* ---- Blocks ---- */
+
+static void clear_bytes(cairn_gc_block *b)
+{
+	if (!b->bytes_are_clear)
+		memset(cairn_gc_block_bytes(b), 0, CAIRN_GC_META_BYTES);
+	b->bytes_are_clear = true;
+}
+
+/* Out of the empty list, of another kind from now on. */
+static void block_leave_empty(cairn_gc_heap *h, cairn_gc_block *b, cairn_gc_block_kind kind)
+{
+	cairn_gc_blocks *s = &h->blocks;
+	cairn_list_remove(&b->node);
+	cairn_gc_slab_of(b)->empty_blocks--;
+	s->empty_count--;
+	if (h->zeal.poisons)
+		cairn_gc_zeal_unpoison(h, b);
+	clear_bytes(b);
+	b->kind = (uint8_t)kind;
+	b->is_from = b->has_pins = b->has_starts = false;
+	b->filled = b->live_bytes = 0;
+	add_held(s, BLOCK_HELD_BYTES);
+}
+
+static bool has_room(const cairn_gc_blocks *s, size_t more, size_t most)
+{
+	return s->held_bytes + more <= most && more <= most;
+}
+
+cairn_gc_block *cairn_gc_blocks_take(cairn_gc_heap *h, size_t most)
+{
+	cairn_gc_blocks *s = &h->blocks;
+	cairn_gc_block *b = NULL;
+	lock_blocks(s);
+	if (has_room(s, BLOCK_HELD_BYTES, most) && (!cairn_list_is_empty(&s->empty) || slab_add_empty(h))) {
+		b = cairn_container(s->empty.next, cairn_gc_block, node);
+		block_leave_empty(h, b, CAIRN_GC_BLOCK_CELLS);
+		b->is_swept = b->is_owned = true;
+		b->bytes_are_clear = false;
+		s->cells_count++;
+		cairn_list_append(&s->full, &b->node);
+	}
+	unlock_blocks(s);
+	return b;
+}
+
+/* The first of n empty blocks in a row, or NULL. */
+static cairn_gc_block *find_row(cairn_gc_blocks *s, unsigned n)
+{
+	CAIRN_GC_EACH_SLAB (slab, s) {
+		if (slab->empty_blocks < n || slab->is_huge)
+			continue;
+		for (unsigned i = CAIRN_GC_FIRST_BLOCK, row = 0; i < CAIRN_GC_SLAB_BLOCKS; i++) {
+			row = slab->block[i].kind == CAIRN_GC_BLOCK_EMPTY ? row + 1 : 0;
+			if (row == n)
+				return &slab->block[i - n + 1];
+		}
+	}
+	return NULL;
+}
+
+static cairn_gc_block *take_row(cairn_gc_heap *h, unsigned n, size_t cell_bytes)
+{
+	cairn_gc_block *b = find_row(&h->blocks, n);
+	if (!b && (!slab_add_empty(h) || !(b = find_row(&h->blocks, n))))
+		return NULL;
+	bool is_zero = true;
+	for (unsigned i = 0; i < n; i++) {
+		is_zero &= b[i].is_zero;
+		block_leave_empty(h, &b[i], i ? CAIRN_GC_BLOCK_LARGE_MORE : CAIRN_GC_BLOCK_LARGE);
+		b[i].is_zero = b[i].bytes_are_clear = false;
+	}
+	b->blocks = n;
+	h->blocks.large_blocks += n;
+	if (!is_zero)
+		memset(cairn_gc_block_start(b), 0, cell_bytes + 16);
+	return b;
+}
+
+static cairn_gc_block *take_huge(cairn_gc_heap *h, size_t granules)
+{
+	cairn_gc_slab *slab = slab_take(h, granules);
+	if (!slab)
+		return NULL;
+	cairn_gc_block *b = &slab->block[CAIRN_GC_FIRST_BLOCK];
+	size_t bytes = (granules << CAIRN_GRANULE_SHIFT) - HUGE_HEAD_BYTES;
+	slab->is_huge = true;
+	clear_bytes(b);
+	for (unsigned i = 0; i < SLAB_USABLE; i++)
+		b[i].kind = i ? CAIRN_GC_BLOCK_LARGE_MORE : CAIRN_GC_BLOCK_LARGE;
+	b->blocks = SLAB_USABLE;
+	if (!b->is_zero)
+		memset(cairn_gc_block_start(b), 0, bytes);
+	h->blocks.huge_bytes += bytes;
+	add_held(&h->blocks, (ptrdiff_t)(bytes + CAIRN_GC_META_BYTES));
+	return b;
+}
+
+cairn_gc_block *cairn_gc_blocks_take_large(cairn_gc_heap *h, size_t cell_bytes, size_t most)
+{
+	cairn_gc_blocks *s = &h->blocks;
+	size_t n = (cell_bytes + 16 + CAIRN_GC_BLOCK_BYTES - 1) / CAIRN_GC_BLOCK_BYTES;
+	size_t granules = cairn_granules_for(cell_bytes + 16 + HUGE_HEAD_BYTES);
+	size_t bytes = n <= SLAB_USABLE ? n * BLOCK_HELD_BYTES : granules << CAIRN_GRANULE_SHIFT;
+	cairn_gc_block *b = NULL;
+	lock_blocks(s);
+	if (has_room(s, bytes, most))
+		b = n <= SLAB_USABLE ? take_row(h, (unsigned)n, cell_bytes) : take_huge(h, granules);
+	if (b)
+		cairn_list_append(&s->large, &b->node);
+	unlock_blocks(s);
+	return b;
+}
+
+static void give_huge(cairn_gc_heap *h, cairn_gc_slab *slab)
+{
+	size_t bytes = (slab->granules << CAIRN_GRANULE_SHIFT) - HUGE_HEAD_BYTES;
+	h->blocks.huge_bytes -= bytes;
+	add_held(&h->blocks, -(ptrdiff_t)(bytes + CAIRN_GC_META_BYTES));
+	slab_give(h, slab);
+}
+
+static void block_become_empty(cairn_gc_heap *h, cairn_gc_block *b)
+{
+	cairn_gc_blocks *s = &h->blocks;
+	b->kind = CAIRN_GC_BLOCK_EMPTY;
+	b->is_zero = b->is_owned = b->is_from = b->has_pins = b->has_starts = false;
+	b->filled = 0;
+	clear_bytes(b);
+	cairn_list_push(&s->empty, &b->node); /* to the front: it is warm */
+	cairn_gc_slab_of(b)->empty_blocks++;
+	s->empty_count++;
+	add_held(s, -BLOCK_HELD_BYTES);
+	if (h->zeal.poisons)
+		cairn_gc_zeal_poison(h, b);
+}
+
+/* Under the lock. */
+static void give(cairn_gc_heap *h, cairn_gc_block *b)
+{
+	cairn_list_remove(&b->node);
+	if (cairn_gc_slab_of(b)->is_huge) {
+		give_huge(h, cairn_gc_slab_of(b));
+		return;
+	}
+	unsigned n = 1;
+	if (b->kind == CAIRN_GC_BLOCK_LARGE) {
+		n = b->blocks;
+		h->blocks.large_blocks -= n;
+	} else {
+		h->blocks.cells_count--;
+	}
+	while (n--)
+		block_become_empty(h, &b[n]);
+}
+
+void cairn_gc_blocks_give(cairn_gc_heap *h, cairn_gc_block *b)
+{
+	lock_blocks(&h->blocks);
+	give(h, b);
+	unlock_blocks(&h->blocks);
+}
+
+/* ---- Sweeping ---- */
+
+static void list_swept(cairn_gc_heap *h, cairn_gc_block *b)
+{
+	cairn_gc_blocks *s = &h->blocks;
+	cairn_list_remove(&b->node);
+	bool is_worth = b->live_bytes + HOLES_WORTH_BYTES <= CAIRN_GC_BLOCK_BYTES;
+	cairn_list_append(is_worth ? &s->partial : &s->full, &b->node);
+}
+
+/* Under the lock: an unswept block finds its list, or becomes empty. */
+static void sweep(cairn_gc_heap *h, cairn_gc_block *b)
+{
+	cairn_gc_block_sweep(b, h->blocks.colour);
+	if (b->live_bytes)
+		list_swept(h, b);
+	else
+		give(h, b);
+}
+
+void cairn_gc_blocks_list(cairn_gc_heap *h, cairn_gc_block *b)
+{
+	lock_blocks(&h->blocks);
+	b->is_owned = false;
+	if (b->is_swept) {
+		list_swept(h, b);
+	} else {
+		cairn_list_remove(&b->node);
+		cairn_list_append(&h->blocks.unswept, &b->node);
+	}
+	unlock_blocks(&h->blocks);
+}
+
+cairn_gc_block *cairn_gc_blocks_take_partial(cairn_gc_heap *h)
+{
+	cairn_gc_blocks *s = &h->blocks;
+	cairn_gc_block *b = NULL;
+	lock_blocks(s);
+	while (cairn_list_is_empty(&s->partial) && !cairn_list_is_empty(&s->unswept))
+		sweep(h, cairn_container(s->unswept.next, cairn_gc_block, node));
+	if (!cairn_list_is_empty(&s->partial)) {
+		b = cairn_container(s->partial.next, cairn_gc_block, node);
+		cairn_list_remove(&b->node);
+		cairn_list_append(&s->full, &b->node);
+		b->is_owned = true;
+		b->is_zero = false;
+	}
+	unlock_blocks(s);
+	return b;
+}
+
+void cairn_gc_blocks_sweep_all(cairn_gc_heap *h)
+{
+	lock_blocks(&h->blocks);
+	while (!cairn_list_is_empty(&h->blocks.unswept))
+		sweep(h, cairn_container(h->blocks.unswept.next, cairn_gc_block, node));
+	unlock_blocks(&h->blocks);
+}
+
+static void turn_cells(cairn_gc_blocks *s, cairn_node *list)
+{
+	while (!cairn_list_is_empty(list)) {
+		cairn_gc_block *b = cairn_container(list->next, cairn_gc_block, node);
+		cairn_list_remove(&b->node);
+		cairn_list_append(&s->unswept, &b->node);
+		b->is_swept = b->is_owned = b->has_pins = b->has_starts = b->is_zero = false;
+		b->filled = 0;
+	}
+}
+
+void cairn_gc_blocks_turn(cairn_gc_heap *h, uint8_t colour)
+{
+	cairn_gc_blocks *s = &h->blocks;
+	lock_blocks(s);
+	s->colour = colour;
+	turn_cells(s, &s->partial);
+	turn_cells(s, &s->full);
+	for (cairn_node *n = s->large.next, *next; n != &s->large; n = next) {
+		next = n->next;
+		cairn_gc_block *b = cairn_container(n, cairn_gc_block, node);
+		uint8_t *byte = cairn_gc_byte_of(cairn_gc_block_large(b));
+		if ((*byte & CAIRN_GC_COLOUR) != colour)
+			give(h, b);
+		else
+			*byte &= CAIRN_GC_COLOUR | CAIRN_GC_END;
+	}
+	unlock_blocks(s);
+}
+
+/* ---- Giving memory back ---- */
+
+/* Every block of it is empty. */
+static void slab_drop(cairn_gc_heap *h, cairn_gc_slab *slab)
+{
+	for (unsigned i = CAIRN_GC_FIRST_BLOCK; i < CAIRN_GC_SLAB_BLOCKS; i++) {
+		cairn_list_remove(&slab->block[i].node);
+		if (h->zeal.poisons)
+			cairn_gc_zeal_unpoison(h, &slab->block[i]);
+	}
+	h->blocks.empty_count -= SLAB_USABLE;
+	slab_give(h, slab);
+}
+
+static void block_purge(cairn_gc_heap *h, cairn_gc_block *b)
+{
+	if (b->is_zero || h->zeal.poisons)
+		return;
+	uint64_t before = cairn_gc_calm();
+	b->is_zero = cairn_vm_purge(cairn_gc_block_start(b), CAIRN_GC_BLOCK_BYTES);
+	cairn_gc_uncalm(before);
+	h->blocks.purged_count += b->is_zero;
+}
+
+void cairn_gc_blocks_purge(cairn_gc_heap *h, size_t keep_bytes)
+{
+	cairn_gc_blocks *s = &h->blocks;
+	lock_blocks(s);
+	for (cairn_node *n = s->slabs.prev, *before; n != &s->slabs; n = before) {
+		before = n->prev;
+		cairn_gc_slab *slab = cairn_container(n, cairn_gc_slab, node);
+		if (slab->empty_blocks == SLAB_USABLE && !slab->is_huge &&
+			s->empty_count * CAIRN_GC_BLOCK_BYTES > keep_bytes)
+			slab_drop(h, slab);
+	}
+	size_t kept = 0; /* the warmest stay */
+	for (cairn_node *n = s->empty.next; n != &s->empty; n = n->next) {
+		cairn_gc_block *b = cairn_container(n, cairn_gc_block, node);
+		kept += b->is_zero ? 0 : CAIRN_GC_BLOCK_BYTES;
+		if (kept > keep_bytes)
+			block_purge(h, b);
+	}
+	unlock_blocks(s);
+}
+
+/* ---- Validation ---- */
+
+typedef struct block_sums {
+	size_t slabs, empty, cells, large, huge_bytes, held;
+} block_sums;
+
+static void validate_slab(const cairn_gc_slab *slab, block_sums *sum)
+{
+	size_t empty = 0;
+	for (unsigned i = CAIRN_GC_FIRST_BLOCK; i < CAIRN_GC_SLAB_BLOCKS; i++) {
+		const cairn_gc_block *b = &slab->block[i];
+		empty += b->kind == CAIRN_GC_BLOCK_EMPTY;
+		sum->cells += b->kind == CAIRN_GC_BLOCK_CELLS;
+		sum->large += !slab->is_huge && b->kind >= CAIRN_GC_BLOCK_LARGE;
+		sum->held += !slab->is_huge && b->kind != CAIRN_GC_BLOCK_EMPTY ? BLOCK_HELD_BYTES : 0;
+		if (b->kind == CAIRN_GC_BLOCK_LARGE_MORE) /* GB1 */
+			cairn_assert(b[-1].kind == CAIRN_GC_BLOCK_LARGE_MORE || b[-1].kind == CAIRN_GC_BLOCK_LARGE);
+	}
+	cairn_assert(empty == slab->empty_blocks); /* GB1 */
+	sum->slabs++;
+	sum->empty += empty;
+	sum->held += SLAB_RECORD_BYTES;
+	if (slab->is_huge) {
+		size_t bytes = (slab->granules << CAIRN_GRANULE_SHIFT) - HUGE_HEAD_BYTES;
+		sum->huge_bytes += bytes;
+		sum->held += bytes + CAIRN_GC_META_BYTES;
+	}
+}
+
+void cairn_gc_blocks_validate(cairn_gc_heap *h)
+{
+	cairn_gc_blocks *s = &h->blocks;
+	block_sums sum = { 0 };
+	lock_blocks(s);
+	CAIRN_GC_EACH_SLAB (slab, s) {
+		cairn_assert(slab->heap == h); /* GB1 */
+		validate_slab(slab, &sum);
+		for (unsigned i = CAIRN_GC_FIRST_BLOCK; i < CAIRN_GC_SLAB_BLOCKS; i++)
+			if (slab->block[i].kind == CAIRN_GC_BLOCK_CELLS)
+				cairn_gc_block_validate(&slab->block[i], s->colour); /* GB2, GB3 */
+	}
+	cairn_assert(sum.slabs == s->slab_count && sum.empty == s->empty_count);                 /* GB1 */
+	cairn_assert(sum.cells == s->cells_count && sum.large == s->large_blocks);               /* GB1 */
+	cairn_assert(sum.huge_bytes == s->huge_bytes && sum.held == s->held_bytes);              /* GB4 */
+	unlock_blocks(s);
+}

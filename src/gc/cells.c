@@ -1,0 +1,186 @@
+/* gc/cells.c - reading a block by the bytes about its grains: sweeping, holes, cells, and what an address points into.
+ *
+ * The bytes are looked at eight at a time where nothing is expected: most are zero. Design and invariants: gc/blocks.h. */
+#include "base/assert.h"
+#include "gc/managed.h"
+#include "page/window.h"
+
+#include <string.h>
+
+enum {
+	GRAINS = CAIRN_GC_BLOCK_GRAINS - 1, /* that a cell can begin in: the first 8 and last 8 bytes are in none */
+	IS_START = CAIRN_GC_COLOUR | CAIRN_GC_START,
+};
+
+static uintptr_t cell_at(const cairn_gc_block *b, size_t grain)
+{
+	return cairn_gc_block_first(b) + grain * CAIRN_GC_GRAIN;
+}
+static size_t grain_at(const cairn_gc_block *b, uintptr_t cell)
+{
+	return (cell - cairn_gc_block_first(b)) / CAIRN_GC_GRAIN;
+}
+
+/* The first grain at or after `from` whose byte is not 0; GRAINS: none. */
+static size_t next_byte(const uint8_t *bytes, size_t from)
+{
+	while (from < GRAINS && from % 8) {
+		if (bytes[from])
+			return from;
+		from++;
+	}
+	for (uint64_t word; from < GRAINS; from += 8) {
+		memcpy(&word, bytes + from, 8);
+		if (word) {
+			size_t at = from + (unsigned)__builtin_ctzll(word) / 8;
+			return at < GRAINS ? at : GRAINS;
+		}
+	}
+	return GRAINS;
+}
+
+/* The grain behind the cell that starts at this one, which is coloured. */
+static size_t behind(const uint8_t *bytes, size_t grain)
+{
+	size_t end = bytes[grain] & CAIRN_GC_END ? grain : next_byte(bytes, grain + 1);
+	cairn_assert(end < GRAINS && bytes[end] & CAIRN_GC_END); /* GB2 */
+	return end + 1;
+}
+
+void cairn_gc_block_sweep(cairn_gc_block *b, uint8_t colour)
+{
+	uint8_t *bytes = cairn_gc_block_bytes(b);
+	size_t live = 0;
+	for (size_t at = next_byte(bytes, 0); at < GRAINS;) {
+		if ((bytes[at] & CAIRN_GC_COLOUR) != colour) {
+			bytes[at] = 0;
+			at = next_byte(bytes, at + 1);
+			continue;
+		}
+		bytes[at] &= CAIRN_GC_COLOUR | CAIRN_GC_END;
+		size_t next = behind(bytes, at);
+		live += next - at;
+		at = next_byte(bytes, next);
+	}
+	b->live_bytes = (uint32_t)(live * CAIRN_GC_GRAIN);
+	b->is_swept = true;
+	b->has_pins = b->has_starts = false;
+}
+
+uintptr_t cairn_gc_block_hole(const cairn_gc_block *b, uint8_t colour, uintptr_t from, uintptr_t *end)
+{
+	const uint8_t *bytes = cairn_gc_block_bytes(b);
+	size_t at = grain_at(b, from);
+	while (at < GRAINS && (bytes[at] & CAIRN_GC_COLOUR) == colour)
+		at = behind(bytes, at);
+	if (at >= GRAINS)
+		return 0;
+	*end = cell_at(b, next_byte(bytes, at));
+	return cell_at(b, at);
+}
+
+/* The first grain at or after `from` that is coloured so. */
+static size_t next_of_colour(const uint8_t *bytes, uint8_t colour, size_t from)
+{
+	size_t at = next_byte(bytes, from);
+	while (at < GRAINS && (bytes[at] & CAIRN_GC_COLOUR) != colour)
+		at = next_byte(bytes, at + 1);
+	return at;
+}
+
+uintptr_t cairn_gc_block_next(const cairn_gc_block *b, uint8_t colour, uintptr_t from)
+{
+	if (b->kind != CAIRN_GC_BLOCK_CELLS) {
+		uintptr_t first = cairn_gc_block_first(b);
+		bool is_there = b->kind == CAIRN_GC_BLOCK_LARGE && from <= first && *(uint64_t *)first;
+		return is_there ? first : 0;
+	}
+	const uint8_t *bytes = cairn_gc_block_bytes(b);
+	size_t at = grain_at(b, from), filled = b->filled / CAIRN_GC_GRAIN;
+	if (at < GRAINS && (bytes[at] & CAIRN_GC_COLOUR) != colour && !(at < filled && *(uint64_t *)cell_at(b, at)))
+		at = next_of_colour(bytes, colour, at);
+	return at < GRAINS ? cell_at(b, at) : 0;
+}
+
+void cairn_gc_block_find_starts(cairn_gc_block *b, uint8_t colour)
+{
+	if (b->has_starts)
+		return;
+	uint8_t *bytes = cairn_gc_block_bytes(b);
+	size_t filled = b->filled / CAIRN_GC_GRAIN;
+	for (size_t at = 0; at < filled;) {
+		uint64_t header = (bytes[at] & CAIRN_GC_COLOUR) == colour ? 0 : *(uint64_t *)cell_at(b, at);
+		if (header) {
+			cairn_assert(cairn_gc_header_is_object(header));
+			bytes[at] |= CAIRN_GC_START;
+			at += cairn_gc_header_cell(header) / CAIRN_GC_GRAIN;
+		} else if (bytes[at]) {
+			at = behind(bytes, at);
+		} else {
+			at = next_byte(bytes, at);
+		}
+	}
+	b->has_starts = true;
+}
+
+cairn_gc_slab *cairn_gc_slab_at(uintptr_t p)
+{
+	const cairn_span *s = cairn_window_span(p);
+	/* relaxed: another floor's span may be coming or going; one of this heap is there since before the stop */
+	if (!s || __atomic_load_n(&s->kind, __ATOMIC_RELAXED) != CAIRN_SPAN_MANAGED)
+		return NULL;
+	return (cairn_gc_slab *)s->base;
+}
+
+static void *large_at(const cairn_gc_block *b, uintptr_t p)
+{
+	while (b->kind == CAIRN_GC_BLOCK_LARGE_MORE)
+		b--;
+	void *object = cairn_gc_block_large(b);
+	uint64_t header = cairn_gc_header_of(object);
+	return header && p - (uintptr_t)object <= cairn_gc_header_size(header) ? object : NULL;
+}
+
+void *cairn_gc_object_at(cairn_gc_heap *h, uintptr_t p)
+{
+	uintptr_t q = p - 8; /* in the cell of the object that p points at, into, or to the end of */
+	cairn_gc_slab *slab = cairn_gc_slab_at(q);
+	if (!slab || __atomic_load_n(&slab->heap, __ATOMIC_ACQUIRE) != h) /* pairs with slab_take */
+		return NULL;
+	cairn_gc_block *b = slab->is_huge ? &slab->block[CAIRN_GC_FIRST_BLOCK] : cairn_gc_block_of((void *)q);
+	if (b < &slab->block[CAIRN_GC_FIRST_BLOCK] || b->kind == CAIRN_GC_BLOCK_EMPTY)
+		return NULL;
+	if (b->kind != CAIRN_GC_BLOCK_CELLS)
+		return large_at(b, p);
+	if (q < cairn_gc_block_first(b) || q >= cairn_gc_block_end(b))
+		return NULL;
+	cairn_gc_block_find_starts(b, h->blocks.colour);
+	const uint8_t *bytes = cairn_gc_block_bytes(b);
+	size_t grain = grain_at(b, q), at = grain;
+	while (!(bytes[at] & IS_START)) {
+		if (!at || grain - at >= CAIRN_GC_CELL_MAX / CAIRN_GC_GRAIN)
+			return NULL;
+		at--;
+	}
+	void *object = cairn_gc_cell_object(cell_at(b, at));
+	uint64_t header = cairn_gc_header_of(object);
+	while (cairn_gc_header_is_moved(header)) /* its copy is at least as large */
+		header = cairn_gc_header_of((void *)header);
+	return (grain - at) * CAIRN_GC_GRAIN < cairn_gc_header_cell(header) ? object : NULL;
+}
+
+void cairn_gc_block_validate(const cairn_gc_block *b, uint8_t colour)
+{
+	const uint8_t *bytes = cairn_gc_block_bytes(b);
+	for (size_t at = next_byte(bytes, 0); b->is_swept && at < GRAINS;) {
+		cairn_assert((bytes[at] & ~CAIRN_GC_END) == colour); /* GB2 */
+		uint64_t header = *(uint64_t *)cell_at(b, at);
+		cairn_assert(cairn_gc_header_is_object(header)); /* GB2 */
+		size_t next = behind(bytes, at);
+		cairn_assert((next - at) * CAIRN_GC_GRAIN == cairn_gc_header_cell(header)); /* GB2 */
+		at = next_byte(bytes, next);
+	}
+	for (const uint64_t *w = (uint64_t *)(cairn_gc_block_first(b) + b->filled); /* GB3 */
+		b->is_zero && !b->is_owned && (uintptr_t)w < cairn_gc_block_end(b); w++)
+		cairn_assert(!*w);
+}

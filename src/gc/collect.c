@@ -1,0 +1,91 @@
+/* gc/collect.c - one collection, from the stop to the resume; and what collectors have in common.
+ *
+ *   stop ─▶ sweep what is left of the last ─▶ the plan: roots, trace, deaths, and what it does with the dead ─▶ size ─▶ resume
+ *
+ * Each step is a phase of gc/looks.h. Locks: the world's, held through it. Failure: a collection does not fail: what it
+ * cannot get memory for stays where it is. */
+#include "base/assert.h"
+#include "gc/phases.h"
+#include "gc/types.h"
+#include "os/clock.h"
+
+#include <string.h>
+
+uint8_t cairn_gc_next_colour(const cairn_gc_heap *h) { return h->blocks.colour == 3 ? 1 : h->blocks.colour + 1; }
+
+/* ---- Parts of a plan ---- */
+
+static void reach_pinned(void *arg, void *object)
+{
+	cairn_gc_heap *h = arg;
+	*cairn_gc_byte_of(object) |= CAIRN_GC_PIN;
+	cairn_gc_block_of(object)->has_pins = true;
+	cairn_gc_trace_pinned(h, object);
+}
+
+static void reach_exact(void *arg, uintptr_t *word) { cairn_gc_trace_field(arg, word); }
+
+void cairn_gc_phase_roots(cairn_gc_heap *h)
+{
+	cairn_gc_look_phase(h, "roots", 0, 0);
+	cairn_gc_roots_ambiguous(h, reach_pinned, h);
+	cairn_gc_roots_exact(h, reach_exact, h);
+}
+
+void cairn_gc_phase_closure(cairn_gc_heap *h, const char *name)
+{
+	cairn_gc_look_phase(h, name, 0, 0);
+	cairn_gc_trace_all(h);
+	cairn_gc_look_phase(h, "weak", 0, 0);
+	cairn_gc_deaths_settle(h);
+	cairn_gc_trace_end(h);
+}
+
+/* ---- The whole ---- */
+
+static void collect_in_stop(cairn_gc_heap *h, cairn_gc_cause cause)
+{
+	h->cause = cause;
+	h->is_collecting = true;
+	h->has_conservative = cairn_gc_types_have_conservative();
+	cairn_gc_look_phase(h, "sweep", 0, 0);
+	cairn_gc_blocks_sweep_all(h);
+	if (h->zeal.is_on)
+		cairn_gc_zeal_before(h);
+	h->collection++;
+	h->plan->collect(h);
+	h->is_collecting = false;
+	if (h->zeal.is_on)
+		cairn_gc_zeal_after(h);
+	cairn_gc_look_phase(h, "size", 0, 0);
+	cairn_gc_sizing_after(h, cairn_clock_fine_ns() - h->world.stopped_ns);
+	cairn_gc_look_phase(h, NULL, 0, 0);
+}
+
+typedef struct collect_call {
+	cairn_gc_cause cause;
+} collect_call;
+
+static void collect_with_registers(cairn_gc_thread *t, void *arg)
+{
+	cairn_gc_heap *h = t->heap;
+	cairn_gc_cause cause = ((collect_call *)arg)->cause;
+	bool may_share = cause == CAIRN_GC_CAUSE_FULL || cause == CAIRN_GC_CAUSE_ZEAL;
+	if (!cairn_gc_world_stop(h, t, may_share))
+		return;
+	cairn_gc_look_begin(h, (int)cause);
+	collect_in_stop(h, cause);
+	cairn_gc_look_end(h);
+	cairn_gc_world_resume(h, t);
+	cairn_gc_deaths_nudge(h);
+}
+
+void cairn_gc_collect_now(cairn_gc_mutator *m, cairn_gc_cause cause)
+{
+	cairn_gc_thread *t = cairn_gc_thread_of(m);
+	collect_call call = { cause };
+	if (t->heap->plan->collector != CAIRN_GC_NONE)
+		cairn_gc_with_registers(t, collect_with_registers, &call);
+}
+
+void cairn_gc_collect(cairn_gc_mutator *m) { cairn_gc_collect_now(m, CAIRN_GC_CAUSE_ASKED); }

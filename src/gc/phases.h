@@ -1,0 +1,13 @@
+/* gc/phases.h - what collectors are put together from: gc/collect.c. In a stop, by the collecting thread. */
+#ifndef CAIRN_GC_PHASES_H
+#define CAIRN_GC_PHASES_H
+
+#include "gc/managed.h"
+
+uint8_t cairn_gc_next_colour(const cairn_gc_heap *h); /* of the mark phase that is about to begin */
+/* Every ambiguous word, then every exact root: what they refer to is reached. After cairn_gc_trace_begin. */
+void cairn_gc_phase_roots(cairn_gc_heap *h);
+/* Traces all, settles the deaths, ends the tracing. name: "mark" or "copy". */
+void cairn_gc_phase_closure(cairn_gc_heap *h, const char *name);
+
+#endif

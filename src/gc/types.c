@@ -1,0 +1,163 @@
+/* gc/types.c - the registry of types: from the number in a header to what tracing must know.
+ *
+ * A type is copied when it is registered, so that a library may be unloaded while its objects live. Records and the array
+ * that leads to them are never freed; when the array grows, the former one stays for whoever reads it.
+ *
+ * Invariants, checked by cairn_gc_types_validate():
+ *   (GY1) Entries 1 to count - 1 lead to a record; entry 0, and what lies behind, to none.
+ *   (GY2) Every bit of a record names a word inside its object, and no word is both strong and weak.
+ *
+ * Lock: one, rank CAIRN_RANK_GC_PARTS. Failure: one line and abort: it happens when a program is loaded, and there is
+ * nobody to tell. Not here: what a header looks like (gc/object.h). */
+#include "gc/types.h"
+
+#include "base/assert.h"
+#include "gc/managed.h"
+#include "os/report.h"
+
+#include <string.h>
+
+enum { TYPES_FIRST_ROOM = 256 };
+
+static const cairn_gc_record bytes_record = { .name = "bytes", .is_leaf = true, .tail_stride = 1 };
+static const cairn_gc_record *const first_records[] = { NULL, &bytes_record };
+
+const cairn_gc_record *const *cairn_gc_records = first_records;
+static cairn_lock types_lock = CAIRN_LOCK_INIT;
+static uint32_t types_count = 2; /* sync: atomic; written under types_lock */
+static uint32_t types_room;      /* sync: types_lock */
+static bool types_conservative;  /* sync: atomic, relaxed: a type is registered before its first object is made */
+
+uint32_t cairn_gc_type_count(void)
+{
+	return __atomic_load_n(&types_count, __ATOMIC_ACQUIRE); /* pairs with publish: records below it are seen */
+}
+
+bool cairn_gc_types_have_conservative(void)
+{
+	return __atomic_load_n(&types_conservative, __ATOMIC_RELAXED); /* see there */
+}
+
+static _Noreturn void type_is_wrong(const cairn_gc_type *t, const char *what)
+{
+	cairn_line l = { 0 };
+	cairn_line_text(&l, "cairn: gc: type ");
+	cairn_line_text(&l, t->name ? t->name : "without a name");
+	cairn_line_text(&l, ": ");
+	cairn_line_text(&l, what);
+	cairn_report_abort(&l);
+}
+
+/* Does a bit name a word beyond that many bytes? */
+static bool has_bits_past(uint64_t bits, size_t bytes)
+{
+	return bytes / 8 < 64 && bits >> bytes / 8;
+}
+
+static void check(const cairn_gc_type *t)
+{
+	if (t->size > CAIRN_GC_SIZE_MAX || t->tail_offset > UINT32_MAX || t->tail_stride > UINT32_MAX)
+		type_is_wrong(t, "too large");
+	if (has_bits_past(t->refs | t->weak, t->size))
+		type_is_wrong(t, "refs or weak names a word beyond its size");
+	if (t->refs & t->weak)
+		type_is_wrong(t, "a word is in refs and in weak");
+	if (!t->tail_stride && (t->tail_refs || t->tail_offset))
+		type_is_wrong(t, "a trailing array needs tail_stride");
+	if (t->tail_stride && (t->tail_offset > t->size || has_bits_past(t->tail_refs, t->tail_stride)))
+		type_is_wrong(t, "tail_offset or tail_refs lies beyond its end");
+	if (t->tail_refs && (t->tail_stride % 8 || t->tail_offset % 8))
+		type_is_wrong(t, "references in a trailing array are not aligned to 8");
+	if (!t->drop != !t->is_listed)
+		type_is_wrong(t, "a drop function is given by CAIRN_GC_DROP_TYPE");
+}
+
+/* Makes room for one more; under the lock. */
+static bool grow(void)
+{
+	if (types_count < types_room)
+		return true;
+	uint32_t room = types_room ? 2 * types_room : TYPES_FIRST_ROOM;
+	const cairn_gc_record **items = cairn_gc_meta_alloc(NULL, room * sizeof *items);
+	if (!items)
+		return false;
+	memcpy(items, cairn_gc_records, types_count * sizeof *items);
+	/* publishes the copies; read with an index that the reader learnt later */
+	__atomic_store_n(&cairn_gc_records, (const cairn_gc_record *const *)items, __ATOMIC_RELEASE);
+	types_room = room;
+	return true;
+}
+
+static cairn_gc_record *record_make(const cairn_gc_type *t)
+{
+	const char *name = t->name ? t->name : "object";
+	size_t length = strlen(name) + 1;
+	cairn_gc_record *r = cairn_gc_meta_alloc(NULL, sizeof *r + length);
+	if (!r)
+		return NULL;
+	*r = (cairn_gc_record){
+		.refs = t->refs,
+		.weak = t->weak,
+		.tail_offset = (uint32_t)t->tail_offset,
+		.tail_stride = (uint32_t)t->tail_stride,
+		.tail_refs = t->tail_refs,
+		.trace = t->trace,
+		.drop = t->drop,
+		.size = t->size,
+		.flags = t->flags,
+		.is_leaf = !t->refs && !t->weak && !t->tail_refs && !t->trace && !(t->flags & CAIRN_GC_CONSERVATIVE),
+	};
+	r->name = memcpy(r + 1, name, length);
+	return r;
+}
+
+/* A record made from this description before, as one header in several files gives it; 0: none. */
+static uint32_t find_same(const cairn_gc_record *r)
+{
+	for (uint32_t id = CAIRN_GC_TYPE_BYTES + 1; id < types_count; id++) {
+		const cairn_gc_record *o = cairn_gc_records[id];
+		if (!memcmp(o, r, offsetof(cairn_gc_record, name)) && o->flags == r->flags && !strcmp(o->name, r->name))
+			return id;
+	}
+	return 0;
+}
+
+void cairn_gc_register(cairn_gc_type *t)
+{
+	if (t->header)
+		return;
+	check(t);
+	cairn_gc_record *r = record_make(t);
+	cairn_lock_take(&types_lock, CAIRN_RANK_GC_PARTS);
+	uint32_t id = r ? find_same(r) : 0;
+	if (id)
+		cairn_gc_meta_free(NULL, r, sizeof *r + strlen(r->name) + 1);
+	if (r && !id && types_count >> CAIRN_GC_TYPE_BITS == 0 && grow()) {
+		id = types_count;
+		((const cairn_gc_record **)cairn_gc_records)[id] = r;
+		__atomic_store_n(&types_count, id + 1, __ATOMIC_RELEASE); /* publishes the record: cairn_gc_type_count */
+	}
+	cairn_lock_drop(&types_lock, CAIRN_RANK_GC_PARTS);
+	if (!id)
+		type_is_wrong(t, "no memory to register it");
+	if (t->flags & CAIRN_GC_CONSERVATIVE)
+		__atomic_store_n(&types_conservative, true, __ATOMIC_RELAXED); /* see there */
+	t->header = cairn_gc_header_make(id, t->size);
+}
+
+void cairn_gc_types_lock(void) { cairn_lock_take(&types_lock, CAIRN_RANK_GC_PARTS); }
+void cairn_gc_types_unlock(void) { cairn_lock_drop(&types_lock, CAIRN_RANK_GC_PARTS); }
+void cairn_gc_types_fork_child(void) { cairn_lock_renew(&types_lock); }
+
+void cairn_gc_types_validate(void)
+{
+	cairn_gc_types_lock();
+	cairn_assert(!cairn_gc_records[0]); /* GY1 */
+	for (uint32_t id = 1; id < types_count; id++) {
+		const cairn_gc_record *r = cairn_gc_records[id];
+		cairn_assert(r && r->name); /* GY1 */
+		cairn_assert(!has_bits_past(r->refs | r->weak, r->size) && !(r->refs & r->weak)); /* GY2 */
+		cairn_assert(!r->tail_refs || !has_bits_past(r->tail_refs, r->tail_stride));      /* GY2 */
+	}
+	cairn_gc_types_unlock();
+}
