@@ -141,5 +141,7 @@ SELDOM_END
 #include "gc/plan/marksweep.c"
 #include "gc/plan/none.c"
 #include "gc/stubs.c"
+#include "gc/trace.c"
 #include "gc/types.c"
+#include "gc/workers.c"
 #endif

@@ -4,7 +4,7 @@
  * and byte have been asked for (prefetched) and are looked at when they come out of it (OCaml 5's marker, #10195: the
  * wait for memory overlaps). With several workers full parts of a stack are handed over through a shared list.
  *
- *   field ──put──▶ queue of CAIRN_GC_AHEAD ──out──▶ visit: NULL, marked: done; else mark or copy ──▶ stack ──▶ scan ──▶ fields
+ *   field ──put──▶ ring of CAIRN_GC_AHEAD ──out──▶ visit: marked: done; else mark or copy ──▶ stack ──▶ scan ──▶ fields
  *
  * What visiting does is the plan's mode:
  *   MARK   sets the referent's colour, and END.
@@ -50,17 +50,22 @@ typedef struct cairn_gc_worker {
 	struct cairn_gc_heap *heap; /* const */
 	unsigned index;             /* const; 0 is the collecting thread */
 	bool is_copying;            /* the mode */
+	bool is_shared;             /* other workers are at work, too */
 	bool has_left_out;          /* an object was marked and not put on the stack */
+	bool has_weak_left_out;     /* likewise of `weak` */
 	uint8_t colour;             /* being given */
-	cairn_gc_chunk *top;        /* of its stack; those below follow by next */
-	cairn_gc_chunk *spare;
-	unsigned queued, queue_at;  /* a ring */
-	uintptr_t *queue[CAIRN_GC_AHEAD];
+	cairn_gc_chunk *top;        /* of its stack, never NULL; those below follow by next */
+	cairn_gc_chunk *spare;      /* empty ones */
+	size_t room;                /* items that are put into a chunk */
+	unsigned queue_at, queue_mask; /* the ring: where the oldest is, which the next takes the place of */
+	uintptr_t queue[CAIRN_GC_AHEAD]; /* objects, or when copying fields; 0: none */
 	cairn_gc_bump copy;         /* where it copies to */
 	struct cairn_gc_block *copy_block;
 	size_t live_bytes, live_objects, moved_bytes, moved_objects; /* of this collection */
 	uint64_t cpu_ns;
-	cairn_gc_chunk *weak;       /* objects with weak fields that were reached, as a stack; gc/deaths.h */
+	cairn_gc_chunk *weak;       /* objects with weak fields that were reached: cairn_gc_each_weak */
+	void (*relay)(void *arg, uintptr_t *field); /* not NULL: no worker, but a visitor for cairn_gc_each_field */
+	void *relay_arg;
 } cairn_gc_worker;
 
 typedef struct cairn_gc_tracing {
@@ -74,14 +79,18 @@ typedef struct cairn_gc_tracing {
 	bool is_closing;
 } cairn_gc_tracing;
 
+/* False: no memory. */
 bool cairn_gc_tracing_init(struct cairn_gc_heap *h);
 void cairn_gc_tracing_close(struct cairn_gc_heap *h);
 /* Begins a collection's tracing in that mode and colour. */
 void cairn_gc_trace_begin(struct cairn_gc_heap *h, bool is_copying, uint8_t colour);
-/* By the collecting thread, in between: what this exact field refers to is reached (and the field updated). */
+/* By the collecting thread, in between: what this exact field refers to is reached, and the field updated, when it
+ * returns; what that refers to is, after trace_all. */
 void cairn_gc_trace_field(struct cairn_gc_heap *h, uintptr_t *field);
-/* What lies here is reached, and stays where it is. */
+/* What lies here is reached, and stays where it is: PINNED. Copies nothing. */
 void cairn_gc_trace_pinned(struct cairn_gc_heap *h, void *object);
+/* Sets PINNED for what objects of CONSERVATIVE types point at: before anything is copied. */
+void cairn_gc_trace_pin_conservative(struct cairn_gc_heap *h);
 /* Until nothing is left. May be called again after more was reached. */
 void cairn_gc_trace_all(struct cairn_gc_heap *h);
 void cairn_gc_trace_end(struct cairn_gc_heap *h); /* sums up; gives copy blocks up */
@@ -93,6 +102,23 @@ void *cairn_gc_reached(struct cairn_gc_heap *h, void *object);
 /* Calls visit(arg, field) for each strong (which & 1) and weak (which & 2) field of an object that has a header; not for
  * what only a trace function knows of unless which & 4. Always up to the last trailing element. */
 void cairn_gc_each_field(void *object, unsigned which, void (*visit)(void *arg, uintptr_t *field), void *arg);
+
+/* Calls visit(arg, object) for every object that was reached, by its byte. */
+void cairn_gc_each_reached(struct cairn_gc_heap *h, void (*visit)(void *arg, void *object), void *arg);
+/* The same for those of types with weak fields; of others, too, where the list of them could not be kept. */
+void cairn_gc_each_weak(struct cairn_gc_heap *h, void (*visit)(void *arg, void *object), void *arg);
+/* The first cell in b at or after `from`, a cell's place, whose byte has the colour; 0: none. Also of LARGE ones. */
+uintptr_t cairn_gc_next_of_colour(const struct cairn_gc_block *b, uint8_t colour, uintptr_t from);
+
+/* Between gc/trace.c and gc/workers.c: a worker's stack has room for more, if there is memory; its empty top part is put
+ * aside; an item for a full part; all of its work is done; it holds nothing more than is kept from one collection to the
+ * next; all workers' work is done. */
+void cairn_gc_worker_open_chunk(cairn_gc_worker *w);
+void cairn_gc_worker_close_chunk(cairn_gc_worker *w);
+void cairn_gc_worker_push_slow(cairn_gc_worker *w, uintptr_t item);
+void cairn_gc_worker_drain(cairn_gc_worker *w);
+void cairn_gc_worker_rest(cairn_gc_worker *w);
+void cairn_gc_workers_drain(struct cairn_gc_heap *h);
 
 /* A stack of words that grows by chunks: for the lists that other parts keep during a collection. False: no memory. */
 bool cairn_gc_chunk_push(struct cairn_gc_heap *h, cairn_gc_chunk **top, uintptr_t item);

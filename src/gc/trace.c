@@ -1,0 +1,444 @@
+/* gc/trace.c - tracing: see trace.h. Here: visiting and scanning, for each of four modes, and the walks by bytes.
+ *
+ * The four modes (mark or copy; alone or with other workers) are one text, compiled four times: `mode` is a constant in
+ * every function that is LEAN.
+ *
+ * The ring: a field that is put in takes the oldest one's place, which is visited. So there is no count to keep, and
+ * what is taken out was asked for AHEAD fields ago. When the stack is empty the ring is emptied one by one.
+ *
+ * Copying with other workers: who changes the header from an object's to CLAIMED has the object, and gives it a new
+ * address or, where there is no room, its colour in place and its old header back. Others wait for that: it takes as
+ * long as the copy.
+ *
+ * Not here: the stack's chunks, and workers' threads (gc/workers.c). */
+#include "gc/managed.h"
+
+#include "base/assert.h"
+
+#include <string.h>
+
+#define LEAN static inline __attribute__((always_inline))
+
+typedef enum trace_mode { TRACE_MARK, TRACE_MARK_SHARED, TRACE_COPY, TRACE_COPY_SHARED } trace_mode;
+
+LEAN bool trace_is_copying(trace_mode mode) { return mode >= TRACE_COPY; }
+LEAN bool trace_is_shared(trace_mode mode) { return mode & 1; }
+static trace_mode trace_mode_of(const cairn_gc_worker *w) { return (trace_mode)(w->is_copying * 2 + w->is_shared); }
+
+LEAN void trace_push(cairn_gc_worker *w, uintptr_t item)
+{
+	cairn_gc_chunk *c = w->top;
+	if (cairn_likely(c->count < w->room))
+		c->item[c->count++] = item;
+	else
+		cairn_gc_worker_push_slow(w, item);
+}
+
+/* ---- Marking ---- */
+
+/* Gives the byte the colour. False: it has it already. relaxed: a byte is one object's alone, and who has to see what
+ * another worker did with that object is given it through the lock of the shared parts. */
+LEAN bool trace_colour(cairn_gc_worker *w, uint8_t *byte, uint8_t *before, bool is_shared)
+{
+	uint8_t b = __atomic_load_n(byte, __ATOMIC_RELAXED);
+	do {
+		*before = b;
+		if ((b & CAIRN_GC_COLOUR) == w->colour)
+			return false;
+		uint8_t to = (uint8_t)((b & ~CAIRN_GC_COLOUR) | w->colour);
+		if (!is_shared) {
+			*byte = to;
+			return true;
+		}
+		if (__atomic_compare_exchange_n(byte, &b, to, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+			return true;
+	} while (true);
+}
+
+/* The object's byte has the colour, or will have: END, the sums, and what is to be done about it. */
+LEAN void trace_reached(cairn_gc_worker *w, uintptr_t object, uint64_t header, uint8_t *byte, uint8_t before)
+{
+	size_t cell = cairn_gc_header_cell(header);
+	cairn_assert(cairn_gc_header_is_object(header));
+	if (cairn_likely(cell <= CAIRN_GC_CELL_MAX)) /* relaxed: as above; its own byte, where it is of one grain */
+		__atomic_store_n(byte + cell / CAIRN_GC_GRAIN - 1, byte[cell / CAIRN_GC_GRAIN - 1] | CAIRN_GC_END,
+			__ATOMIC_RELAXED);
+	w->live_bytes += cell;
+	w->live_objects++;
+	if (cairn_unlikely(before & CAIRN_GC_WAITED))
+		cairn_gc_deaths_key_reached(w, (void *)object);
+	if (!cairn_gc_record_of(header)->is_leaf)
+		trace_push(w, object);
+}
+
+LEAN void trace_mark(cairn_gc_worker *w, uintptr_t object, bool is_shared)
+{
+	uint8_t *byte = cairn_gc_byte_of((void *)object), before;
+	if (trace_colour(w, byte, &before, is_shared))
+		trace_reached(w, object, cairn_gc_header_of((void *)object), byte, before);
+}
+
+LEAN void trace_visit(cairn_gc_worker *w, uintptr_t item, trace_mode mode)
+{
+	trace_mark(w, item, trace_is_shared(mode));
+}
+
+/* ---- Scanning ---- */
+
+/* Asks for what visiting will read, and visits what was asked for AHEAD fields ago. */
+LEAN void trace_put(cairn_gc_worker *w, uintptr_t *field, trace_mode mode)
+{
+	uintptr_t object = *field;
+	if (!object)
+		return;
+	__builtin_prefetch(cairn_gc_header_at((void *)object), 1);
+	__builtin_prefetch(cairn_gc_byte_of((void *)object), 1);
+	uintptr_t *slot = &w->queue[w->queue_at], oldest = *slot;
+	*slot = trace_is_copying(mode) ? (uintptr_t)field : object;
+	w->queue_at = (w->queue_at + 1) & w->queue_mask;
+	if (oldest)
+		trace_visit(w, oldest, mode);
+}
+
+/* A stack's two items, as one: a part of object is left, from `word` (of a tail, from that element) on. */
+static void trace_push_rest(cairn_gc_worker *w, uintptr_t object, uintptr_t word)
+{
+	if (w->top->count + 2 > w->room)
+		cairn_gc_worker_open_chunk(w);
+	if (w->top->count + 2 > CAIRN_GC_CHUNK_ITEMS) {
+		w->has_left_out = true;
+		return;
+	}
+	w->top->item[w->top->count++] = word;
+	w->top->item[w->top->count++] = object | 1;
+}
+
+LEAN void trace_scan_tail(cairn_gc_worker *w, uintptr_t object, const cairn_gc_record *r, size_t from, trace_mode mode)
+{
+	size_t words = r->tail_stride / 8, end = cairn_gc_header_length(cairn_gc_header_of((void *)object), r);
+	size_t most = words < CAIRN_GC_SLICE_WORDS ? CAIRN_GC_SLICE_WORDS / words : 1;
+	if (end - from > most) {
+		end = from + most;
+		trace_push_rest(w, object, end);
+	}
+	uintptr_t *element = (uintptr_t *)(object + r->tail_offset) + from * words;
+	if (r->tail_refs == 1) {
+		for (; from < end; from++, element += words)
+			trace_put(w, element, mode);
+		return;
+	}
+	for (; from < end; from++, element += words)
+		for (uint64_t bits = r->tail_refs; bits; bits &= bits - 1)
+			trace_put(w, element + __builtin_ctzll(bits), mode);
+}
+
+/* Ambiguous words pin: before anything is copied trace_pin_conservative has set PINNED for them, so this marks. */
+static void trace_scan_conservative(cairn_gc_worker *w, uintptr_t object, size_t from)
+{
+	size_t end = cairn_gc_header_size(cairn_gc_header_of((void *)object)) / 8;
+	if (end - from > CAIRN_GC_SLICE_WORDS) {
+		end = from + CAIRN_GC_SLICE_WORDS;
+		trace_push_rest(w, object, end);
+	}
+	for (; from < end; from++) {
+		void *to = cairn_gc_object_at(w->heap, ((uintptr_t *)object)[from]);
+		if (to)
+			trace_mark(w, (uintptr_t)to, w->is_shared);
+	}
+}
+
+/* What is seldom there. */
+LEAN void trace_scan_more(cairn_gc_worker *w, uintptr_t object, const cairn_gc_record *r, trace_mode mode)
+{
+	if (r->weak && !cairn_gc_chunk_push(w->heap, &w->weak, object))
+		w->has_weak_left_out = true;
+	if (r->flags & CAIRN_GC_CONSERVATIVE) {
+		trace_scan_conservative(w, object, 0);
+		return;
+	}
+	if (r->trace)
+		r->trace((cairn_gc_visitor *)w, (void *)object);
+	if (r->tail_refs)
+		trace_scan_tail(w, object, r, 0, mode);
+}
+
+LEAN void trace_scan(cairn_gc_worker *w, uintptr_t item, trace_mode mode)
+{
+	uintptr_t object = item & ~(uintptr_t)1;
+	const cairn_gc_record *r = cairn_gc_record_of(cairn_gc_header_of((void *)object));
+	if (cairn_unlikely(item & 1)) {
+		size_t from = w->top->item[--w->top->count];
+		if (r->flags & CAIRN_GC_CONSERVATIVE)
+			trace_scan_conservative(w, object, from);
+		else
+			trace_scan_tail(w, object, r, from, mode);
+		return;
+	}
+	if (!(r->flags & CAIRN_GC_CONSERVATIVE))
+		for (uint64_t bits = r->refs; bits; bits &= bits - 1)
+			trace_put(w, (uintptr_t *)object + __builtin_ctzll(bits), mode);
+	if (cairn_unlikely(r->tail_refs | r->weak | (uintptr_t)r->trace | (r->flags & CAIRN_GC_CONSERVATIVE)))
+		trace_scan_more(w, object, r, mode);
+}
+
+/* Visits the oldest of the ring. False: it is empty. */
+LEAN bool trace_take_oldest(cairn_gc_worker *w, trace_mode mode)
+{
+	for (unsigned looked = 0; looked <= w->queue_mask; looked++) {
+		uintptr_t *slot = &w->queue[w->queue_at], oldest = *slot;
+		w->queue_at = (w->queue_at + 1) & w->queue_mask;
+		if (oldest) {
+			*slot = 0;
+			trace_visit(w, oldest, mode);
+			return true;
+		}
+	}
+	return false;
+}
+
+LEAN void trace_drain(cairn_gc_worker *w, trace_mode mode)
+{
+	do {
+		cairn_gc_chunk *c;
+		while ((c = w->top)->count || c->next) {
+			if (cairn_likely(c->count))
+				trace_scan(w, c->item[--c->count], mode);
+			else
+				cairn_gc_worker_close_chunk(w);
+		}
+	} while (trace_take_oldest(w, mode));
+}
+
+static __attribute__((noinline)) void trace_drain_mark(cairn_gc_worker *w) { trace_drain(w, TRACE_MARK); }
+static __attribute__((noinline)) void trace_drain_mark_shared(cairn_gc_worker *w) { trace_drain(w, TRACE_MARK_SHARED); }
+
+void cairn_gc_worker_drain(cairn_gc_worker *w)
+{
+	switch (trace_mode_of(w)) {
+	case TRACE_MARK: trace_drain_mark(w); break;
+	case TRACE_MARK_SHARED: trace_drain_mark_shared(w); break;
+	default: break;
+	}
+}
+
+void cairn_gc_visit_(cairn_gc_visitor *v, uintptr_t *field)
+{
+	cairn_gc_worker *w = (cairn_gc_worker *)v;
+	if (cairn_unlikely(w->relay != NULL)) {
+		w->relay(w->relay_arg, field);
+		return;
+	}
+	switch (trace_mode_of(w)) {
+	case TRACE_MARK: trace_put(w, field, TRACE_MARK); break;
+	case TRACE_MARK_SHARED: trace_put(w, field, TRACE_MARK_SHARED); break;
+	default: break;
+	}
+}
+
+/* ---- A collection's tracing ---- */
+
+void cairn_gc_trace_begin(cairn_gc_heap *h, bool is_copying, uint8_t colour)
+{
+	for (unsigned i = 0; i < h->tracing.workers; i++) {
+		cairn_gc_worker *w = &h->tracing.worker[i];
+		w->is_copying = is_copying;
+		w->is_shared = h->tracing.workers > 1;
+		w->colour = colour;
+		w->room = h->zeal.is_small ? 2 : CAIRN_GC_CHUNK_ITEMS;
+		w->queue_mask = h->zeal.is_small ? 0 : CAIRN_GC_AHEAD - 1;
+		w->queue_at = 0;
+		w->has_left_out = w->has_weak_left_out = false;
+		w->live_bytes = w->live_objects = w->moved_bytes = w->moved_objects = 0;
+	}
+	cairn_gc_trace_validate(h);
+}
+
+void cairn_gc_trace_field(cairn_gc_heap *h, uintptr_t *field)
+{
+	cairn_gc_worker *w = &h->tracing.worker[0];
+	if (*field)
+		trace_visit(w, *field, TRACE_MARK_SHARED);
+}
+
+void cairn_gc_trace_pinned(cairn_gc_heap *h, void *object)
+{
+	cairn_gc_worker *w = &h->tracing.worker[0];
+	*cairn_gc_byte_of(object) |= CAIRN_GC_PIN;
+	cairn_gc_block_of(object)->has_pins = true;
+	trace_mark(w, (uintptr_t)object, false);
+}
+
+static void trace_pin_words(cairn_gc_heap *h, void *object)
+{
+	size_t words = cairn_gc_header_size(cairn_gc_header_of(object)) / 8;
+	for (size_t i = 0; i < words; i++) {
+		void *to = cairn_gc_object_at(h, ((uintptr_t *)object)[i]);
+		if (!to)
+			continue;
+		*cairn_gc_byte_of(to) |= CAIRN_GC_PIN;
+		cairn_gc_block_of(to)->has_pins = true;
+	}
+}
+
+void cairn_gc_trace_pin_conservative(cairn_gc_heap *h)
+{
+	if (!h->has_conservative)
+		return;
+	CAIRN_GC_EACH_SLAB(s, &h->blocks)
+		for (unsigned i = CAIRN_GC_FIRST_BLOCK; i < CAIRN_GC_SLAB_BLOCKS; i++) {
+			cairn_gc_block *b = &s->block[i];
+			if (b->kind != CAIRN_GC_BLOCK_CELLS && b->kind != CAIRN_GC_BLOCK_LARGE)
+				continue;
+			uintptr_t cell = cairn_gc_block_next(b, h->blocks.colour, cairn_gc_block_first(b));
+			while (cell) {
+				void *object = cairn_gc_cell_object(cell);
+				uint64_t header = cairn_gc_header_of(object);
+				if (cairn_gc_record_of(header)->flags & CAIRN_GC_CONSERVATIVE)
+					trace_pin_words(h, object);
+				cell = cairn_gc_block_next(b, h->blocks.colour, cell + cairn_gc_header_cell(header));
+			}
+		}
+}
+
+/* Scans a reached object once more, in case it was left out. */
+static void trace_scan_again(void *arg, void *object)
+{
+	cairn_gc_heap *h = arg;
+	cairn_gc_worker *w = &h->tracing.worker[0];
+	if (cairn_gc_record_of(cairn_gc_header_of(object))->is_leaf)
+		return;
+	trace_push(w, (uintptr_t)object);
+	cairn_gc_worker_drain(w);
+}
+
+static bool trace_has_left_out(cairn_gc_heap *h)
+{
+	bool has = false;
+	for (unsigned i = 0; i < h->tracing.workers; i++) {
+		has |= h->tracing.worker[i].has_left_out;
+		h->tracing.worker[i].has_left_out = false;
+	}
+	return has;
+}
+
+void cairn_gc_trace_all(cairn_gc_heap *h)
+{
+	cairn_gc_workers_drain(h);
+	while (trace_has_left_out(h)) /* each time some object more has its colour, so this ends */
+		cairn_gc_each_reached(h, trace_scan_again, h);
+	cairn_gc_trace_validate(h);
+}
+
+void cairn_gc_trace_end(cairn_gc_heap *h)
+{
+	cairn_gc_stats *s = &h->looks.stats;
+	s->live_bytes = s->live_objects = 0;
+	for (unsigned i = 0; i < h->tracing.workers; i++) {
+		cairn_gc_worker *w = &h->tracing.worker[i];
+		s->live_bytes += w->live_bytes;
+		s->live_objects += w->live_objects;
+		s->moved_bytes += w->moved_bytes;
+		s->moved_objects += w->moved_objects;
+		cairn_gc_worker_rest(w);
+	}
+}
+
+void cairn_gc_trace_validate(cairn_gc_heap *h)
+{
+	for (unsigned i = 0; i < h->tracing.workers; i++) { /* GT2 */
+		cairn_gc_worker *w = &h->tracing.worker[i];
+		cairn_assert(w->heap == h && w->index == i && w->top && !w->top->count && !w->top->next);
+		for (unsigned at = 0; at < CAIRN_GC_AHEAD; at++)
+			cairn_assert(!w->queue[at]);
+	}
+	cairn_assert(!h->tracing.shared);
+}
+
+/* ---- Looking ---- */
+
+void *cairn_gc_reached(cairn_gc_heap *h, void *object)
+{
+	uint64_t header = cairn_gc_header_of(object);
+	if (cairn_gc_header_is_moved(header))
+		return (void *)header;
+	return (*cairn_gc_byte_of(object) & CAIRN_GC_COLOUR) == h->tracing.worker[0].colour ? object : NULL;
+}
+
+uintptr_t cairn_gc_next_of_colour(const cairn_gc_block *b, uint8_t colour, uintptr_t from)
+{
+	if (b->kind == CAIRN_GC_BLOCK_LARGE) {
+		bool is_it = from == (uintptr_t)cairn_gc_block_large(b) - 8 &&
+			     (*cairn_gc_byte_of_cell(from) & CAIRN_GC_COLOUR) == colour;
+		return is_it ? from : 0;
+	}
+	const uint8_t *bytes = cairn_gc_block_bytes(b);
+	size_t at = (from - (uintptr_t)cairn_gc_block_start(b)) / CAIRN_GC_GRAIN;
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	while (at < CAIRN_GC_BLOCK_GRAINS) {
+		uint64_t eight;
+		memcpy(&eight, bytes + at / 8 * 8, 8);
+		uint64_t other = (eight & ones * CAIRN_GC_COLOUR) ^ ones * colour; /* 0 where the colour is it */
+		uint64_t is_it = (other - ones) & ~other & ones * 0x80; /* and perhaps more above the lowest */
+		is_it &= ~UINT64_C(0) << at % 8 * 8;
+		for (; is_it; is_it &= is_it - 1) {
+			size_t found = at / 8 * 8 + (size_t)__builtin_ctzll(is_it) / 8;
+			if ((bytes[found] & CAIRN_GC_COLOUR) == colour)
+				return (uintptr_t)cairn_gc_block_start(b) + found * CAIRN_GC_GRAIN + 8;
+		}
+		at = (at / 8 + 1) * 8;
+	}
+	return 0;
+}
+
+void cairn_gc_each_reached(cairn_gc_heap *h, void (*visit)(void *arg, void *object), void *arg)
+{
+	uint8_t colour = h->tracing.worker[0].colour;
+	CAIRN_GC_EACH_SLAB(s, &h->blocks) {
+		for (unsigned i = CAIRN_GC_FIRST_BLOCK; i < CAIRN_GC_SLAB_BLOCKS; i++) {
+			cairn_gc_block *b = &s->block[i];
+			if (b->kind != CAIRN_GC_BLOCK_CELLS && b->kind != CAIRN_GC_BLOCK_LARGE)
+				continue;
+			uintptr_t cell = cairn_gc_next_of_colour(b, colour, cairn_gc_block_first(b));
+			while (cell) {
+				size_t bytes = cairn_gc_header_cell(cairn_gc_header_of(cairn_gc_cell_object(cell)));
+				visit(arg, cairn_gc_cell_object(cell));
+				cell = bytes <= CAIRN_GC_CELL_MAX ? cairn_gc_next_of_colour(b, colour, cell + bytes) : 0;
+			}
+		}
+	}
+}
+
+void cairn_gc_each_weak(cairn_gc_heap *h, void (*visit)(void *arg, void *object), void *arg)
+{
+	bool is_whole = true;
+	for (unsigned i = 0; i < h->tracing.workers; i++)
+		is_whole &= !h->tracing.worker[i].has_weak_left_out;
+	if (!is_whole)
+		cairn_gc_each_reached(h, visit, arg);
+	for (unsigned i = 0; i < h->tracing.workers; i++) {
+		cairn_gc_worker *w = &h->tracing.worker[i];
+		for (uintptr_t object; cairn_gc_chunk_pop(h, &w->weak, &object);)
+			if (is_whole)
+				visit(arg, (void *)object);
+		w->has_weak_left_out = false;
+	}
+}
+
+void cairn_gc_each_field(void *object, unsigned which, void (*visit)(void *arg, uintptr_t *field), void *arg)
+{
+	uint64_t header = cairn_gc_header_of(object);
+	const cairn_gc_record *r = cairn_gc_record_of(header);
+	uintptr_t *word = object;
+	for (uint64_t bits = (which & 1 ? r->refs : 0) | (which & 2 ? r->weak : 0); bits; bits &= bits - 1)
+		visit(arg, word + __builtin_ctzll(bits));
+	if (which & 4 && r->trace) {
+		cairn_gc_worker visitor = { .relay = visit, .relay_arg = arg };
+		r->trace((cairn_gc_visitor *)&visitor, object);
+	}
+	if (!(which & 1) || !r->tail_refs)
+		return;
+	uintptr_t *element = (uintptr_t *)((char *)object + r->tail_offset);
+	for (size_t n = cairn_gc_header_length(header, r); n; n--, element += r->tail_stride / 8)
+		for (uint64_t bits = r->tail_refs; bits; bits &= bits - 1)
+			visit(arg, element + __builtin_ctzll(bits));
+}
