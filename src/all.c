@@ -137,6 +137,7 @@ SELDOM_END
 #include "gc/cells.c"
 #include "gc/collect.c"
 #include "gc/fields.c"
+#include "gc/hash.c"
 #include "gc/managed.c"
 #include "gc/plan/marksweep.c"
 #include "gc/plan/none.c"
