@@ -281,6 +281,12 @@ void *cairn_gc_new_bytes_(cairn_gc_mutator *m, size_t n, bool aborts)
 
 /* ---- Freeing and resizing by hand ---- */
 
+/* The bump whose last cell ends there, or NULL: it may have grown there out of the other kind. */
+static cairn_gc_bump *bump_that_ends(cairn_gc_thread *t, uintptr_t end)
+{
+	return t->small.at == end ? &t->small : t->wide.at == end ? &t->wide : NULL;
+}
+
 void cairn_gc_free(cairn_gc_mutator *m, void *object)
 {
 	cairn_gc_thread *t = cairn_gc_thread_of(m);
@@ -297,8 +303,8 @@ void cairn_gc_free(cairn_gc_mutator *m, void *object)
 	/* a walk still finds a cell of that length here, of bytes, until it is swept */
 	memset(object, 0, cell - CAIRN_GC_HEADER_BYTES);
 	*(uint64_t *)at = cairn_gc_header_make(CAIRN_GC_TYPE_BYTES, cell - CAIRN_GC_HEADER_BYTES);
-	cairn_gc_bump *bump = cell <= SMALL_CELL_MAX ? &t->small : &t->wide;
-	if (at + cell == bump->at && *cairn_gc_byte_of(object) == 0) {
+	cairn_gc_bump *bump = bump_that_ends(t, at + cell);
+	if (bump && *cairn_gc_byte_of(object) == 0) {
 		*(uint64_t *)at = 0;
 		bump->at = at;
 	}
@@ -316,9 +322,8 @@ bool cairn_gc_resize(cairn_gc_mutator *m, void *object, size_t new_size)
 		return new_size == old;
 	uintptr_t at = (uintptr_t)object - CAIRN_GC_HEADER_BYTES;
 	size_t new_cell = cairn_gc_header_cell(wanted);
-	cairn_gc_bump *bump = cell <= SMALL_CELL_MAX ? &t->small : &t->wide;
-	bool is_newest = at + cell == bump->at && cairn_gc_block_of(object)->kind == CAIRN_GC_BLOCK_CELLS;
-	if (new_cell != cell && is_newest && new_cell <= CAIRN_GC_CELL_MAX && at + new_cell <= bump->end)
+	cairn_gc_bump *bump = bump_that_ends(t, at + cell);
+	if (new_cell != cell && bump && new_cell <= CAIRN_GC_CELL_MAX && at + new_cell <= bump->end)
 		bump->at = at + new_cell;
 	else if (new_cell != cell)
 		return false;

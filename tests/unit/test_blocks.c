@@ -1,0 +1,241 @@
+/* gc/blocks.h: slabs, blocks, and reading them; each against what was put in. The world is not stopped: nobody else is
+ * there. */
+#include "gc/managed.h"
+#include "gc/types.h"
+#include "support/test.h"
+
+typedef struct two {
+	cairn_ref(struct two) a, b;
+} two;
+CAIRN_GC_TYPE(two, .refs = CAIRN_GC_REFS(two, a, b));
+
+static cairn_gc_heap *heap;
+static cairn_gc_mutator *m;
+
+static void open_heap(cairn_gc_collector c)
+{
+	heap = cairn_gc_open(&(cairn_gc_config){ .collector = c, .max = 256 << 20 });
+	m = heap ? cairn_gc_attach(heap) : NULL;
+}
+
+static void close_heap(void)
+{
+	cairn_gc_detach(m);
+	cairn_gc_close(heap);
+}
+
+static size_t count_cells(cairn_gc_block *b)
+{
+	size_t n = 0;
+	uintptr_t at = cairn_gc_block_first(b);
+	while ((at = cairn_gc_block_next(b, heap->blocks.colour, at))) {
+		n++;
+		at += cairn_gc_header_cell(*(uint64_t *)at);
+	}
+	return n;
+}
+
+/* GB1, GB4 */
+static void sums_of_kinds_are_kept_by_taking_and_giving(void)
+{
+	enum { N = 200 };
+	static cairn_gc_block *taken[N];
+	uint64_t state = test_seed();
+	open_heap(CAIRN_GC_NONE);
+	for (unsigned round = 0; round < 2000; round++) {
+		unsigned i = (unsigned)(test_random(&state) % N);
+		if (taken[i]) {
+			cairn_gc_blocks_give(heap, taken[i]);
+			taken[i] = NULL;
+		} else if (test_random(&state) % 3) {
+			taken[i] = cairn_gc_blocks_take(heap, SIZE_MAX);
+			EXPECT(taken[i] != NULL);
+		} else {
+			taken[i] = cairn_gc_blocks_take_large(heap, 20000 + test_random(&state) % (3 << 20), SIZE_MAX);
+			EXPECT(taken[i] != NULL);
+		}
+		if (round % 64 == 0)
+			cairn_gc_blocks_validate(heap);
+	}
+	cairn_gc_blocks_validate(heap);
+	for (unsigned i = 0; i < N; i++)
+		if (taken[i])
+			cairn_gc_blocks_give(heap, taken[i]);
+	cairn_gc_blocks_purge(heap, 0);
+	cairn_gc_blocks_validate(heap);
+	EXPECT_EQ(heap->blocks.slab_count, 0);
+	EXPECT_EQ(heap->blocks.held_bytes, 0);
+	close_heap();
+}
+
+static void nothing_is_taken_past_most(void)
+{
+	open_heap(CAIRN_GC_NONE);
+	EXPECT(cairn_gc_blocks_take(heap, 1000) == NULL);
+	EXPECT(cairn_gc_blocks_take_large(heap, 1 << 20, 1 << 20) == NULL);
+	EXPECT(cairn_gc_blocks_take_large(heap, (size_t)1 << 60, SIZE_MAX) == NULL);
+	cairn_gc_blocks_validate(heap);
+	close_heap();
+}
+
+/* GA1: what was allocated, and nothing else, is walked. */
+static void a_block_is_walked_from_cell_to_cell(void)
+{
+	open_heap(CAIRN_GC_NONE);
+	uint64_t state = test_seed();
+	size_t made = 0;
+	for (unsigned i = 0; i < 5000; i++) {
+		unsigned kind = (unsigned)(test_random(&state) % 4);
+		if (kind == 0)
+			cairn_gc_new_bytes(m, test_random(&state) % 300);
+		else if (kind == 1)
+			cairn_gc_new_bytes(m, test_random(&state) % 15000);
+		else
+			cairn_gc_new(m, two);
+		made++;
+	}
+	cairn_gc_mutator_flush(cairn_gc_thread_of(m));
+	size_t seen = 0;
+	CAIRN_GC_EACH_SLAB (slab, &heap->blocks)
+		for (unsigned i = CAIRN_GC_FIRST_BLOCK; i < CAIRN_GC_SLAB_BLOCKS; i++)
+			if (slab->block[i].kind == CAIRN_GC_BLOCK_CELLS)
+				seen += count_cells(&slab->block[i]);
+	EXPECT_EQ(seen, made);
+	close_heap();
+}
+
+static void an_address_leads_to_the_object_it_lies_in(void)
+{
+	open_heap(CAIRN_GC_NONE);
+	enum { N = 300 };
+	static char *objects[N];
+	static size_t sizes[N];
+	uint64_t state = test_seed();
+	for (unsigned i = 0; i < N; i++) {
+		sizes[i] = test_random(&state) % (i % 10 == 9 ? 3000000 : i % 3 == 2 ? 16000 : 200);
+		objects[i] = cairn_gc_new_bytes(m, sizes[i]);
+		memset(objects[i], 0xff, sizes[i]);
+	}
+	cairn_gc_mutator_flush(cairn_gc_thread_of(m));
+	for (unsigned i = 0; i < N; i++) {
+		EXPECT(cairn_gc_object_at(heap, (uintptr_t)objects[i]) == objects[i]);
+		EXPECT(cairn_gc_object_at(heap, (uintptr_t)objects[i] + sizes[i]) == objects[i]); /* its end */
+		EXPECT(cairn_gc_object_at(heap, (uintptr_t)objects[i] + test_random(&state) % (sizes[i] + 1)) == objects[i]);
+		EXPECT(cairn_gc_object_at(heap, (uintptr_t)objects[i] - 9) != objects[i]);
+	}
+	int local;
+	EXPECT(cairn_gc_object_at(heap, (uintptr_t)&local) == NULL);
+	EXPECT(cairn_gc_object_at(heap, 0) == NULL);
+	EXPECT(cairn_gc_object_at(heap, UINTPTR_MAX) == NULL);
+	EXPECT(cairn_gc_object_at(heap, (uintptr_t)cairn_gc_slab_of(objects[0])) == NULL);
+	close_heap();
+}
+
+/* GB2: sweeping leaves what has the colour, and holes are what lies between. */
+static void holes_are_what_no_live_cell_covers(void)
+{
+	open_heap(CAIRN_GC_NONE);
+	uint64_t state = test_seed();
+	cairn_gc_block *b = cairn_gc_blocks_take(heap, SIZE_MAX);
+	uintptr_t at = cairn_gc_block_first(b), end = cairn_gc_block_end(b);
+	size_t live = 0, holes = 0;
+	while (at + 16 <= end) {
+		size_t size = test_random(&state) % 500, cell = cairn_gc_cell_of_size(size);
+		if (at + cell > end)
+			break;
+		*(uint64_t *)at = cairn_gc_header_make(CAIRN_GC_TYPE_BYTES, size);
+		uint8_t colour = (uint8_t)(test_random(&state) % 4);
+		*cairn_gc_byte_of_cell(at) = colour;
+		if (colour)
+			*cairn_gc_byte_of_cell(at + cell - 16) |= CAIRN_GC_END;
+		live += colour == heap->blocks.colour ? cell : 0;
+		at += cell;
+	}
+	b->is_swept = false;
+	cairn_gc_block_sweep(b, heap->blocks.colour);
+	EXPECT_EQ(b->live_bytes, live);
+	cairn_gc_block_validate(b, heap->blocks.colour);
+	uintptr_t from = cairn_gc_block_first(b), hole_end = 0;
+	while ((from = cairn_gc_block_hole(b, heap->blocks.colour, from, &hole_end))) {
+		EXPECT(hole_end > from);
+		holes += hole_end - from;
+		from = hole_end;
+	}
+	EXPECT_EQ(holes + live, CAIRN_GC_BLOCK_BYTES - 16);
+	cairn_gc_blocks_list(heap, b);
+	cairn_gc_blocks_validate(heap);
+	close_heap();
+}
+
+static void what_is_allocated_reads_zero_whatever_lay_there(void)
+{
+	open_heap(CAIRN_GC_NONE);
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = 0; i < 2000; i++) {
+			size_t size = i % 300 * (i % 7 ? 1 : 40);
+			char *p = cairn_gc_new_bytes(m, size);
+			for (size_t k = 0; k < size; k++)
+				EXPECT(!p[k]);
+			memset(p, 0xee, size);
+		}
+		cairn_gc_mutator_flush(cairn_gc_thread_of(m));
+		while (!cairn_list_is_empty(&heap->blocks.full))
+			cairn_gc_blocks_give(heap, cairn_container(heap->blocks.full.next, cairn_gc_block, node));
+		cairn_gc_blocks_validate(heap);
+		if (round == 1)
+			cairn_gc_blocks_purge(heap, 128 << 10);
+	}
+	close_heap();
+}
+
+/* GY1, GY2 */
+static void a_type_is_registered_once(void)
+{
+	uint32_t count = cairn_gc_type_count();
+	cairn_gc_register(&two_cairn_gc_type);
+	cairn_gc_type again = two_cairn_gc_type;
+	again.header = 0;
+	cairn_gc_register(&again);
+	EXPECT_EQ(cairn_gc_type_count(), count);
+	EXPECT_EQ(again.header, two_cairn_gc_type.header);
+	for (unsigned i = 0; i < 600; i++) {
+		cairn_gc_type other = { .name = "other", .size = 8 + 8 * i };
+		cairn_gc_register(&other);
+	}
+	EXPECT_EQ(cairn_gc_type_count(), count + 600);
+	cairn_gc_types_validate();
+}
+
+static void the_newest_object_is_resized_in_place_and_freed(void)
+{
+	open_heap(CAIRN_GC_NONE);
+	char *p = cairn_gc_new_bytes(m, 100);
+	memset(p, 7, 100);
+	EXPECT(cairn_gc_resize(m, p, 20));
+	EXPECT_EQ(cairn_gc_size(p), 20);
+	EXPECT(cairn_gc_resize(m, p, 104));
+	EXPECT(p[19] == 7 && !p[20] && !p[99] && !p[103]);
+	EXPECT(cairn_gc_resize(m, p, 1000));
+	cairn_gc_free(m, p);
+	EXPECT(cairn_gc_new_bytes(m, 10) == (void *)p);
+	char *old = p, *next = cairn_gc_new_bytes(m, 10);
+	EXPECT(!cairn_gc_resize(m, old, 1000));
+	EXPECT(!cairn_gc_resize(m, next, (size_t)1 << 50));
+	cairn_gc_free(m, old);
+	cairn_gc_mutator_flush(cairn_gc_thread_of(m));
+	cairn_gc_blocks_validate(heap);
+	close_heap();
+}
+
+int main(void)
+{
+	RUN(sums_of_kinds_are_kept_by_taking_and_giving);
+	RUN(nothing_is_taken_past_most);
+	RUN(a_block_is_walked_from_cell_to_cell);
+	RUN(an_address_leads_to_the_object_it_lies_in);
+	RUN(holes_are_what_no_live_cell_covers);
+	RUN(what_is_allocated_reads_zero_whatever_lay_there);
+	RUN(a_type_is_registered_once);
+	RUN(the_newest_object_is_resized_in_place_and_freed);
+	DONE();
+}
