@@ -3,8 +3,8 @@
  * The four modes (mark or copy; alone or with other workers) are one text, compiled four times: `mode` is a constant in
  * every function that is LEAN.
  *
- * The ring: a field that is put in takes the oldest one's place, which is visited. So there is no count to keep, and
- * what is taken out was asked for AHEAD fields ago. When the stack is empty the ring is emptied one by one.
+ * The ring: a field that is put in takes the place of the oldest, which is visited: once the ring is full it stays so, and what is
+ * taken out was asked for AHEAD fields ago. When the stack is empty the ring is emptied one by one.
  *
  * Copying with other workers: who changes the header from an object's to CLAIMED has the object, and gives it a new
  * address or, where there is no room, its colour in place and its old header back. Others wait for that: it takes as
@@ -98,6 +98,8 @@ LEAN void trace_put(cairn_gc_worker *w, uintptr_t *field, trace_mode mode)
 	w->queue_at = (w->queue_at + 1) & w->queue_mask;
 	if (oldest)
 		trace_visit(w, oldest, mode);
+	else
+		w->queued++;
 }
 
 /* A stack's two items, as one: a part of object is left, from `word` (of a tail, from that element) on. */
@@ -184,16 +186,13 @@ LEAN void trace_scan(cairn_gc_worker *w, uintptr_t item, trace_mode mode)
 /* Visits the oldest of the ring. False: it is empty. */
 LEAN bool trace_take_oldest(cairn_gc_worker *w, trace_mode mode)
 {
-	for (unsigned looked = 0; looked <= w->queue_mask; looked++) {
-		uintptr_t *slot = &w->queue[w->queue_at], oldest = *slot;
-		w->queue_at = (w->queue_at + 1) & w->queue_mask;
-		if (oldest) {
-			*slot = 0;
-			trace_visit(w, oldest, mode);
-			return true;
-		}
-	}
-	return false;
+	if (!w->queued)
+		return false;
+	uintptr_t *slot = &w->queue[(w->queue_at - w->queued) & w->queue_mask], oldest = *slot;
+	*slot = 0;
+	w->queued--;
+	trace_visit(w, oldest, mode);
+	return true;
 }
 
 LEAN void trace_drain(cairn_gc_worker *w, trace_mode mode)
@@ -246,7 +245,7 @@ void cairn_gc_trace_begin(cairn_gc_heap *h, bool is_copying, uint8_t colour)
 		w->colour = colour;
 		w->room = h->zeal.is_small ? 2 : CAIRN_GC_CHUNK_ITEMS;
 		w->queue_mask = h->zeal.is_small ? 0 : CAIRN_GC_AHEAD - 1;
-		w->queue_at = 0;
+		w->queue_at = w->queued = 0;
 		w->has_left_out = w->has_weak_left_out = false;
 		w->live_bytes = w->live_objects = w->moved_bytes = w->moved_objects = 0;
 	}
@@ -347,7 +346,7 @@ void cairn_gc_trace_validate(cairn_gc_heap *h)
 {
 	for (unsigned i = 0; i < h->tracing.workers; i++) { /* GT2 */
 		cairn_gc_worker *w = &h->tracing.worker[i];
-		cairn_assert(w->heap == h && w->index == i && w->top && !w->top->count && !w->top->next);
+		cairn_assert(w->heap == h && w->index == i && w->top && !w->top->count && !w->top->next && !w->queued);
 		for (unsigned at = 0; at < CAIRN_GC_AHEAD; at++)
 			cairn_assert(!w->queue[at]);
 	}

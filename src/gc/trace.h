@@ -57,8 +57,8 @@ typedef struct cairn_gc_worker {
 	cairn_gc_chunk *top;        /* of its stack, never NULL; those below follow by next */
 	cairn_gc_chunk *spare;      /* empty ones */
 	size_t room;                /* items that are put into a chunk */
-	unsigned queue_at, queue_mask; /* the ring: where the oldest is, which the next takes the place of */
-	uintptr_t queue[CAIRN_GC_AHEAD]; /* objects, or when copying fields; 0: none */
+	unsigned queued, queue_at, queue_mask; /* the ring: where the next is put, that many behind the oldest */
+	uintptr_t queue[CAIRN_GC_AHEAD]; /* objects, or when copying fields; 0: none, all but the queued */
 	cairn_gc_bump copy;         /* where it copies to */
 	struct cairn_gc_block *copy_block;
 	size_t live_bytes, live_objects, moved_bytes, moved_objects; /* of this collection */
