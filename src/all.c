@@ -139,6 +139,7 @@ SELDOM_END
 #include "gc/fields.c"
 #include "gc/hash.c"
 #include "gc/managed.c"
+#include "gc/objectmap.c"
 #include "gc/plan/marksweep.c"
 #include "gc/plan/none.c"
 #include "gc/stubs.c"
