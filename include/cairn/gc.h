@@ -84,20 +84,37 @@ typedef struct cairn_gc_type {
  * are registered when the program, or the library that holds them, is loaded. */
 #define CAIRN_GC_TYPE(T, ...)                                                                                          \
 	enum { T##_cairn_gc_is_listed = 0 };                                                                           \
-	CAIRN_GC_TYPE_(T, ##__VA_ARGS__)
+	CAIRN_GC_TYPE_(T, NULL, ##__VA_ARGS__)
 /* The same for a type with a drop function; its objects are listed when they are made, which costs some 10 ns. */
 #define CAIRN_GC_DROP_TYPE(T, drop_function, ...)                                                                      \
 	enum { T##_cairn_gc_is_listed = 1 };                                                                           \
-	CAIRN_GC_TYPE_(T, .drop = (drop_function), ##__VA_ARGS__)
-#define CAIRN_GC_TYPE_(T, ...)                                                                                         \
-	static cairn_gc_type T##_cairn_gc_type = {                                                                     \
-		.name = #T, .size = sizeof(T), .is_listed = T##_cairn_gc_is_listed, ##__VA_ARGS__                      \
-	};                                                                                                             \
-	__attribute__((constructor(101), used)) static void T##_cairn_gc_register(void)                               \
+	CAIRN_GC_TYPE_(T, (drop_function), ##__VA_ARGS__)
+#define CAIRN_GC_TYPE_(T, drop_function, ...)                                                                          \
+	CAIRN_GC_DESCRIBED_(T, drop_function, ##__VA_ARGS__)                                                           \
+	__attribute__((constructor(101), used)) static void T##_cairn_gc_register(void)                                \
 	{                                                                                                              \
 		cairn_gc_register(&T##_cairn_gc_type);                                                                 \
 	}                                                                                                              \
-	_Static_assert(_Alignof(T) <= 16, "objects are aligned to 16")
+	CAIRN_GC_ASSERT_ALIGNED_(T)
+#ifndef __cplusplus
+#define CAIRN_GC_DESCRIBED_(T, drop_function, ...)                                                                     \
+	static cairn_gc_type T##_cairn_gc_type = { .name = #T, .size = sizeof(T), .drop = (drop_function),             \
+		.is_listed = T##_cairn_gc_is_listed, ##__VA_ARGS__ };
+#define CAIRN_GC_ASSERT_ALIGNED_(T) _Static_assert(_Alignof(T) <= 16, "objects are aligned to 16")
+#else /* members are named in the order of their declaration, and warned of where they are not all named */
+#define CAIRN_GC_DESCRIBED_(T, drop_function, ...)                                                                     \
+	_Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wmissing-field-initializers\"")              \
+	static cairn_gc_type T##_cairn_gc_type = [] {                                                                  \
+		cairn_gc_type cairn_gc_described_ = { __VA_ARGS__ };                                                   \
+		cairn_gc_described_.name = #T;                                                                         \
+		cairn_gc_described_.size = sizeof(T);                                                                  \
+		cairn_gc_described_.drop = drop_function;                                                              \
+		cairn_gc_described_.is_listed = T##_cairn_gc_is_listed;                                                \
+		return cairn_gc_described_;                                                                            \
+	}();                                                                                                           \
+	_Pragma("GCC diagnostic pop")
+#define CAIRN_GC_ASSERT_ALIGNED_(T) static_assert(alignof(T) <= 16, "objects are aligned to 16")
+#endif
 
 /* The bits of fields of T, at most 16 of them, each a cairn_ref or an array of them within the first 512 bytes. */
 #define CAIRN_GC_REFS(T, ...)                                                                                          \
