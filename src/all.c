@@ -142,6 +142,7 @@ SELDOM_END
 #include "gc/objectmap.c"
 #include "gc/plan/marksweep.c"
 #include "gc/plan/none.c"
+#include "gc/plan/semispace.c"
 #include "gc/stubs.c"
 #include "gc/trace.c"
 #include "gc/types.c"

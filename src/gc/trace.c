@@ -14,8 +14,11 @@
 #include "gc/managed.h"
 
 #include "base/assert.h"
+#include "gc/hash.h"
+#include "os/sys.h"
 
 #include <string.h>
+#include <sys/syscall.h>
 
 #define LEAN static inline __attribute__((always_inline))
 
@@ -78,9 +81,139 @@ LEAN void trace_mark(cairn_gc_worker *w, uintptr_t object, bool is_shared)
 		trace_reached(w, object, cairn_gc_header_of((void *)object), byte, before);
 }
 
+/* ---- Copying ---- */
+
+enum { TRACE_CLAIMED = 16 }; /* a header: some worker has this object in hand; no object lies there */
+
+/* Its block of copies is as any other now, and holds what was copied. */
+static void trace_end_copies(cairn_gc_worker *w)
+{
+	if (!w->copy_block)
+		return;
+	w->copy_block->filled = (uint32_t)(w->copy.at - cairn_gc_block_first(w->copy_block));
+	w->copy_block->is_owned = false;
+	w->copy_block = NULL;
+	w->copy = (cairn_gc_bump){ 0 };
+}
+
+/* Room for a cell, in another block; 0: there is none, or none for so large a one. */
+static __attribute__((noinline)) uintptr_t trace_copy_room(cairn_gc_worker *w, size_t cell)
+{
+	cairn_gc_block *b = w->has_no_room ? NULL : cairn_gc_blocks_take(w->heap, w->heap->tracing.most);
+	if (!b) {
+		w->has_no_room = true;
+		return 0;
+	}
+	trace_end_copies(w);
+	w->copy_block = b;
+	w->copy = (cairn_gc_bump){ cairn_gc_block_first(b), cairn_gc_block_end(b) };
+	uintptr_t at = w->copy.at;
+	w->copy.at += cell;
+	return at;
+}
+
+/* Copies what is before and behind the header, 16 bytes at a time: a cell ends 8 bytes behind such a step. */
+LEAN void trace_copy_words(uintptr_t to, uintptr_t from, size_t cell)
+{
+	for (size_t at = 0; at + 8 < cell; at += 16)
+		memcpy((char *)to + at, (char *)from + at, at + 16 < cell ? 16 : 8);
+}
+
+/* The object's copy, with its byte and END; 0: there is no room. */
+LEAN uintptr_t trace_copy_of(cairn_gc_worker *w, uintptr_t object, uint64_t header)
+{
+	size_t cell = cairn_gc_cell_when_moved(header);
+	uintptr_t at = w->copy.at;
+	if (cairn_likely(cell <= w->copy.end - at))
+		w->copy.at = at + cell;
+	else if (!(at = trace_copy_room(w, cell)))
+		return 0;
+	uintptr_t to = at + CAIRN_GC_HEADER_BYTES;
+	trace_copy_words(to, object, cairn_gc_header_cell(header));
+	cairn_gc_hash_moved((void *)object, (void *)to, header);
+	uint8_t *byte = cairn_gc_byte_of_cell(at);
+	byte[0] = w->colour;
+	byte[cell / CAIRN_GC_GRAIN - 1] |= CAIRN_GC_END;
+	w->moved_bytes += cell;
+	w->moved_objects++;
+	w->live_bytes += cell;
+	w->live_objects++;
+	return to;
+}
+
+/* The header of an object that this worker now has; or what it became when another one had it. */
+static uint64_t trace_claim(uintptr_t object)
+{
+	uint64_t *at = cairn_gc_header_at((void *)object);
+	for (unsigned tries = 0;; tries++) {
+		/* acquire: pairs with the release of who copied it, whose copy will be read, or who left it in place */
+		uint64_t header = __atomic_load_n(at, __ATOMIC_ACQUIRE);
+		if (cairn_gc_header_is_moved(header) && header != TRACE_CLAIMED)
+			return header;
+		if (header != TRACE_CLAIMED && __atomic_compare_exchange_n(at, &header, TRACE_CLAIMED, false,
+						       __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+			return header;
+		if (tries > 100) /* its worker may have lost its processor */
+			cairn_sys(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+		cairn_sys_pause();
+	}
+}
+
+/* There is no room for a copy: it has its colour here, and others are shown its header again. */
+static void trace_stay(cairn_gc_worker *w, cairn_gc_block *b, uintptr_t object, uint64_t header)
+{
+	uint8_t *byte = cairn_gc_byte_of((void *)object), before = 0;
+	__atomic_store_n(&b->has_pins, true, __ATOMIC_RELAXED); /* relaxed: the header's release comes behind it */
+	trace_colour(w, byte, &before, false);
+	/* pairs with trace_claim, whose caller looks at has_pins and the colour */
+	__atomic_store_n(cairn_gc_header_at((void *)object), header, __ATOMIC_RELEASE);
+	trace_reached(w, object, header, byte, before);
+}
+
+/* Where an object of a block that is_from, and not PINNED, lies from now on. */
+LEAN uintptr_t trace_copy(cairn_gc_worker *w, cairn_gc_block *b, uintptr_t object, bool is_shared)
+{
+	uint64_t *at = cairn_gc_header_at((void *)object), header = is_shared ? trace_claim(object) : *at;
+	if (cairn_gc_header_is_moved(header))
+		return header;
+	/* relaxed: of before the copying, or this worker's, or seen by the claim */
+	bool stays = cairn_unlikely(__atomic_load_n(&b->has_pins, __ATOMIC_RELAXED)) &&
+		     (*cairn_gc_byte_of((void *)object) & CAIRN_GC_COLOUR) == w->colour;
+	uintptr_t to = stays ? 0 : trace_copy_of(w, object, header);
+	if (cairn_unlikely(!to)) {
+		if (!stays)
+			trace_stay(w, b, object, header);
+		else if (is_shared)
+			__atomic_store_n(at, header, __ATOMIC_RELEASE); /* the claim is over */
+		return object;
+	}
+	__atomic_store_n(at, to, __ATOMIC_RELEASE); /* publishes the copy: trace_claim */
+	if (cairn_unlikely(w->has_waited) && *cairn_gc_byte_of((void *)object) & CAIRN_GC_WAITED)
+		cairn_gc_deaths_key_reached(w, (void *)to);
+	if (!cairn_gc_record_of(header)->is_leaf)
+		trace_push(w, to);
+	return to;
+}
+
+/* A field that is given its referent's address. */
+LEAN void trace_update(cairn_gc_worker *w, uintptr_t *field, bool is_shared)
+{
+	uintptr_t object = *field;
+	cairn_gc_block *b = cairn_gc_block_of((void *)object);
+	/* relaxed: PINNED and has_pins for its sake are of before the copying */
+	if (!b->is_from || (cairn_unlikely(__atomic_load_n(&b->has_pins, __ATOMIC_RELAXED)) &&
+				   *cairn_gc_byte_of((void *)object) & CAIRN_GC_PIN))
+		trace_mark(w, object, is_shared);
+	else
+		*field = trace_copy(w, b, object, is_shared);
+}
+
 LEAN void trace_visit(cairn_gc_worker *w, uintptr_t item, trace_mode mode)
 {
-	trace_mark(w, item, trace_is_shared(mode));
+	if (trace_is_copying(mode))
+		trace_update(w, (uintptr_t *)item, trace_is_shared(mode));
+	else
+		trace_mark(w, item, trace_is_shared(mode));
 }
 
 /* ---- Scanning ---- */
@@ -92,7 +225,8 @@ LEAN void trace_put(cairn_gc_worker *w, uintptr_t *field, trace_mode mode)
 	if (!object)
 		return;
 	__builtin_prefetch(cairn_gc_header_at((void *)object), 1);
-	__builtin_prefetch(cairn_gc_byte_of((void *)object), 1);
+	if (!trace_is_copying(mode))
+		__builtin_prefetch(cairn_gc_byte_of((void *)object), 1);
 	uintptr_t *slot = &w->queue[w->queue_at], oldest = *slot;
 	*slot = trace_is_copying(mode) ? (uintptr_t)field : object;
 	w->queue_at = (w->queue_at + 1) & w->queue_mask;
@@ -210,13 +344,16 @@ LEAN void trace_drain(cairn_gc_worker *w, trace_mode mode)
 
 static __attribute__((noinline)) void trace_drain_mark(cairn_gc_worker *w) { trace_drain(w, TRACE_MARK); }
 static __attribute__((noinline)) void trace_drain_mark_shared(cairn_gc_worker *w) { trace_drain(w, TRACE_MARK_SHARED); }
+static __attribute__((noinline)) void trace_drain_copy(cairn_gc_worker *w) { trace_drain(w, TRACE_COPY); }
+static __attribute__((noinline)) void trace_drain_copy_shared(cairn_gc_worker *w) { trace_drain(w, TRACE_COPY_SHARED); }
 
 void cairn_gc_worker_drain(cairn_gc_worker *w)
 {
 	switch (trace_mode_of(w)) {
 	case TRACE_MARK: trace_drain_mark(w); break;
 	case TRACE_MARK_SHARED: trace_drain_mark_shared(w); break;
-	default: break;
+	case TRACE_COPY: trace_drain_copy(w); break;
+	case TRACE_COPY_SHARED: trace_drain_copy_shared(w); break;
 	}
 }
 
@@ -230,14 +367,24 @@ void cairn_gc_visit_(cairn_gc_visitor *v, uintptr_t *field)
 	switch (trace_mode_of(w)) {
 	case TRACE_MARK: trace_put(w, field, TRACE_MARK); break;
 	case TRACE_MARK_SHARED: trace_put(w, field, TRACE_MARK_SHARED); break;
-	default: break;
+	case TRACE_COPY: trace_put(w, field, TRACE_COPY); break;
+	case TRACE_COPY_SHARED: trace_put(w, field, TRACE_COPY_SHARED); break;
 	}
 }
 
 /* ---- A collection's tracing ---- */
 
+/* Tables alone set WAITED. */
+static bool trace_has_tables(const cairn_gc_heap *h)
+{
+	const cairn_node *tables = &h->deaths.tables;
+	return tables->next && !cairn_list_is_empty(tables);
+}
+
 void cairn_gc_trace_begin(cairn_gc_heap *h, bool is_copying, uint8_t colour)
 {
+	size_t elsewhere = cairn_gc_held(h) - h->blocks.held_bytes; /* that max is for, too */
+	h->tracing.most = h->sizing.max > elsewhere ? h->sizing.max - elsewhere : 0;
 	for (unsigned i = 0; i < h->tracing.workers; i++) {
 		cairn_gc_worker *w = &h->tracing.worker[i];
 		w->is_copying = is_copying;
@@ -246,7 +393,8 @@ void cairn_gc_trace_begin(cairn_gc_heap *h, bool is_copying, uint8_t colour)
 		w->room = h->zeal.is_small ? 2 : CAIRN_GC_CHUNK_ITEMS;
 		w->queue_mask = h->zeal.is_small ? 0 : CAIRN_GC_AHEAD - 1;
 		w->queue_at = w->queued = 0;
-		w->has_left_out = w->has_weak_left_out = false;
+		w->has_left_out = w->has_weak_left_out = w->has_no_room = false;
+		w->has_waited = trace_has_tables(h);
 		w->live_bytes = w->live_objects = w->moved_bytes = w->moved_objects = 0;
 	}
 	cairn_gc_trace_validate(h);
@@ -255,8 +403,12 @@ void cairn_gc_trace_begin(cairn_gc_heap *h, bool is_copying, uint8_t colour)
 void cairn_gc_trace_field(cairn_gc_heap *h, uintptr_t *field)
 {
 	cairn_gc_worker *w = &h->tracing.worker[0];
-	if (*field)
-		trace_visit(w, *field, TRACE_MARK_SHARED);
+	if (!*field)
+		return;
+	if (w->is_copying)
+		trace_update(w, field, w->is_shared);
+	else
+		trace_mark(w, *field, w->is_shared);
 }
 
 void cairn_gc_trace_pinned(cairn_gc_heap *h, void *object)
@@ -338,6 +490,7 @@ void cairn_gc_trace_end(cairn_gc_heap *h)
 		s->live_objects += w->live_objects;
 		s->moved_bytes += w->moved_bytes;
 		s->moved_objects += w->moved_objects;
+		trace_end_copies(w);
 		cairn_gc_worker_rest(w);
 	}
 }

@@ -53,6 +53,8 @@ typedef struct cairn_gc_worker {
 	bool is_shared;             /* other workers are at work, too */
 	bool has_left_out;          /* an object was marked and not put on the stack */
 	bool has_weak_left_out;     /* likewise of `weak` */
+	bool has_no_room;           /* no more blocks to copy to are to be had */
+	bool has_waited;            /* there may be WAITED bytes */
 	uint8_t colour;             /* being given */
 	cairn_gc_chunk *top;        /* of its stack, never NULL; those below follow by next */
 	cairn_gc_chunk *spare;      /* empty ones */
@@ -71,6 +73,7 @@ typedef struct cairn_gc_worker {
 typedef struct cairn_gc_tracing {
 	cairn_gc_worker worker[CAIRN_GC_WORKERS_MAX]; /* sync: each its own; in a stop */
 	unsigned workers;        /* const */
+	size_t most;             /* of held bytes, for blocks to copy to; sync: in a stop */
 	cairn_lock lock;         /* rank GC_PARTS */
 	cairn_gc_chunk *shared;  /* sync: lock: parts of stacks that anybody may take */
 	uint32_t shared_count;   /* sync: atomic, relaxed: a hint */

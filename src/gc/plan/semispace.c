@@ -1,0 +1,61 @@
+/* gc/plan/semispace.c - the copying collector: what is reached moves to fresh blocks, and the blocks it left are free.
+ *
+ *   sweep the rest ─▶ ambiguous roots: PINNED, in place ─▶ exact roots ─▶ copy ─▶ weak ─▶ the left blocks are given back
+ *
+ * Work is in what lives alone; allocation is always into whole blocks, but for those where something is pinned: these
+ * stay as they are, and their holes are allocated into (Bartlett, "Compacting garbage collection with ambiguous roots",
+ * 1988; by object, not by page). Objects of LARGE blocks are marked. Depth first, not Cheney's order: the stack is the
+ * marker's, and a list's nodes come to lie behind each other.
+ *
+ * Where no block can be had for copies, objects are marked where they are: gc/trace.h. */
+#include "gc/phases.h"
+
+/* At worst all that is in cells lives. */
+static size_t semispace_headroom(const cairn_gc_heap *h, size_t held)
+{
+	size_t large = h->blocks.huge_bytes + h->blocks.large_blocks * (size_t)CAIRN_GC_BLOCK_BYTES;
+	return held > large ? held - large : 0;
+}
+
+/* Calls visit for each block of CELLS; it may give that one back, but then must not have the slab dropped. */
+static void semispace_each_block(cairn_gc_heap *h, void (*visit)(cairn_gc_heap *h, cairn_gc_block *b))
+{
+	CAIRN_GC_EACH_SLAB (s, &h->blocks)
+		for (unsigned i = CAIRN_GC_FIRST_BLOCK; i < CAIRN_GC_SLAB_BLOCKS; i++)
+			if (s->block[i].kind == CAIRN_GC_BLOCK_CELLS)
+				visit(h, &s->block[i]);
+}
+
+static void semispace_leave(cairn_gc_heap *h, cairn_gc_block *b)
+{
+	(void)h;
+	b->is_from = true;
+}
+
+static void semispace_left(cairn_gc_heap *h, cairn_gc_block *b)
+{
+	if (b->is_from && !b->has_pins)
+		cairn_gc_blocks_give(h, b);
+	b->is_from = false;
+}
+
+static void semispace_collect(cairn_gc_heap *h)
+{
+	uint8_t colour = cairn_gc_next_colour(h);
+	cairn_gc_trace_pin_conservative(h);
+	semispace_each_block(h, semispace_leave);
+	cairn_gc_trace_begin(h, true, colour);
+	cairn_gc_phase_roots(h);
+	cairn_gc_phase_closure(h, "copy");
+	cairn_gc_look_phase(h, "turn", 0, 0);
+	semispace_each_block(h, semispace_left);
+	cairn_gc_blocks_turn(h, colour);
+}
+
+const cairn_gc_plan cairn_gc_plan_semispace = {
+	.name = "semispace",
+	.collector = CAIRN_GC_SEMISPACE,
+	.is_moving = true,
+	.headroom = semispace_headroom,
+	.collect = semispace_collect,
+};
