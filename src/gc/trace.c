@@ -3,8 +3,8 @@
  * The four modes (mark or copy; alone or with other workers) are one text, compiled four times: `mode` is a constant in
  * every function that is LEAN.
  *
- * The ring: a field that is put in takes the place of the oldest, which is visited: once the ring is full it stays so, and what is
- * taken out was asked for AHEAD fields ago. When the stack is empty the ring is emptied one by one.
+ * The ring: a field that is put in takes the place of the oldest, which is visited: once the ring is full it stays so,
+ * and what is taken out was asked for AHEAD fields ago. When the stack is empty the ring is emptied one by one.
  *
  * Copying with other workers: who changes the header from an object's to CLAIMED has the object, and gives it a new
  * address or, where there is no room, its colour in place and its old header back. Others wait for that: it takes as
@@ -554,7 +554,8 @@ void cairn_gc_each_reached(cairn_gc_heap *h, void (*visit)(void *arg, void *obje
 			while (cell) {
 				size_t bytes = cairn_gc_header_cell(cairn_gc_header_of(cairn_gc_cell_object(cell)));
 				visit(arg, cairn_gc_cell_object(cell));
-				cell = bytes <= CAIRN_GC_CELL_MAX ? cairn_gc_next_of_colour(b, colour, cell + bytes) : 0;
+				bool is_last = bytes > CAIRN_GC_CELL_MAX;
+				cell = is_last ? 0 : cairn_gc_next_of_colour(b, colour, cell + bytes);
 			}
 		}
 	}

@@ -1,23 +1,24 @@
 /* gc/trace.h - from roots to everything they reach: workers, the work in hand, and prefetching.
  *
- * A worker holds a stack of objects that are to be scanned, and before it a short queue of fields whose referents' header
- * and byte have been asked for (prefetched) and are looked at when they come out of it (OCaml 5's marker, #10195: the
- * wait for memory overlaps). With several workers full parts of a stack are handed over through a shared list.
+ * A worker holds a stack of objects that are to be scanned, and before it a short ring of fields whose referents'
+ * header and byte have been asked for (prefetched), and are looked at when they come out of it (OCaml 5's marker,
+ * #10195: waits for memory overlap). With several workers full parts of a stack are handed over through a shared list.
  *
  *   field ──put──▶ ring of CAIRN_GC_AHEAD ──out──▶ visit: marked: done; else mark or copy ──▶ stack ──▶ scan ──▶ fields
  *
  * What visiting does is the plan's mode:
  *   MARK   sets the referent's colour, and END.
- *   COPY   where the referent's block is_from and it is not PINNED: copies it to the worker's own block and leaves its new
- *          address in the old header; sets the field to it. Else as MARK. Where no block can be had: as MARK, in place.
- * Copies carry the new colour, too, so "is it alive" is one question in both: cairn_gc_is_live.
+ *   COPY   where the referent's block is_from and it is not PINNED: copies it to the worker's own block, and leaves its
+ *          new address in the old header; sets the field to that. Else as MARK. Where no block can be had: as MARK, in
+ *          place, and the block has_pins from then on.
+ * Copies carry the new colour, and END, too: in both modes what is reached, and has not moved, has the colour.
  *
  * A stack that cannot grow leaves its object out and says so; then every marked object is scanned once more, until none
- * was left out (cairn_gc_trace_all does). It does not recurse.
+ * was left out (cairn_gc_trace_all does). Nothing here recurses.
  *
  * Invariants:
- *   (GT1) After cairn_gc_trace_all no live object refers, by a strong field, to one that is not live, nor to one that has
- *         moved. Checked by cairn_gc_verify.
+ *   (GT1) After cairn_gc_trace_all no live object refers, by a strong field, to one that is not live, nor to one that
+ *         has moved. Checked by cairn_gc_verify.
  *   (GT2) A worker's stack and queue are empty then. Checked by cairn_gc_trace_validate.
  * Threads: workers but the first are threads of the heap's, made when it is opened with more than one. Failure: less
  * parallel, or slower, never incomplete. */
@@ -41,8 +42,8 @@ enum {
 typedef struct cairn_gc_chunk {
 	struct cairn_gc_chunk *next;
 	size_t count;
-	uintptr_t item[CAIRN_GC_CHUNK_ITEMS]; /* an object; or with bit 0 set, an object of which a part is left, and below
-	                                         it the word to go on with */
+	/* an object; or with bit 0 set, an object of which a part is left, and below it the word to go on with */
+	uintptr_t item[CAIRN_GC_CHUNK_ITEMS];
 } cairn_gc_chunk;
 
 /* One worker; the visitor that a type's trace function is given is one. */
@@ -58,6 +59,7 @@ typedef struct cairn_gc_worker {
 	uint8_t colour;             /* being given */
 	cairn_gc_chunk *top;        /* of its stack, never NULL; those below follow by next */
 	cairn_gc_chunk *spare;      /* empty ones */
+	size_t parts;               /* of its stack and spare, besides the first */
 	size_t room;                /* items that are put into a chunk */
 	unsigned queued, queue_at, queue_mask; /* the ring: where the next is put, that many behind the oldest */
 	uintptr_t queue[CAIRN_GC_AHEAD]; /* objects, or when copying fields; 0: none, all but the queued */
@@ -74,6 +76,7 @@ typedef struct cairn_gc_tracing {
 	cairn_gc_worker worker[CAIRN_GC_WORKERS_MAX]; /* sync: each its own; in a stop */
 	unsigned workers;        /* const */
 	size_t most;             /* of held bytes, for blocks to copy to; sync: in a stop */
+	size_t parts_most;       /* parts that a stack may have besides the first; const but for tests */
 	cairn_lock lock;         /* rank GC_PARTS */
 	cairn_gc_chunk *shared;  /* sync: lock: parts of stacks that anybody may take */
 	uint32_t shared_count;   /* sync: atomic, relaxed: a hint */
@@ -102,8 +105,8 @@ void cairn_gc_trace_validate(struct cairn_gc_heap *h);
 /* Was it reached so far in this collection? Object of the heap; its new address if it has moved, else itself. NULL: not
  * reached. */
 void *cairn_gc_reached(struct cairn_gc_heap *h, void *object);
-/* Calls visit(arg, field) for each strong (which & 1) and weak (which & 2) field of an object that has a header; not for
- * what only a trace function knows of unless which & 4. Always up to the last trailing element. */
+/* Calls visit(arg, field) for each strong (which & 1) and weak (which & 2) field of an object that has a header; which
+ * & 4: also what only a trace function knows of. Always up to the last trailing element. */
 void cairn_gc_each_field(void *object, unsigned which, void (*visit)(void *arg, uintptr_t *field), void *arg);
 
 /* Calls visit(arg, object) for every object that was reached, by its byte. */
@@ -113,15 +116,13 @@ void cairn_gc_each_weak(struct cairn_gc_heap *h, void (*visit)(void *arg, void *
 /* The first cell in b at or after `from`, a cell's place, whose byte has the colour; 0: none. Also of LARGE ones. */
 uintptr_t cairn_gc_next_of_colour(const struct cairn_gc_block *b, uint8_t colour, uintptr_t from);
 
-/* Between gc/trace.c and gc/workers.c: a worker's stack has room for more, if there is memory; its empty top part is put
- * aside; an item for a full part; all of its work is done; it holds nothing more than is kept from one collection to the
- * next; all workers' work is done. */
-void cairn_gc_worker_open_chunk(cairn_gc_worker *w);
-void cairn_gc_worker_close_chunk(cairn_gc_worker *w);
-void cairn_gc_worker_push_slow(cairn_gc_worker *w, uintptr_t item);
-void cairn_gc_worker_drain(cairn_gc_worker *w);
-void cairn_gc_worker_rest(cairn_gc_worker *w);
-void cairn_gc_workers_drain(struct cairn_gc_heap *h);
+/* Between gc/trace.c and gc/workers.c. */
+void cairn_gc_worker_open_chunk(cairn_gc_worker *w);  /* a new part on top of its stack, if there is memory */
+void cairn_gc_worker_close_chunk(cairn_gc_worker *w); /* the top part is empty, and not the only one */
+void cairn_gc_worker_push_slow(cairn_gc_worker *w, uintptr_t item); /* the top part is full */
+void cairn_gc_worker_drain(cairn_gc_worker *w);       /* does all that it has to do */
+void cairn_gc_worker_rest(cairn_gc_worker *w);        /* keeps no more than from one collection to the next */
+void cairn_gc_workers_drain(struct cairn_gc_heap *h); /* does all that there is to do, by all workers */
 
 /* A stack of words that grows by chunks: for the lists that other parts keep during a collection. False: no memory. */
 bool cairn_gc_chunk_push(struct cairn_gc_heap *h, cairn_gc_chunk **top, uintptr_t item);

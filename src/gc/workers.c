@@ -1,7 +1,7 @@
 /* gc/workers.c - workers: the parts of their stacks, and their threads.
  *
- * A worker has one part of a stack from the heap's opening to its end, so that tracing can go on where no memory is to be
- * had: see has_left_out in trace.h. Others are taken when they are needed, and given back when the tracing ends.
+ * A worker has one part of a stack from the heap's opening to its end, so that tracing can go on where no memory is to
+ * be had: see has_left_out in trace.h. Others are taken when they are needed, and given back when the tracing ends.
  *
  * Not here: what a worker does with its work (gc/trace.c). */
 #include "gc/managed.h"
@@ -44,8 +44,8 @@ void cairn_gc_worker_open_chunk(cairn_gc_worker *w)
 	cairn_gc_chunk *c = w->spare;
 	if (c)
 		w->spare = c->next;
-	else
-		c = chunk_new(w->heap);
+	else if (w->parts < w->heap->tracing.parts_most && (c = chunk_new(w->heap)))
+		w->parts++;
 	if (!c)
 		return;
 	c->next = w->top;
@@ -76,6 +76,7 @@ void cairn_gc_worker_rest(cairn_gc_worker *w)
 		cairn_gc_chunk *c = w->spare;
 		w->spare = c->next;
 		chunk_free(w->heap, c);
+		w->parts--;
 	}
 }
 
@@ -87,6 +88,7 @@ bool cairn_gc_tracing_init(cairn_gc_heap *h)
 {
 	cairn_gc_tracing *t = &h->tracing;
 	t->workers = 1;
+	t->parts_most = SIZE_MAX;
 	for (unsigned i = 0; i < t->workers; i++) {
 		t->worker[i] = (cairn_gc_worker){ .heap = h, .index = i, .top = chunk_new(h) };
 		if (!t->worker[i].top) {

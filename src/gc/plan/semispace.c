@@ -1,6 +1,6 @@
 /* gc/plan/semispace.c - the copying collector: what is reached moves to fresh blocks, and the blocks it left are free.
  *
- *   sweep the rest ─▶ ambiguous roots: PINNED, in place ─▶ exact roots ─▶ copy ─▶ weak ─▶ the left blocks are given back
+ *   sweep the rest ─▶ ambiguous roots: PINNED, in place ─▶ exact ones ─▶ copy ─▶ weak ─▶ the left blocks are given back
  *
  * Work is in what lives alone; allocation is always into whole blocks, but for those where something is pinned: these
  * stay as they are, and their holes are allocated into (Bartlett, "Compacting garbage collection with ambiguous roots",

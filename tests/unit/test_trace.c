@@ -1,0 +1,196 @@
+/* Tracing from roots to what they reach, by the collector that moves nothing. Cases cite the invariants of gc/trace.h. */
+#include "support/gcwalk.h"
+
+typedef struct seen { /* an object that weakly refers to another */
+	uint64_t key;
+	cairn_ref(void) strong, weak;
+} seen;
+CAIRN_GC_TYPE(seen, .refs = CAIRN_GC_REFS(seen, strong), .weak = CAIRN_GC_REFS(seen, weak));
+
+typedef struct words {
+	uint64_t key;
+	uintptr_t word[];
+} words;
+CAIRN_GC_TYPE(words, .flags = CAIRN_GC_CONSERVATIVE, .tail_offset = 8, .tail_stride = 8);
+
+static cairn_ref(void) root;
+static cairn_gc_heap *heap;
+static cairn_gc_mutator *mutator;
+
+static void begin(void)
+{
+	heap = cairn_gc_open(&(cairn_gc_config){ .collector = CAIRN_GC_MARKSWEEP, .max = (size_t)1 << 30 });
+	mutator = cairn_gc_attach(heap);
+	root.cairn_gc_word = 0;
+	cairn_gc_root_add(heap, &root);
+}
+
+static void end(void)
+{
+	cairn_gc_root_remove(heap, &root);
+	cairn_gc_detach(mutator);
+	cairn_gc_close(heap);
+}
+
+/* Collects, and expects that the graph is as it was, and that nothing else lives. */
+static void expect_exact(size_t most)
+{
+	walk before = walk_from(cairn_gc_root_get(mutator, &root), most);
+	walk_collect(mutator);
+	walk after = walk_from(cairn_gc_root_get(mutator, &root), most);
+	EXPECT(before.sum == after.sum);
+	EXPECT_EQ(after.count, before.count);
+	EXPECT_EQ(heap->looks.stats.live_objects, after.count);
+	cairn_gc_trace_validate(heap); /* GT2 */
+	cairn_gc_blocks_validate(heap);
+	walk_free(&before);
+	walk_free(&after);
+}
+
+static void what_is_reached_lives_and_nothing_else(void) /* GT1 GT2 */
+{
+	begin();
+	walk_seed = test_seed();
+	for (unsigned round = 0; round < 3; round++) {
+		walk_build(mutator, &root.cairn_gc_word, 20000, 30 + 30 * round);
+		expect_exact(20001);
+		expect_exact(20001); /* the second time every byte has a colour */
+	}
+	end();
+}
+
+static void a_stack_that_cannot_grow_leaves_nothing_out(void) /* GT1 */
+{
+	begin();
+	walk_build(mutator, &root.cairn_gc_word, 30000, 50);
+	heap->tracing.parts_most = 0;
+	expect_exact(30001);
+	heap->tracing.worker[0].room = 2;
+	heap->zeal.is_small = true;
+	expect_exact(30001);
+	heap->zeal.is_small = false;
+	end();
+}
+
+static void a_long_list_takes_no_stack(void)
+{
+	enum { NODES = 1000000 };
+	begin();
+	for (size_t i = 0; i < NODES; i++) {
+		walk_pair *p = cairn_gc_new(mutator, walk_pair);
+		cairn_gc_set(mutator, p, a, cairn_gc_root_get(mutator, &root));
+		cairn_gc_root_set(mutator, &root, p);
+	}
+	heap->tracing.parts_most = 0;
+	walk_collect(mutator);
+	EXPECT_EQ(heap->looks.stats.live_objects, NODES);
+	root.cairn_gc_word = 0;
+	walk_collect(mutator);
+	EXPECT_EQ(heap->looks.stats.live_objects, 0);
+	end();
+}
+
+static void a_long_array_is_scanned_in_slices(void)
+{
+	enum { ITEMS = 1 << 20 };
+	begin();
+	walk_array *a = cairn_gc_new_array(mutator, walk_array, ITEMS);
+	cairn_gc_root_set(mutator, &root, a);
+	for (size_t i = 0; i < ITEMS; i += 999)
+		cairn_gc_set(mutator, a, item[i], cairn_gc_new(mutator, walk_pair));
+	cairn_gc_set(mutator, a, item[ITEMS - 1], a);
+	heap->tracing.parts_most = 0;
+	walk_collect(mutator);
+	EXPECT_EQ(heap->looks.stats.live_objects, ITEMS / 999 + 2);
+	EXPECT(cairn_gc_get(mutator, a, item[ITEMS - 1]) == a);
+	end();
+}
+
+static void count_field(void *arg, uintptr_t *field)
+{
+	(void)field;
+	++*(size_t *)arg;
+}
+
+static size_t fields_of(void *object, unsigned which)
+{
+	size_t n = 0;
+	cairn_gc_each_field(object, which, count_field, &n);
+	return n;
+}
+
+static void each_field_knows_strong_weak_and_traced_ones(void)
+{
+	begin();
+	EXPECT_EQ(fields_of(cairn_gc_new(mutator, seen), 1), 1);
+	EXPECT_EQ(fields_of(cairn_gc_new(mutator, seen), 2), 1);
+	EXPECT_EQ(fields_of(cairn_gc_new(mutator, seen), 3), 2);
+	EXPECT_EQ(fields_of(cairn_gc_new_array(mutator, walk_rows, 7), 1), 15);
+	EXPECT_EQ(fields_of(cairn_gc_new_array(mutator, walk_array, 0), 1), 0);
+	walk_traced *t = cairn_gc_new(mutator, walk_traced);
+	t->has_field = 1;
+	EXPECT_EQ(fields_of(t, 1), 0);
+	EXPECT_EQ(fields_of(t, 1 | 4), 1);
+	end();
+}
+
+static size_t weak_seen;
+static void count_weak(void *arg, void *object)
+{
+	weak_seen += object == arg;
+}
+
+static void a_weak_field_reaches_nothing_and_its_object_is_listed(void)
+{
+	begin();
+	seen *s = cairn_gc_new(mutator, seen);
+	cairn_gc_root_set(mutator, &root, s);
+	cairn_gc_set(mutator, s, weak, cairn_gc_new(mutator, walk_pair));
+	cairn_gc_mutator_flush(cairn_gc_thread_of(mutator));
+	cairn_gc_blocks_sweep_all(heap);
+	cairn_gc_trace_begin(heap, false, heap->blocks.colour % 3 + 1);
+	cairn_gc_trace_field(heap, &root.cairn_gc_word);
+	cairn_gc_trace_all(heap);
+	EXPECT_EQ(heap->tracing.worker[0].live_objects, 1);
+	EXPECT(cairn_gc_reached(heap, s) == s);
+	EXPECT(cairn_gc_reached(heap, (void *)s->weak.cairn_gc_word) == NULL);
+	weak_seen = 0;
+	cairn_gc_each_weak(heap, count_weak, s);
+	EXPECT_EQ(weak_seen, 1);
+	heap->tracing.worker[0].has_weak_left_out = true; /* as without memory for the list */
+	cairn_gc_each_weak(heap, count_weak, s);
+	EXPECT_EQ(weak_seen, 2);
+	s->weak.cairn_gc_word = 0;
+	cairn_gc_trace_end(heap);
+	cairn_gc_blocks_turn(heap, heap->blocks.colour % 3 + 1);
+	end();
+}
+
+static void words_of_a_conservative_object_keep_what_they_point_into(void)
+{
+	enum { WORDS = 5000 };
+	begin();
+	words *w = cairn_gc_new_array(mutator, words, WORDS);
+	cairn_gc_root_set(mutator, &root, w);
+	for (size_t i = 0; i < WORDS; i += 100) {
+		walk_pair *p = cairn_gc_new(mutator, walk_pair);
+		cairn_gc_set(mutator, p, a, cairn_gc_new(mutator, walk_pair));
+		w->word[i] = (uintptr_t)p + i % 3 * 8;
+		w->word[i + 1] = i + 1;
+	}
+	walk_collect(mutator);
+	EXPECT_EQ(heap->looks.stats.live_objects, 2 * WORDS / 100 + 1);
+	end();
+}
+
+int main(void)
+{
+	RUN(what_is_reached_lives_and_nothing_else);
+	RUN(a_stack_that_cannot_grow_leaves_nothing_out);
+	RUN(a_long_list_takes_no_stack);
+	RUN(a_long_array_is_scanned_in_slices);
+	RUN(each_field_knows_strong_weak_and_traced_ones);
+	RUN(a_weak_field_reaches_nothing_and_its_object_is_listed);
+	RUN(words_of_a_conservative_object_keep_what_they_point_into);
+	DONE();
+}
