@@ -160,7 +160,7 @@ $(DEATH_CXX): $(O)/tests/%: tests/%.cc
 	$(QUIET)$(CXX) -std=gnu++17 -fsized-deallocation $(PLAIN_RULE)
 
 # ---- What runs them
-.PHONY: test check check-house test-account test-programs stress fuzz test-aarch64 bench bench-rss clean
+.PHONY: test check check-house test-account test-programs stress fuzz test-aarch64 bench bench-rss bench-gc clean
 #: make test           sets up and runs everything that fits in 20 minutes; the last line counts what passed
 test:
 	@scripts/setup test
@@ -218,6 +218,12 @@ bench-rss:
 	@scripts/setup bench
 	@$(MAKE) --no-print-directory -s all
 	@bench/rss
+
+#: make bench-gc       managed heaps beside malloc and free and Boehm's, 25 minutes, into docs/bench/; ROW=name one row
+bench-gc:
+	@scripts/setup bench
+	@$(MAKE) --no-print-directory -s all
+	@O=$(O) bench/gc/run $(if $(ROW),--row '$(ROW)')
 
 # ---- Install
 PREFIX  ?= /usr/local
