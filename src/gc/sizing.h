@@ -1,15 +1,22 @@
 /* gc/sizing.h - how large a heap may be: when the next collection begins, and what max means.
  *
- * held = slabs' blocks and bytes in use, large objects, external bytes, and records. A collection begins when held would
- * pass `limit`; an allocation is refused when it would pass max even after one. After a collection with `live` bytes:
- *   growth:   limit = live * (1 + growth / 100)
- *   balance:  limit = live + sqrt(live * allocation rate / (balance * collection speed))  (MemBalancer, OOPSLA 2022)
- * both at least min, and at most max less the plan's headroom. Past the soft limit it is the soft limit instead, unless
- * collections have had half of the time of late (a bucket that fills by the mutators' time): then growth wins, for a
- * program that does nothing but collect is no better off.
+ * held = slabs' blocks and bytes in use, large objects, external bytes, and records. A collection begins when held
+ * would pass `limit`; an allocation is refused when it would pass `most`, max less what the next collection itself may
+ * need.
+ * After a collection with `live` bytes, external ones and records among them:
+ *   growth:   limit = live + live * growth / 100
+ *   balance:  limit = live + sqrt(live * g / (c * s)), g bytes allocated and s bytes collected a second, c the constant
+ *             (MemBalancer, OOPSLA 2022): a MiB more is worth c percent of the time
+ * both at least min, and at most `most`. Past the soft limit it is the soft limit instead, unless collections have had
+ * half of the time of late (a bucket that fills by the mutators' time): then growth wins, for a program that does
+ * nothing but collect is no better off. Foreign bytes count as live, and what came of them since as held.
  *
- * Invariants, checked by cairn_gc_sizing_validate(): (GS1) min <= limit <= max. (GS2) records are >= 0.
- * Lock: none: changes in a stop; read by mutators, relaxed. */
+ * A collection that comes before a quarter of what it was to leave room for was allocated came too early: holes are too
+ * small, or blocks are not swept yet. Then the limit rises by that quarter, and falls slowly while it fits.
+ *
+ * Invariants, checked by cairn_gc_sizing_validate(): (GS1) min <= limit <= most <= max, or min and limit are at most.
+ * (GS2) records are >= 0. (GS3) |credit| is at most a second.
+ * Lock: none: changes in a stop; read by mutators, relaxed. Design: docs/design/gc-sizing.md. */
 #ifndef CAIRN_GC_SIZING_H
 #define CAIRN_GC_SIZING_H
 
@@ -19,17 +26,28 @@
 
 struct cairn_gc_heap;
 
+enum {
+	CAIRN_GC_MIN_DEFAULT = 4 << 20,
+	CAIRN_GC_MAX_LEAST = 1 << 20, /* with less, a heap of few small objects would find no block for a second size */
+};
+
 typedef struct cairn_gc_sizing {
 	size_t limit;          /* sync: atomic, relaxed; written in a stop */
 	size_t max;            /* sync: likewise; less the reserve until on_no_memory was called */
+	size_t most;           /* sync: likewise; see above */
 	size_t peak;           /* the most that was held; sync: atomic, relaxed */
 	size_t record_bytes;   /* sync: atomic, relaxed */
 	ptrdiff_t foreign;     /* cairn_gc_external_add; sync: atomic, relaxed */
-	uint64_t allocated_at; /* bytes allocated by the end of the last collection */
-	uint64_t ended_ns;     /* its end */
-	double rate, speed;    /* smoothed: bytes a second allocated, and collected */
+	ptrdiff_t foreign_at;  /* by the end of the last collection; sync: atomic, relaxed; written in a stop */
+	uint64_t ended_ns;     /* the last collection's end; sync: as foreign_at, the next two likewise */
+	uint64_t pause_ns;     /* its length */
+	uint32_t fruitless;    /* collections in a row that gave back next to nothing while nothing else ran */
+	uint64_t allocated_at; /* bytes allocated by then; sync: in a stop, as all below */
+	double allocated, allocating_s; /* of late, by which g is known: sums that forget, see sizing.c */
+	double collected, collecting_s;
 	int64_t credit_ns;     /* of the CPU limiter */
-	unsigned fruitless;    /* collections in a row that gave back next to nothing */
+	size_t slack;          /* by which the limit is raised because collections came too early */
+	size_t need[2];        /* empty bytes that the last two collections left room for, the newer first */
 } cairn_gc_sizing;
 
 /* Fills in what config leaves at 0, reads the environment. An errno value, or 0. */
@@ -38,13 +56,23 @@ size_t cairn_gc_held(const struct cairn_gc_heap *h);
 /* May so many bytes more be held: without a collection; at all. */
 bool cairn_gc_may_grow(const struct cairn_gc_heap *h, size_t bytes);
 bool cairn_gc_may_hold(const struct cairn_gc_heap *h, size_t bytes);
-size_t cairn_gc_limit(const struct cairn_gc_heap *h); /* up to which cairn_gc_blocks_take may go: less external, records */
-size_t cairn_gc_most(const struct cairn_gc_heap *h);  /* likewise, of max */
-/* Is next to nothing else done than to collect, for next to nothing? Then allocation gives up: see above. */
+/* What is left of limit, and of most, for blocks: up to which cairn_gc_blocks_take may go. */
+size_t cairn_gc_limit(const struct cairn_gc_heap *h);
+size_t cairn_gc_most(const struct cairn_gc_heap *h);
+/* Would another collection be a waste? Two in a row gave back less than 2 % of max and left the mutators less than 2 %
+ * of the time. Then an allocation that needs one is refused at once, until as much time has passed as the last one
+ * took: so whoever goes on gets half of the time. Any thread. */
 bool cairn_gc_is_hopeless(const struct cairn_gc_heap *h);
-void cairn_gc_open_reserve(struct cairn_gc_heap *h);  /* on_no_memory is about to be called: max is whole now */
-/* After a collection of that length, in the stop. */
+/* Before on_no_memory is called: the reserve may be used, until a collection ends with it free again. Any thread. */
+void cairn_gc_open_reserve(struct cairn_gc_heap *h);
+/* After a collection of that length, in the stop. looks.stats tell what lives; looks.held_before, and cause. */
 void cairn_gc_sizing_after(struct cairn_gc_heap *h, uint64_t pause_ns);
+/* After that: how many bytes of empty blocks are kept, because they will be allocated into before long: for
+ * cairn_gc_blocks_purge. */
+size_t cairn_gc_sizing_keep(const struct cairn_gc_heap *h);
 void cairn_gc_sizing_validate(struct cairn_gc_heap *h);
+
+/* The same by a clock of one's own, for tests. */
+void cairn_gc_sizing_after_at(struct cairn_gc_heap *h, uint64_t pause_ns, uint64_t now_ns);
 
 #endif

@@ -109,3 +109,4 @@ static uint64_t clock_read_ns(clockid_t id)
 
 uint64_t cairn_clock_coarse_ns(void) { return clock_read_ns(CLOCK_MONOTONIC_COARSE); }
 uint64_t cairn_clock_fine_ns(void) { return clock_read_ns(CLOCK_MONOTONIC); }
+uint64_t cairn_clock_thread_ns(void) { return clock_read_ns(CLOCK_THREAD_CPUTIME_ID); }
