@@ -1,6 +1,7 @@
 /* os/vm.h - ranges of virtual memory: the kernel's promise turned into pages.
  *
  *   (none) ──reserve──▶ RESERVED ──open──▶ OPEN ──purge──▶ OPEN, contents zero, no frame behind it
+ *   OPEN ──close──▶ RESERVED, contents kept
  *   RESERVED or OPEN ──release──▶ (none)
  *
  * RESERVED is PROT_NONE: it costs address space only, is not in a core file, and counts against neither RLIMIT_DATA nor
@@ -26,6 +27,9 @@ void *cairn_vm_reserve(void *hint, size_t bytes, size_t align);
 /* Exactly at `at`, or false (also where something is already mapped). */
 bool cairn_vm_reserve_at(void *at, size_t bytes);
 bool cairn_vm_open(void *p, size_t bytes);
+/* Makes an open range inaccessible; contents stay until it is opened. For finding errors: each such range may be a
+ * mapping of its own, and a process has some 65,000. False: refused. */
+bool cairn_vm_close(void *p, size_t bytes);
 /* Lengthens the mapping that ends at p + bytes by more, in place, with the same protection and advice: it stays one
  * mapping, so it works also where the process may have no more of them. False: something lies behind, or refused. */
 bool cairn_vm_extend(void *p, size_t bytes, size_t more);

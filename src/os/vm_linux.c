@@ -215,6 +215,12 @@ bool cairn_vm_open(void *p, size_t bytes)
 	return cairn_vm_renew(p, bytes);
 }
 
+bool cairn_vm_close(void *p, size_t bytes)
+{
+	cairn_assert(vm_is_whole(p, bytes)); /* V4 */
+	return cairn_sys(SYS_mprotect, (long)p, (long)bytes, PROT_NONE, 0, 0, 0) == 0;
+}
+
 bool cairn_vm_extend(void *p, size_t bytes, size_t more)
 {
 	if (cairn_sys(SYS_mremap, (long)p, (long)bytes, (long)(bytes + more), 0, 0, 0) != (long)p)
