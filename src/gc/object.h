@@ -46,7 +46,10 @@ typedef struct cairn_gc_record {
 	bool is_leaf;     /* nothing to trace: no strong reference in it, and none to be cleared */
 } cairn_gc_record;
 
-enum { CAIRN_GC_TYPE_BYTES = 1 }; /* of cairn_gc_new_bytes; a leaf */
+enum {
+	CAIRN_GC_TYPE_BYTES = 1, /* of cairn_gc_new_bytes; a leaf */
+	CAIRN_GC_TYPE_FREED = 2, /* what cairn_gc_free leaves: no object, but a cell that is walked over; a leaf */
+};
 
 /* sync: atomic, release-published by cairn_gc_register, acquired where a heap is opened; entries below the count are
  * const, and the former array stays. */

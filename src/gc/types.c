@@ -20,11 +20,12 @@
 enum { TYPES_FIRST_ROOM = 256 };
 
 static const cairn_gc_record bytes_record = { .name = "bytes", .is_leaf = true, .tail_stride = 1 };
-static const cairn_gc_record *const first_records[] = { NULL, &bytes_record };
+static const cairn_gc_record freed_record = { .name = "freed", .is_leaf = true, .tail_stride = 1 };
+static const cairn_gc_record *const first_records[] = { NULL, &bytes_record, &freed_record };
 
 const cairn_gc_record *const *cairn_gc_records = first_records;
 static cairn_lock types_lock = CAIRN_LOCK_INIT;
-static uint32_t types_count = 2; /* sync: atomic; written under types_lock */
+static uint32_t types_count = 3; /* sync: atomic; written under types_lock */
 static uint32_t types_room;      /* sync: types_lock */
 static bool types_conservative;  /* sync: atomic, relaxed: a type is registered before its first object is made */
 
@@ -114,7 +115,7 @@ static cairn_gc_record *record_make(const cairn_gc_type *t)
 /* A record made from this description before, as one header in several files gives it; 0: none. */
 static uint32_t find_same(const cairn_gc_record *r)
 {
-	for (uint32_t id = CAIRN_GC_TYPE_BYTES + 1; id < types_count; id++) {
+	for (uint32_t id = CAIRN_GC_TYPE_FREED + 1; id < types_count; id++) {
 		const cairn_gc_record *o = cairn_gc_records[id];
 		if (!memcmp(o, r, offsetof(cairn_gc_record, name)) && o->flags == r->flags && !strcmp(o->name, r->name))
 			return id;
