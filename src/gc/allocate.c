@@ -90,7 +90,8 @@ static bool hole_clear(cairn_gc_thread *t, cairn_gc_bump *bump, hole_of *hole, s
 	size_t left = hole->end - hole->at, want = least > bump->end - bump->at ? least - (bump->end - bump->at) : 0;
 	if (!hole->block || want > left)
 		return false;
-	size_t step = t->heap->zeal.is_small ? want : hole->block->is_zero ? left : want > CLEAR_STEP ? want : CLEAR_STEP;
+	bool is_one = t->heap->zeal.is_small || t->heap->zeal.collect_every; /* every allocation comes here again */
+	size_t step = is_one ? want : hole->block->is_zero ? left : want > CLEAR_STEP ? want : CLEAR_STEP;
 	step = step < left ? step : left;
 	if (!hole->block->is_zero)
 		memset((void *)hole->at, 0, step);
@@ -294,15 +295,16 @@ void cairn_gc_free(cairn_gc_mutator *m, void *object)
 	cairn_gc_block *b = cairn_gc_block_of(object);
 	if (header & CAIRN_GC_LISTED)
 		cairn_gc_deaths_forget(t->heap, object);
+	cairn_gc_shadow_forget(t->heap, object, object, cairn_gc_header_size(header));
 	size_t cell = cairn_gc_header_cell(header);
 	uintptr_t at = (uintptr_t)object - CAIRN_GC_HEADER_BYTES;
 	if (b->kind == CAIRN_GC_BLOCK_LARGE) {
 		cairn_gc_blocks_give(t->heap, b);
 		return;
 	}
-	/* a walk still finds a cell of that length here, of bytes, until it is swept */
+	/* a walk still finds a cell of that length here until it is swept */
 	memset(object, 0, cell - CAIRN_GC_HEADER_BYTES);
-	*(uint64_t *)at = cairn_gc_header_make(CAIRN_GC_TYPE_BYTES, cell - CAIRN_GC_HEADER_BYTES);
+	*(uint64_t *)at = cairn_gc_header_make(CAIRN_GC_TYPE_FREED, cell - CAIRN_GC_HEADER_BYTES);
 	cairn_gc_bump *bump = bump_that_ends(t, at + cell);
 	if (bump && *cairn_gc_byte_of(object) == 0) {
 		*(uint64_t *)at = 0;
@@ -327,8 +329,10 @@ bool cairn_gc_resize(cairn_gc_mutator *m, void *object, size_t new_size)
 		bump->at = at + new_cell;
 	else if (new_cell != cell)
 		return false;
-	if (new_size < old) /* what is beyond reads zero when it grows again */
+	if (new_size < old) { /* what is beyond reads zero when it grows again */
 		memset((char *)object + new_size, 0, old - new_size);
+		cairn_gc_shadow_forget(t->heap, object, (char *)object + cairn_round_up(new_size, 8), old - new_size);
+	}
 	*cairn_gc_header_at(object) = wanted;
 	return true;
 }

@@ -29,6 +29,7 @@ void cairn_gc_phase_roots(cairn_gc_heap *h)
 {
 	cairn_gc_look_phase(h, "roots", 0, 0);
 	cairn_gc_roots_ambiguous(h, reach_pinned, h);
+	cairn_gc_zeal_pins(h, reach_pinned, h);
 	cairn_gc_roots_exact(h, reach_exact, h);
 }
 
