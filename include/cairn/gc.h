@@ -238,11 +238,13 @@ bool cairn_gc_is_object(cairn_gc_mutator *m, const void *p);
  * the reference is seen. */
 #define cairn_gc_get(m, object, field)                                                                                 \
 	((__typeof__((object)->field.cairn_gc_type_of[0]))cairn_gc_load_((m), &(object)->field.cairn_gc_word))
-/* Stores to a field of object: value is NULL or an object of the same heap. Release. Not a safepoint. */
+/* Stores to a field of object: value is NULL or an object of the same heap. Release. Not a safepoint. value is evaluated
+ * first, then object: each once, here and in the ones below. */
 #define cairn_gc_set(m, object, field, value)                                                                          \
 	do {                                                                                                           \
 		__typeof__((object)->field.cairn_gc_type_of[0]) cairn_gc_value_ = (value);                             \
-		cairn_gc_store_((m), (object), &(object)->field.cairn_gc_word, cairn_gc_value_);                       \
+		__typeof__(&*(object)) cairn_gc_object_ = (object);                                                    \
+		cairn_gc_store_((m), cairn_gc_object_, &cairn_gc_object_->field.cairn_gc_word, cairn_gc_value_);       \
 	} while (0)
 /* The first store to a field of the newest object of this mutator, before any safepoint. Cheaper under some collectors. */
 #define cairn_gc_init(m, object, field, value) cairn_gc_set(m, object, field, value)
@@ -251,14 +253,17 @@ bool cairn_gc_is_object(cairn_gc_mutator *m, const void *p);
 	__extension__({                                                                                                \
 		__typeof__((object)->field.cairn_gc_type_of[0]) cairn_gc_expected_ = (expected),                       \
 								cairn_gc_value_ = (value);                             \
-		cairn_gc_cas_((m), (object), &(object)->field.cairn_gc_word, cairn_gc_expected_, cairn_gc_value_);     \
+		__typeof__(&*(object)) cairn_gc_object_ = (object);                                                    \
+		cairn_gc_cas_((m), cairn_gc_object_, &cairn_gc_object_->field.cairn_gc_word, cairn_gc_expected_,       \
+			cairn_gc_value_);                                                                              \
 	})
 /* Stores value; what was there before. seq_cst. */
 #define cairn_gc_swap(m, object, field, value)                                                                         \
 	__extension__({                                                                                                \
 		__typeof__((object)->field.cairn_gc_type_of[0]) cairn_gc_value_ = (value);                             \
-		(__typeof__((object)->field.cairn_gc_type_of[0])) cairn_gc_swap_(                                      \
-			(m), (object), &(object)->field.cairn_gc_word, cairn_gc_value_);                               \
+		__typeof__(&*(object)) cairn_gc_object_ = (object);                                                    \
+		(__typeof__((object)->field.cairn_gc_type_of[0])) cairn_gc_swap_((m), cairn_gc_object_,                \
+			&cairn_gc_object_->field.cairn_gc_word, cairn_gc_value_);                                      \
 	})
 /* Copies n fields that lie one after the other, as memmove: from[0..n) of any object to to[0..n) of object. */
 #define cairn_gc_copy(m, object, to, from, n)                                                                          \
