@@ -79,3 +79,6 @@ WEAK cairn_gc_mutator *cairn_gc_attach(cairn_gc_heap *h)
 }
 WEAK void cairn_gc_detach(cairn_gc_mutator *m) {}
 WEAK void cairn_gc_report(cairn_gc_heap *h, FILE *to) { fprintf(to, "%zu held\n", cairn_gc_held(h)); }
+WEAK void cairn_gc_world_validate(H) {}
+WEAK void cairn_gc_leave(cairn_gc_mutator *m) {}
+WEAK void cairn_gc_enter(cairn_gc_mutator *m) {}
