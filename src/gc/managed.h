@@ -11,9 +11,9 @@
  *   zeal     modes that look for our errors   gc/zeal.h          trace   workers and their work        gc/trace.h
  *
  * Locks of a managed heap, in rising rank: the list of heaps (GC_HEAPS), its world (GC_WORLD: held through a collection),
- * its parts' (GC_PARTS: roots, handles, deaths: never two at once), its blocks (GC_BLOCKS). All rank below malloc's. A
- * lock of the page heap or os/meta is never taken with signals open, for a handler may call malloc, which would wait for
- * its own thread: cairn_gc_calm.
+ * its parts' (GC_PARTS: roots, handles, deaths: never two at once), a table's (GC_TABLES), its blocks (GC_BLOCKS). All
+ * rank below malloc's. A lock of the page heap or os/meta is never taken with signals open, for a handler may call
+ * malloc, which would wait for its own thread: cairn_gc_calm.
  *
  * Not here: the public entry points; they are with the part that does the work. */
 #ifndef CAIRN_GC_MANAGED_H

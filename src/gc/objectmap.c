@@ -358,7 +358,6 @@ void cairn_gc_map_each(cairn_gc_map *map, void (*visit)(void *arg, cairn_gc_entr
 static size_t map_prune_page(cairn_gc_map_page *p, bool (*stays)(void *arg, cairn_gc_entry *e), void *arg)
 {
 	uint8_t before = p->used, *next = map_next(p);
-	map_prefetch(p);
 	for (unsigned bucket = 0; bucket < 1u << map_shapes[p->shape].bucket_bits; bucket++) {
 		for (uint8_t *link = &map_heads(p)[bucket]; *link;) {
 			if (stays(arg, &map_entries(p)[*link - 1]))

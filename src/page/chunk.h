@@ -41,6 +41,7 @@ typedef enum cairn_span_kind {
 	CAIRN_SPAN_HEAP_LARGE,
 	CAIRN_SPAN_KEPT, /* a large block that was freed and lies on a thread's shelf */
 	CAIRN_SPAN_MANAGED, /* a slab of a managed heap: gc/blocks.h */
+	CAIRN_SPAN_MANAGED_EXTERNAL, /* external bytes of a managed object: gc/external.c */
 } cairn_span_kind;
 
 /* One span. The page heap writes base and kind; the rest belongs to the floor that holds the span. */
