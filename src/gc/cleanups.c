@@ -12,7 +12,7 @@
  *   (GC1) A record is in `due`, or in `running`, or free: it is run once. Checked by cairn_gc_deaths_validate, which
  *        finds each list's own, and by the counts of tests.
  * Locks: the deaths', dropped while a function runs. A function that does not return (longjmp) leaves its record in
- * `running`: its object stays, and cairn_gc_poll of that mutator runs none any more.
+ * `running`: its object stays, and that mutator runs none any more.
  * Failure: a thread that cannot be started is tried again after the next collection. */
 #include "base/assert.h"
 #include "gc/managed.h"
@@ -24,7 +24,6 @@
 #include <sys/syscall.h>
 
 enum { THREAD_NONE, THREAD_IDLE, THREAD_WANTED, THREAD_CLOSING };
-enum { POLL_BUDGET_NS = 1000 * 1000 };
 
 /* ---- Running ---- */
 
@@ -76,6 +75,8 @@ static cairn_gc_listed *take_due(cairn_gc_deaths *d)
 {
 	cairn_lock_take(&d->lock, CAIRN_RANK_GC_PARTS);
 	cairn_gc_listed *r = cairn_gc_queue_take(&d->due);
+	if (!d->due.count)
+		__atomic_store_n(&d->due_since, 0, __ATOMIC_RELAXED); /* relaxed: a hint */
 	cairn_lock_drop(&d->lock, CAIRN_RANK_GC_PARTS);
 	return r;
 }
@@ -88,15 +89,20 @@ static size_t due_count(const cairn_gc_deaths *d)
 size_t cairn_gc_run_cleanups(cairn_gc_mutator *m, uint64_t budget_ns)
 {
 	cairn_gc_heap *h = cairn_gc_heap_of(m);
+	cairn_gc_deaths *d = &h->deaths;
 	size_t ran = 0;
+	if (is_running(d, m)) /* a function that polls does not begin the next one: stacks end */
+		return 0;
+	__atomic_store_n(&d->has_run, true, __ATOMIC_RELAXED); /* relaxed: a hint */
 	uint64_t until = budget_ns ? cairn_clock_fine_ns() + budget_ns : UINT64_MAX;
-	__atomic_store_n(&h->deaths.has_run, true, __ATOMIC_RELAXED); /* relaxed: a hint */
-	for (cairn_gc_listed *r; due_count(&h->deaths) && (r = take_due(&h->deaths));) {
+	for (cairn_gc_listed *r; due_count(d) && (r = take_due(d));) {
 		cairn_gc_listed_run(h, m, r);
 		ran++;
 		if (budget_ns && cairn_clock_fine_ns() >= until)
 			break;
 	}
+	if (due_count(d) && h->config.cleanups == CAIRN_GC_CLEANUPS_AUTO)
+		__atomic_store_n(&m->poll, 1, __ATOMIC_RELAXED); /* relaxed: its own thread's; the rest at the next poll */
 	return ran;
 }
 
@@ -106,21 +112,6 @@ bool cairn_gc_cleanup(cairn_gc_mutator *m, void *object, void (*call)(void *arg)
 	if (!call)
 		cairn_gc_misuse(h, "a cleanup without a function", object);
 	return cairn_gc_deaths_list(h, object, call, arg);
-}
-
-bool cairn_gc_deaths_is_due(const cairn_gc_heap *h)
-{
-	return h->config.cleanups == CAIRN_GC_CLEANUPS_AUTO && due_count(&h->deaths);
-}
-
-void cairn_gc_deaths_poll(cairn_gc_thread *t)
-{
-	cairn_gc_heap *h = t->heap;
-	if (!cairn_gc_deaths_is_due(h) || is_running(&h->deaths, &t->public))
-		return;
-	cairn_gc_run_cleanups(&t->public, POLL_BUDGET_NS);
-	if (due_count(&h->deaths))
-		__atomic_store_n(&t->public.poll, 1, __ATOMIC_RELAXED); /* relaxed: its own thread's */
 }
 
 /* ---- The thread ---- */
@@ -200,7 +191,8 @@ void cairn_gc_deaths_nudge(cairn_gc_heap *h)
 {
 	cairn_gc_deaths *d = &h->deaths;
 	bool has_run = __atomic_exchange_n(&d->has_run, false, __ATOMIC_RELAXED); /* relaxed: a hint */
-	bool is_old = d->due_since && d->due_since < h->collection;
+	uint64_t since = __atomic_load_n(&d->due_since, __ATOMIC_RELAXED); /* relaxed: as above */
+	bool is_old = since && since < h->collection;
 	if (!due_count(d))
 		return;
 	if (h->config.cleanups == CAIRN_GC_CLEANUPS_THREAD ||

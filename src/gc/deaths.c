@@ -413,19 +413,12 @@ static void settle_due(cairn_gc_heap *h, cairn_gc_queue *others)
 	}
 }
 
-/* Somebody should run what is due: each mutator, when it polls. */
+/* Whether something waits, for who resumes the mutators. */
 static void settle_tell(cairn_gc_heap *h)
 {
 	cairn_gc_deaths *d = &h->deaths;
-	if (!d->due.count)
-		d->due_since = 0;
-	else if (!d->due_since)
-		d->due_since = h->collection;
-	if (!cairn_gc_deaths_is_due(h))
-		return;
-	for (cairn_node *n = h->world.mutators.next; n != &h->world.mutators; n = n->next)
-		/* relaxed: a hint */
-		__atomic_store_n(&cairn_container(n, cairn_gc_thread, node)->public.poll, 1, __ATOMIC_RELAXED);
+	if (d->due.count && !d->due_since)
+		__atomic_store_n(&d->due_since, h->collection, __ATOMIC_RELAXED); /* relaxed: a hint */
 }
 
 void cairn_gc_deaths_settle(cairn_gc_heap *h)

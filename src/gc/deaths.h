@@ -34,7 +34,6 @@
 #include <pthread.h>
 
 struct cairn_gc_heap;
-struct cairn_gc_thread;
 struct cairn_gc_worker;
 
 /* A record. Which kind it is:  call: a cleanup;  arg alone: a guard;  neither: a drop.  Bit 0 of object: it was freed. */
@@ -79,7 +78,9 @@ typedef struct cairn_gc_deaths {
 	cairn_gc_map externals;    /* to what gc/external.c writes down */
 	size_t external_bytes;     /* also read without the lock, relaxed */
 	bool is_walked;            /* tables and guardians are: see above */
-	uint64_t due_since;        /* collection in which `due` began to wait; 0: empty */
+	/* Collection in which `due` began to wait; 0: empty. sync: atomic, relaxed: who resumes mutators sets their poll
+	 * for it, where that is the heap's way, and cairn_gc_poll then calls cairn_gc_run_cleanups. */
+	uint64_t due_since;
 	bool has_run;              /* somebody ran what is due since the last collection; sync: atomic, relaxed */
 	uint32_t thread_state;     /* of gc/cleanups.c; sync: atomic, a futex */
 	pthread_t thread;          /* sync: who changes thread_state from none; joined by close */
@@ -120,11 +121,6 @@ void cairn_gc_deaths_each_word(struct cairn_gc_heap *h, void (*visit)(void *arg,
 bool cairn_gc_deaths_list_drop(struct cairn_gc_heap *h, void *object);
 /* After a collection, with the world running, by a mutator that holds no lock: where cleanups are due and nobody polls. */
 void cairn_gc_deaths_nudge(struct cairn_gc_heap *h);
-/* In cairn_gc_poll's slow path, with t RUNNING and no lock held: runs what is due, for up to a millisecond, where that is
- * the heap's way. May collect. Sets t's poll again when something is left. */
-void cairn_gc_deaths_poll(struct cairn_gc_thread *t);
-/* Has deaths_poll something to do? A hint, without the lock: who clears a mutator's poll asks. */
-bool cairn_gc_deaths_is_due(const struct cairn_gc_heap *h);
 /* The object, which is LISTED, is freed by hand: forgets what is listed of it; its entries in tables and its external
  * bytes go. */
 void cairn_gc_deaths_forget(struct cairn_gc_heap *h, void *object);

@@ -189,7 +189,7 @@ LEAN uintptr_t trace_copy(cairn_gc_worker *w, cairn_gc_block *b, uintptr_t objec
 	}
 	__atomic_store_n(at, to, __ATOMIC_RELEASE); /* publishes the copy: trace_claim */
 	if (cairn_unlikely(w->has_waited) && *cairn_gc_byte_of((void *)object) & CAIRN_GC_WAITED)
-		cairn_gc_deaths_key_reached(w, (void *)to);
+		cairn_gc_deaths_key_reached(w, (void *)object); /* by where it was */
 	if (!cairn_gc_record_of(header)->is_leaf)
 		trace_push(w, to);
 	return to;
