@@ -1,6 +1,6 @@
-/* lru ENTRIES - a cache: ENTRIES entries of 64 to 256 bytes, found through a table, the longest unused one thrown out for
- * a new one. Keys follow a power law, so that about half are found. Every operation is timed; what is told are
- * percentiles of all of them, in µs. The list in order of use stores to old entries all the time. */
+/* lru ENTRIES - a cache: ENTRIES entries of 64 to 256 bytes, found through a table, the longest unused one thrown out
+ * for a new one. Some keys are much more frequent than others, and which ones shifts with time. Every operation is
+ * timed; what is told are percentiles of all, in µs. The list in order of use stores to old entries all the time. */
 #include "memory.h"
 
 typedef struct entry {
