@@ -127,6 +127,8 @@ SELDOM_BEGIN
 #include "lens/snapshotlimits.c"
 #include "lens/snapshotlines.c"
 #include "lens/summary.c"
+#include "lens/undeclared.c"
+#include "lens/variables.c"
 #include "lens/writer.c"
 SELDOM_END
 #endif

@@ -3,7 +3,7 @@
  * Findings are written down while the world is stopped and printed when it runs, for a program's FILE may need malloc,
  * or wait. Under zeal they are printed in the stop, by os/report.h, and the process ends there.
  *
- * Locks: the world's, by the stop; the roots' while a path's root is looked for. Failure: no memory: a finding says so. */
+ * Locks: the world's, by the stop; the roots' for a path's root. Failure: no memory: a finding says so. */
 #include "base/assert.h"
 #include "gc/verify.h"
 #include "os/report.h"
