@@ -118,7 +118,8 @@ $(O)/cairn: $(CLI_OBJ) $(O)/libcairn.a
 	$(call SAY,LINK)
 	$(QUIET)$(CC) $(CLI_FLAGS) $(CFLAGS) $(LDFLAGS) $^ -o $@
 
-# ---- Test programs. unit, model, stress and fuzz are linked with libcairn.a and may include src/ headers. death is the
+# ---- Test programs. unit, model, stress and fuzz are linked with libcairn.a and may include src/ headers; gc too, and
+#      does not: it is users' programs. death is the
 #      outside world: plain programs, built without cairn, that meet it by LD_PRELOAD.
 TEST_FLAGS := $(COMMON) -Itests
 programs    = $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/$(1)/*.c))
@@ -126,14 +127,16 @@ UNIT      := $(call programs,unit)
 MODEL     := $(call programs,model)
 STRESS    := $(call programs,stress)
 FUZZ      := $(call programs,fuzz)
+GC        := $(call programs,gc)
 DEATH     := $(call programs,death)
 DEATH_CXX := $(patsubst tests/%.cc,$(O)/tests/%,$(wildcard tests/death/*.cc))
 
-.PHONY: tests unit model stress-programs death fuzz-programs
-tests: unit model stress-programs $(if $(filter release debug,$(BUILD)),death)
+.PHONY: tests unit model gc-programs stress-programs death fuzz-programs
+tests: unit model gc-programs stress-programs $(if $(filter release debug,$(BUILD)),death)
 unit: $(UNIT)
 model: $(MODEL)
 stress-programs: $(STRESS)
+gc-programs: $(GC)
 fuzz-programs: $(FUZZ)
 death: $(DEATH) $(DEATH_CXX)
 
@@ -141,7 +144,7 @@ $(FUZZ): LINKED_WITH := -fsanitize=fuzzer
 # A C program that calls operator new as the preloaded library has it.
 $(O)/tests/unit/test_cxx: FIRST := $(O)/obj/malloc/cxx.o
 $(O)/tests/unit/test_cxx: $(O)/obj/malloc/cxx.o
-$(UNIT) $(MODEL) $(STRESS) $(FUZZ): $(O)/tests/%: tests/%.c $(O)/libcairn.a
+$(UNIT) $(MODEL) $(STRESS) $(FUZZ) $(GC): $(O)/tests/%: tests/%.c $(O)/libcairn.a
 	@mkdir -p $(@D)
 	$(call SAY,TEST)
 	$(QUIET)$(CC) $(TEST_FLAGS) $(CFLAGS) -MMD -MP $< $(FIRST) $(O)/libcairn.a $(LDFLAGS) $(LINKED_WITH) -lm -o $@
@@ -160,16 +163,17 @@ $(DEATH_CXX): $(O)/tests/%: tests/%.cc
 	$(QUIET)$(CXX) -std=gnu++17 -fsized-deallocation $(PLAIN_RULE)
 
 # ---- What runs them
-.PHONY: test check check-house test-account test-programs stress fuzz test-aarch64 bench bench-rss bench-gc clean
+.PHONY: test check check-house test-account test-programs stress test-gc fuzz test-aarch64 bench bench-rss bench-gc clean
 #: make test           sets up and runs everything that fits in 20 minutes; the last line counts what passed
 test:
 	@scripts/setup test
 	@tests/support/test-all
 
 #: make check          unit, model and death tests of one BUILD
-check: lib unit model death
+check: lib unit model gc-programs death
 	@tests/support/run-tests --title "unit, $(BUILD)" $(UNIT)
 	@tests/support/run-tests --title "model, $(BUILD)" $(MODEL)
+	@tests/support/run-tests --title "gc, $(BUILD)" $(GC)
 	@$(if $(filter 0,$(words $(filter release debug,$(BUILD)))),:,tests/support/run-tests --title "death, $(BUILD)" \
 		--exec "tests/support/run-death $(O)/libcairn.so" $(DEATH) $(DEATH_CXX))
 
@@ -193,11 +197,15 @@ test-programs:
 		$$(find tests/programs -maxdepth 1 -type f -perm -u+x | sort)
 
 #: make stress         SECONDS=3600, split over the builds, with faults injected; seeds are printed
+#: make test-gc        SECONDS=1800: the graph oracle of managed heaps, split over collectors, zeal modes, mutators and builds
 #: make fuzz           SECONDS=60 of the fuzz targets under ASan
-SECONDS ?= $(if $(filter stress,$(MAKECMDGOALS)),3600,60)
+SECONDS ?= $(if $(filter stress,$(MAKECMDGOALS)),3600,$(if $(filter test-gc,$(MAKECMDGOALS)),1800,60))
 stress:
 	@scripts/setup test
 	@tests/support/run-stress $(SECONDS)
+test-gc:
+	@scripts/setup test
+	@tests/support/run-gc $(SECONDS)
 fuzz:
 	@scripts/setup test
 	@tests/support/run-fuzz $(SECONDS)
