@@ -9,7 +9,11 @@
  *   (GR2) No two ranges, and no two runs of exact roots, begin at the same address; counts are those of the tables.
  *   (GR3) A pin's count is not 0, and it is of an object of the heap.
  *
- * Lock: the roots' own, rank CAIRN_RANK_GC_PARTS. Failure: false, nothing changed. */
+ *   (GR4) A stack that was left is of a mutator of the heap, and sp lies in it.
+ *
+ * Lock: the roots' own, rank CAIRN_RANK_GC_PARTS. The two walks do not hold it, for what they call takes others of that
+ * rank; while one is under way whoever would change something waits (cairn_gc_roots_take). Mutators are stopped then: those
+ * that wait are other threads, and mutators that are out. Failure: false, nothing changed. */
 #ifndef CAIRN_GC_ROOTS_H
 #define CAIRN_GC_ROOTS_H
 
@@ -20,14 +24,14 @@ struct cairn_gc_heap;
 struct cairn_gc_worker;
 
 typedef struct cairn_gc_run {
-	uintptr_t start; /* of words */
-	size_t count;    /* of words */
+	uintptr_t start; /* 0: nothing here */
+	size_t count;    /* exact: words; a range: bytes; a pin of the object at start: how many were asked for */
 } cairn_gc_run;
 
-/* Growing arrays of os/meta's, sorted by start where looked up. */
+/* A table of os/meta's, open addressing by start. */
 typedef struct cairn_gc_runs {
 	cairn_gc_run *items;
-	size_t count, room;
+	size_t count, room; /* room: 0, or a power of two */
 } cairn_gc_runs;
 
 struct cairn_gc_handle {
@@ -42,16 +46,24 @@ typedef struct cairn_gc_handles {
 	size_t count;
 } cairn_gc_handles;
 
+/* A stack that a mutator has left for another: looked at as it was when it was left. */
+typedef struct cairn_gc_left_stack {
+	struct cairn_gc_left_stack *next;
+	const struct cairn_gc_thread *of;
+	uintptr_t low, base, sp;
+	void *fake_stack;
+	uintptr_t registers[20]; /* as they were, CAIRN_GC_REGISTERS of them */
+} cairn_gc_left_stack;
+
 typedef struct cairn_gc_roots {
 	cairn_lock lock;
-	cairn_gc_runs exact;     /* sync: lock, all of them */
+	uint32_t is_walked;      /* sync: atomic, written under lock: a walk is under way; a futex */
+	cairn_gc_runs exact;     /* sync: lock, all of them; in a walk const */
 	cairn_gc_runs ranges;
+	cairn_gc_runs pins;
 	cairn_gc_handles handles;
-	struct cairn_gc_pin {
-		uintptr_t object;
-		size_t count;
-	} *pins;
-	size_t pin_count, pin_room;
+	cairn_gc_left_stack *left_stacks;
+	const uintptr_t *word;   /* the ambiguous word that `found` is told of; sync: in a stop */
 } cairn_gc_roots;
 
 void cairn_gc_roots_init(struct cairn_gc_heap *h);
@@ -61,9 +73,29 @@ void cairn_gc_roots_close(struct cairn_gc_heap *h);
 void cairn_gc_roots_ambiguous(struct cairn_gc_heap *h, void (*found)(void *arg, void *object), void *arg);
 /* Calls visit(arg, word) for every exact root and handle. In a stop. */
 void cairn_gc_roots_exact(struct cairn_gc_heap *h, void (*visit)(void *arg, uintptr_t *word), void *arg);
-/* Says where root number `which` of the two walks above lies, for the verifier: "handle 0x..", "stack of thread 12+0x40",
- * "static top+0x0". Into to[0..room). */
+/* Says where a root lies, for the verifier: an exact one, or the roots' `word` in `found`: "handle 0x55..", "stack of
+ * thread 12+0x40", "root in prog+0x4010". Into to[0..room). In a stop. */
 void cairn_gc_root_name(struct cairn_gc_heap *h, const uintptr_t *word, char *to, size_t room);
 void cairn_gc_roots_validate(struct cairn_gc_heap *h);
+
+/* For this part's files: the lock, when no walk is under way. */
+void cairn_gc_roots_take(cairn_gc_roots *r);
+void cairn_gc_roots_drop(cairn_gc_roots *r);
+void cairn_gc_roots_walk(cairn_gc_roots *r, bool begins);
+/* Where start is, or NULL. */
+cairn_gc_run *cairn_gc_runs_find(const cairn_gc_runs *t, uintptr_t start);
+/* A new entry, whose start is not in it and not 0. False: no memory. */
+bool cairn_gc_runs_add(struct cairn_gc_heap *h, cairn_gc_runs *t, uintptr_t start, size_t count);
+void cairn_gc_runs_remove(cairn_gc_runs *t, cairn_gc_run *run);
+void cairn_gc_runs_close(struct cairn_gc_heap *h, cairn_gc_runs *t);
+void cairn_gc_runs_validate(const cairn_gc_runs *t);
+void cairn_gc_handles_walk(struct cairn_gc_heap *h, void (*visit)(void *arg, uintptr_t *word), void *arg);
+bool cairn_gc_handle_has(const struct cairn_gc_heap *h, const uintptr_t *word); /* is it a handle's? */
+void cairn_gc_handles_close(struct cairn_gc_heap *h);
+void cairn_gc_handles_validate(struct cairn_gc_heap *h);
+/* t is no mutator any more: the stacks that it left are forgotten. */
+void cairn_gc_left_stacks_forget(struct cairn_gc_heap *h, const struct cairn_gc_thread *t);
+/* Forgets the one that begins at low. False: there is none. Under the lock. */
+bool cairn_gc_left_stack_remove(struct cairn_gc_heap *h, uintptr_t low);
 
 #endif

@@ -174,10 +174,7 @@ static void search_thread(word_search *w, const cairn_gc_thread *t)
 
 static bool search_pins(const cairn_gc_roots *roots, const void *object)
 {
-	for (size_t i = 0; i < roots->pin_count; i++)
-		if (roots->pins[i].object == (uintptr_t)object)
-			return true;
-	return false;
+	return cairn_gc_runs_find(&roots->pins, (uintptr_t)object) != NULL;
 }
 
 /* Which ambiguous word keeps the object: the walk over them tells only what they point at. */
@@ -189,9 +186,9 @@ static void say_word(const cairn_gc_survey *s, cairn_line *l, const void *object
 	for (cairn_node *n = h->world.mutators.next; n != &h->world.mutators && !w.found; n = n->next)
 		search_thread(&w, cairn_container(n, cairn_gc_thread, node));
 	cairn_lock_take(&h->roots.lock, CAIRN_RANK_GC_PARTS);
-	for (size_t i = 0; i < h->roots.ranges.count && !w.found; i++) {
+	for (size_t i = 0; i < h->roots.ranges.room && !w.found; i++) {
 		const cairn_gc_run *r = &h->roots.ranges.items[i];
-		search_words(&w, r->start, r->start + r->count * sizeof(uintptr_t));
+		search_words(&w, r->start, r->start + r->count);
 	}
 	bool is_pinned = !w.found && search_pins(&h->roots, object);
 	cairn_lock_drop(&h->roots.lock, CAIRN_RANK_GC_PARTS);

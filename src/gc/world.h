@@ -34,7 +34,11 @@
 struct cairn_gc_heap;
 struct cairn_gc_block;
 
-enum { CAIRN_GC_REGISTERS = 20 }; /* callee-saved ones: 6 on x86-64; 11, and 8 halves of vector ones, on aarch64 */
+enum {
+	CAIRN_GC_REGISTERS = 20, /* callee-saved ones: 6 on x86-64; 11, and 8 halves of vector ones, on aarch64 */
+	CAIRN_GC_FRAMES = 16,
+	CAIRN_GC_LATE_NS = 1000000, /* who takes longer to stop is written down */
+};
 
 typedef enum cairn_gc_state {
 	CAIRN_GC_RUNNING,
@@ -49,7 +53,7 @@ typedef struct cairn_gc_thread {
 	uintptr_t registers[CAIRN_GC_REGISTERS]; /* sync: its thread while it runs, else the stop */
 	uintptr_t sp;            /* likewise: what lies at or above it, up to base, is looked at */
 	uint32_t state;          /* cairn_gc_state; sync: atomic, seq_cst: the handshake; a futex */
-	uint32_t tid;            /* const */
+	uint32_t tid;            /* const, but in the child of a fork */
 	struct cairn_gc_heap *heap; /* const */
 	cairn_node node;         /* in the heap's list; sync: world lock */
 	struct cairn_gc_thread *next_of_thread; /* the thread's next mutator; sync: its thread */
@@ -66,7 +70,20 @@ typedef struct cairn_gc_thread {
 	uint64_t asked_ns;       /* when it was asked to stop; sync: world lock */
 	uint64_t barrier_ns;
 	const void *stopped_at;  /* where it stopped or left: a return address, for the laggard's line */
-	bool is_exiting;
+	uint64_t stopped_ns;     /* when it did; 0: it was out when the stop was asked for; sync: its thread, else the stop */
+	/* The caller's sp in the last cairn_gc_leave, and in the outermost one that no enter has ended: a callback may enter
+	 * and leave inside. 0: none. They find scopes that were left by longjmp. sync: its thread */
+	uintptr_t left_sp, outer_sp;
+	/* While it is out its bumps look full, so that allocation comes to its slow path: the ends of small and wide. sync:
+	 * its thread while it runs, else the stop */
+	uintptr_t hidden_end[2];
+	bool is_hidden;
+	bool is_aside;           /* its thread took it out to wait for something, and will enter again; sync: its thread */
+	void *fake_stack;        /* of AddressSanitizer's, for locals that it moved away; sync: its thread */
+	struct cairn_gc_frames { /* return addresses, from the innermost on; sync: its thread */
+		uint32_t count;
+		const void *at[CAIRN_GC_FRAMES];
+	} late;
 } cairn_gc_thread;
 
 typedef struct cairn_gc_world {
@@ -85,18 +102,44 @@ static inline cairn_gc_thread *cairn_gc_thread_of(cairn_gc_mutator *m) { return 
 void cairn_gc_world_init(struct cairn_gc_heap *h);
 /* Before a heap goes: detaches this thread's mutator; others are misuse. */
 void cairn_gc_world_close(struct cairn_gc_heap *h);
-bool cairn_gc_fork_register(void); /* once a process, at the first heap; false: no memory */
+/* Registers the handlers of fork, and malloc's before them: once a process, at the first heap; may allocate. False: no
+ * memory. */
+bool cairn_gc_fork_register(void);
 /* Stops every mutator of h but t, whose registers and sp are saved already, and returns with the world's lock held and
  * all bumps flushed. False: another collection took place while it waited for the lock, and `unless_other` is set: the
- * world is not stopped. t NULL: a thread that is no mutator. */
+ * world is not stopped. t NULL: a thread that is no mutator of h, and inside cairn_gc_aside where it is one of others. */
 bool cairn_gc_world_stop(struct cairn_gc_heap *h, cairn_gc_thread *t, bool unless_other);
 void cairn_gc_world_resume(struct cairn_gc_heap *h, cairn_gc_thread *t);
 /* Saves the callee-saved registers, as they are in the caller, in t, and calls call(t, arg) with sp set so that the
  * caller's frame and all above are looked at. In asm (gc/registers.c). */
 void cairn_gc_with_registers(cairn_gc_thread *t, void (*call)(cairn_gc_thread *t, void *arg), void *arg);
 void cairn_gc_world_validate(struct cairn_gc_heap *h);
-/* At a safepoint: is something wanted of t? Then does it. Not with a lock held. */
+/* At a safepoint: is something wanted of t? Then does it. Not with a lock held. A mutator that is out, because longjmp
+ * went over its enter, is entered first. Misuse: a stop is wanted, and sp is in no stack that is known. */
 void cairn_gc_safepoint(cairn_gc_thread *t);
+/* Does the calling thread run on a stack that its mutator knows, so that it could be stopped here? */
+bool cairn_gc_stack_is_known(cairn_gc_thread *t);
+
+/* What gc/mutators.c, gc/heapfork.c and gc/roots.c need of the protocol: */
+/* Runs call(arg) with the calling thread out of all its heaps, and enters again: around whatever waits, or takes a lock
+ * that a thread in a stop may hold. */
+void cairn_gc_aside(void (*call)(void *arg), void *arg);
+/* The calling thread's mutators, linked by next_of_thread. */
+cairn_gc_thread *cairn_gc_threads_own(void);
+/* Makes t, new and in its heap's list, one of the calling thread, inside cairn_gc_aside; takes it from there. */
+void cairn_gc_threads_own_add(cairn_gc_thread *t);
+void cairn_gc_threads_own_remove(cairn_gc_thread *t);
+/* Flushes t's bumps and takes it out of its heap's list. Its thread is out, or gone. Under the world's lock. */
+void cairn_gc_mutator_drop(cairn_gc_thread *t);
+/* Frees a mutator that is in no list. */
+void cairn_gc_mutator_free(cairn_gc_thread *t);
+void cairn_gc_mutators_validate(void);
+/* The bounds of the calling thread's stack as libc knows them. False: it does not. */
+bool cairn_gc_stack_bounds(uintptr_t *low, uintptr_t *base, uintptr_t *guard_bytes);
+
+/* In the child: what those parts held by threads that are not there is made new. */
+void cairn_gc_tracing_fork_child(struct cairn_gc_heap *h);
+void cairn_gc_deaths_fork_child(struct cairn_gc_heap *h);
 
 /* gc/allocate.c: gives what its bumps hold back to its blocks, and the blocks up. In a stop, or by its thread. */
 void cairn_gc_mutator_flush(cairn_gc_thread *t);

@@ -14,6 +14,7 @@
 #include "malloc/stats.h"
 #include "malloc/tend.h"
 #include "malloc/threads.h"
+#include "os/forks.h"
 #include "os/lock.h"
 #include "os/mappings.h"
 #include "os/meta.h"
@@ -171,3 +172,5 @@ void cairn_fork_register(void)
 	}
 	register_handlers();
 }
+
+void cairn_forks_register(void) { cairn_fork_register(); }

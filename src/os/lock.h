@@ -1,8 +1,8 @@
 /* os/lock.h - a small lock: one word, futex, no memory, usable before libc is ready and after fork.
  *
- * Ranks: a thread takes locks in rising order of rank only (equal ranks never nest, but CAIRN_RANK_HEAP and _CENTRAL:
- * fork takes all locks of these two, the latter in the order of their size class). At CAIRN_DEBUG >= 1 a per-thread
- * count of held ranks asserts it.
+ * Ranks: a thread takes locks in rising order of rank only (equal ranks never nest, but CAIRN_RANK_HEAP, _CENTRAL and
+ * those of managed heaps from _GC_WORLD to _GC_BLOCKS: fork takes all locks of these, those of _CENTRAL in the order of
+ * their size class). At CAIRN_DEBUG >= 1 a per-thread count of held ranks asserts it.
  *
  *   FREE(0) ──take──▶ HELD(1) ──another waits──▶ CONTENDED(2) ──drop wakes one──▶ FREE
  *
