@@ -154,6 +154,7 @@ SELDOM_END
 #include "gc/missing.c"
 #include "gc/mutators.c"
 #include "gc/objectmap.c"
+#include "gc/plan/markcompact.c"
 #include "gc/plan/marksweep.c"
 #include "gc/plan/none.c"
 #include "gc/plan/semispace.c"

@@ -14,7 +14,7 @@
 #include "gc/managed.h"
 
 #include "base/assert.h"
-#include "gc/hash.h"
+#include "gc/move.h"
 #include "os/sys.h"
 
 #include <string.h>
@@ -112,13 +112,6 @@ static __attribute__((noinline)) uintptr_t trace_copy_room(cairn_gc_worker *w, s
 	return at;
 }
 
-/* Copies what is before and behind the header, 16 bytes at a time: a cell ends 8 bytes behind such a step. */
-LEAN void trace_copy_words(uintptr_t to, uintptr_t from, size_t cell)
-{
-	for (size_t at = 0; at + 8 < cell; at += 16)
-		memcpy((char *)to + at, (char *)from + at, at + 16 < cell ? 16 : 8);
-}
-
 /* The object's copy, with its byte and END; 0: there is no room. */
 LEAN uintptr_t trace_copy_of(cairn_gc_worker *w, uintptr_t object, uint64_t header)
 {
@@ -128,17 +121,11 @@ LEAN uintptr_t trace_copy_of(cairn_gc_worker *w, uintptr_t object, uint64_t head
 		w->copy.at = at + cell;
 	else if (!(at = trace_copy_room(w, cell)))
 		return 0;
-	uintptr_t to = at + CAIRN_GC_HEADER_BYTES;
-	trace_copy_words(to, object, cairn_gc_header_cell(header));
-	cairn_gc_hash_moved((void *)object, (void *)to, header);
-	uint8_t *byte = cairn_gc_byte_of_cell(at);
-	byte[0] = w->colour;
-	byte[cell / CAIRN_GC_GRAIN - 1] |= CAIRN_GC_END;
 	w->moved_bytes += cell;
 	w->moved_objects++;
 	w->live_bytes += cell;
 	w->live_objects++;
-	return to;
+	return (uintptr_t)cairn_gc_move(at, (void *)object, header, w->colour);
 }
 
 /* The header of an object that this worker now has; or what it became when another one had it. */
@@ -268,7 +255,7 @@ LEAN void trace_scan_tail(cairn_gc_worker *w, uintptr_t object, const cairn_gc_r
 			trace_put(w, element + __builtin_ctzll(bits), mode);
 }
 
-/* Ambiguous words pin: before anything is copied trace_pin_conservative has set PINNED for them, so this marks. */
+/* Ambiguous words pin. Where objects are copied trace_pin_conservative has set PINNED before. */
 static void trace_scan_conservative(cairn_gc_worker *w, uintptr_t object, size_t from)
 {
 	size_t end = cairn_gc_header_size(cairn_gc_header_of((void *)object)) / 8;
@@ -278,8 +265,12 @@ static void trace_scan_conservative(cairn_gc_worker *w, uintptr_t object, size_t
 	}
 	for (; from < end; from++) {
 		void *to = cairn_gc_object_at(w->heap, ((uintptr_t *)object)[from]);
-		if (to)
-			trace_mark(w, (uintptr_t)to, w->is_shared);
+		if (!to)
+			continue;
+		/* relaxed, both: read when the tracing is over, or set before */
+		__atomic_fetch_or(cairn_gc_byte_of(to), CAIRN_GC_PIN, __ATOMIC_RELAXED);
+		__atomic_store_n(&cairn_gc_block_of(to)->has_pins, true, __ATOMIC_RELAXED);
+		trace_mark(w, (uintptr_t)to, w->is_shared);
 	}
 }
 

@@ -88,7 +88,7 @@ static void what_is_pinned_stays_and_its_holes_are_used(void)
 	EXPECT_EQ(stayed, PINS - large);
 	EXPECT(!cairn_list_is_empty(&heap->blocks.partial)); /* their blocks, whose holes are for new ones */
 	size_t blocks = heap->blocks.cells_count;
-	for (size_t i = 0; i < PINS * 1000; i++)
+	for (size_t i = 0; i < PINS * 200; i++)
 		cairn_gc_new(mutator, walk_pair);
 	EXPECT_EQ(heap->blocks.cells_count, blocks);
 	for (size_t i = 0; i < PINS; i++)

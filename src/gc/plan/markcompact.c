@@ -1,0 +1,282 @@
+/* gc/plan/markcompact.c - the default: marks, then empties blocks of which little lives.
+ *
+ *   sweep the rest ─▶ roots ─▶ mark ─▶ weak ─▶ measure ─▶ evacuate ─▶ update ─▶ turn
+ *
+ * Blocks are ordered by what lives in them. The sparsest is evacuated first, into fresh blocks while these can be had,
+ * and then into the holes of the densest, until the two meet: so the heap is compacted even where it may not grow by a
+ * block. Each object leaves its new address in its old header; then one pass over all that lives, the exact roots, and
+ * what is written down beside the heap replaces the old addresses. (Two fingers: Edwards' compactor, by block; order of
+ * occupancy: Detlefs and others, "Garbage-first", 2004.)
+ *
+ * How much: blocks that are half empty, where that frees a sixteenth of all; when an allocation was refused, every
+ * block that is not dense; with zeal "move", everything. What is PINNED stays, and its block with it.
+ *
+ * Where stacks are not looked at nothing but explicit pins stays, and gc/plan/slide.c does this better.
+ *
+ * Failure: where no room can be had an object stays; no more memory is taken than max allows. */
+#include "gc/phases.h"
+
+#include "base/assert.h"
+#include "gc/move.h"
+
+enum {
+	COMPACT_ORDERS = 64,                            /* a KiB of live bytes each */
+	COMPACT_SPARSE = CAIRN_GC_BLOCK_BYTES / 2,      /* is evacuated in any compaction */
+	COMPACT_DENSE = CAIRN_GC_BLOCK_BYTES / 16 * 15, /* not worth it in any */
+	COMPACT_GAIN_ONE_OF = 16,                       /* of all blocks is freed: then it is time */
+};
+
+typedef struct compaction {
+	cairn_gc_heap *h;
+	uint8_t colour;
+	bool is_whole;      /* all that is not dense; else what is sparse */
+	bool moves_all;     /* dense or with pins, too */
+	size_t blocks, sparse_blocks, sparse_bytes; /* sparse: not counting those where nothing lives */
+	cairn_gc_block *by_live[COMPACT_ORDERS + 1]; /* lists by `next` */
+	unsigned sparsest, densest;                  /* of those lists, where to look first */
+	cairn_gc_block *to;   /* evacuating to its holes, of which this is left: */
+	uintptr_t at, end;
+	bool is_refused;      /* no fresh blocks are to be had */
+	size_t moved_bytes, moved_objects;
+} compaction;
+
+/* ---- Measuring ---- */
+
+/* Bytes of cells in b that have the colour. */
+static size_t compact_measure(const cairn_gc_block *b, uint8_t colour)
+{
+	const uint8_t *bytes = cairn_gc_block_bytes(b);
+	uintptr_t start = (uintptr_t)cairn_gc_block_start(b);
+	size_t live = 0;
+	for (uintptr_t cell = cairn_gc_block_first(b); (cell = cairn_gc_next_of_colour(b, colour, cell));) {
+		size_t first = (cell - start) / CAIRN_GC_GRAIN, last = first;
+		while (!(bytes[last] & CAIRN_GC_END))
+			last++;
+		live += last + 1 - first;
+		cell += (last + 1 - first) * CAIRN_GC_GRAIN;
+	}
+	return live * CAIRN_GC_GRAIN;
+}
+
+static void compact_order(compaction *c, cairn_gc_block *b)
+{
+	b->live_bytes = (uint32_t)compact_measure(b, c->colour);
+	c->blocks++;
+	if (b->has_pins && !c->moves_all)
+		return;
+	if (b->live_bytes && b->live_bytes <= COMPACT_SPARSE) {
+		c->sparse_blocks++;
+		c->sparse_bytes += b->live_bytes;
+	}
+	unsigned order = b->live_bytes * COMPACT_ORDERS / CAIRN_GC_BLOCK_BYTES;
+	b->next = c->by_live[order];
+	c->by_live[order] = b;
+}
+
+static cairn_gc_block *compact_take_sparsest(compaction *c)
+{
+	while (c->sparsest <= c->densest && !c->by_live[c->sparsest])
+		c->sparsest++;
+	cairn_gc_block *b = c->sparsest <= c->densest ? c->by_live[c->sparsest] : NULL;
+	if (b)
+		c->by_live[c->sparsest] = b->next;
+	return b;
+}
+
+static cairn_gc_block *compact_take_densest(compaction *c)
+{
+	while (c->densest > c->sparsest && !c->by_live[c->densest])
+		c->densest--;
+	cairn_gc_block *b = c->by_live[c->densest];
+	if (b)
+		c->by_live[c->densest] = b->next;
+	return b;
+}
+
+/* ---- Evacuating ---- */
+
+/* A place in another block. False: there is none. */
+static bool compact_next_block(compaction *c)
+{
+	cairn_gc_block *b = c->is_refused ? NULL : cairn_gc_blocks_take(c->h, c->h->tracing.most);
+	if (c->to)
+		c->to->is_owned = false;
+	c->to = b;
+	if (b) {
+		c->at = cairn_gc_block_first(b);
+		c->end = cairn_gc_block_end(b);
+		return true;
+	}
+	c->is_refused = true;
+	c->to = b = compact_take_densest(c);
+	c->at = c->end = b ? cairn_gc_block_first(b) : 0;
+	if (b)
+		cairn_gc_block_sweep(b, c->colour);
+	return b;
+}
+
+/* Where a cell of so many bytes may go to, or 0. */
+static uintptr_t compact_room(compaction *c, size_t cell)
+{
+	while (!c->to || c->end - c->at < cell) {
+		uintptr_t end = 0;
+		uintptr_t at = c->to && c->is_refused ? cairn_gc_block_hole(c->to, c->colour, c->end, &end) : 0;
+		if (at) {
+			c->at = at;
+			c->end = end;
+		} else if (!compact_next_block(c)) {
+			return 0;
+		}
+	}
+	uintptr_t at = c->at;
+	c->at += cell;
+	return at;
+}
+
+/* Its address is left in its header; nothing is said of its old cell any more. False: it stays. */
+static bool compact_evacuate_object(compaction *c, void *object)
+{
+	uint64_t header = cairn_gc_header_of(object);
+	size_t old = cairn_gc_header_cell(header), cell = cairn_gc_cell_when_moved(header);
+	uint8_t *byte = cairn_gc_byte_of(object);
+	uintptr_t room = *byte & CAIRN_GC_PIN ? 0 : compact_room(c, cell);
+	if (!room)
+		return false;
+	*cairn_gc_header_at(object) = (uintptr_t)cairn_gc_move(room, object, header, c->colour);
+	byte[0] = byte[old / CAIRN_GC_GRAIN - 1] = 0;
+	c->moved_bytes += cell;
+	c->moved_objects++;
+	return true;
+}
+
+/* False: something stayed. */
+static bool compact_evacuate(compaction *c, cairn_gc_block *b)
+{
+	bool is_empty = true;
+	b->is_from = true;
+	for (uintptr_t cell = cairn_gc_block_first(b); (cell = cairn_gc_next_of_colour(b, c->colour, cell));) {
+		void *object = cairn_gc_cell_object(cell);
+		size_t bytes = cairn_gc_header_cell(cairn_gc_header_of(object));
+		is_empty &= compact_evacuate_object(c, object);
+		cell += bytes;
+	}
+	return is_empty;
+}
+
+static bool compact_is_wanted(const compaction *c)
+{
+	size_t taken = (c->sparse_bytes + CAIRN_GC_BLOCK_BYTES - 1) / CAIRN_GC_BLOCK_BYTES;
+	bool is_worth = c->sparse_blocks > taken + c->blocks / COMPACT_GAIN_ONE_OF;
+	return c->is_whole || c->moves_all || is_worth;
+}
+
+static void compact_evacuate_all(compaction *c)
+{
+	size_t most = c->moves_all ? CAIRN_GC_BLOCK_BYTES : c->is_whole ? COMPACT_DENSE : COMPACT_SPARSE;
+	for (cairn_gc_block *b; (b = compact_take_sparsest(c)) && b->live_bytes <= most;)
+		if (!compact_evacuate(c, b) && !b->has_pins)
+			break;
+	if (c->to)
+		c->to->is_owned = false;
+}
+
+/* ---- Updating ---- */
+
+static inline void compact_update(uintptr_t *field)
+{
+	uintptr_t object = *field;
+	if (!object || !cairn_gc_block_of((void *)object)->is_from)
+		return;
+	uint64_t header = cairn_gc_header_of((void *)object);
+	if (cairn_gc_header_is_moved(header))
+		*field = header;
+}
+
+static void compact_update_word(void *arg, uintptr_t *word)
+{
+	(void)arg;
+	compact_update(word);
+}
+
+static void compact_update_object(void *arg, void *object)
+{
+	(void)arg;
+	const cairn_gc_record *r = cairn_gc_record_of(cairn_gc_header_of(object));
+	if (r->is_leaf)
+		return;
+	if (cairn_unlikely(r->tail_refs | (uintptr_t)r->trace)) {
+		cairn_gc_each_field(object, 1 | 2 | 4, compact_update_word, NULL);
+		return;
+	}
+	for (uint64_t bits = r->refs | r->weak; bits; bits &= bits - 1)
+		compact_update((uintptr_t *)object + __builtin_ctzll(bits));
+}
+
+static void compact_update_all(cairn_gc_heap *h)
+{
+	cairn_gc_each_reached(h, compact_update_object, NULL);
+	cairn_gc_roots_exact(h, compact_update_word, NULL);
+	cairn_gc_deaths_each_word(h, compact_update_word, NULL);
+	cairn_gc_deaths_rehash(h);
+}
+
+/* ---- The whole ---- */
+
+static void compact_each_block(compaction *c, void (*visit)(compaction *c, cairn_gc_block *b))
+{
+	CAIRN_GC_EACH_SLAB (s, &c->h->blocks)
+		for (unsigned i = CAIRN_GC_FIRST_BLOCK; i < CAIRN_GC_SLAB_BLOCKS; i++)
+			if (s->block[i].kind == CAIRN_GC_BLOCK_CELLS)
+				visit(c, &s->block[i]);
+}
+
+static void compact_leave(compaction *c, cairn_gc_block *b)
+{
+	if (b->is_from && !cairn_gc_next_of_colour(b, c->colour, cairn_gc_block_first(b)))
+		cairn_gc_blocks_give(c->h, b);
+	b->is_from = false;
+}
+
+static void compact(cairn_gc_heap *h, uint8_t colour)
+{
+	compaction c = { .h = h, .colour = colour, .densest = COMPACT_ORDERS };
+	c.is_whole = h->cause == CAIRN_GC_CAUSE_LIMIT;
+	c.moves_all = h->zeal.moves;
+	compact_each_block(&c, compact_order);
+	if (!compact_is_wanted(&c))
+		return;
+	compact_evacuate_all(&c);
+	if (c.moved_objects) {
+		cairn_gc_look_phase(h, "update", c.moved_bytes, c.moved_objects);
+		compact_update_all(h);
+	}
+	compact_each_block(&c, compact_leave);
+	h->looks.stats.moved_bytes += c.moved_bytes;
+	h->looks.stats.moved_objects += c.moved_objects;
+}
+
+static size_t markcompact_headroom(const cairn_gc_heap *h, size_t held)
+{
+	(void)h, (void)held;
+	return 0;
+}
+
+static void markcompact_collect(cairn_gc_heap *h)
+{
+	uint8_t colour = cairn_gc_next_colour(h);
+	cairn_gc_trace_begin(h, false, colour);
+	cairn_gc_phase_roots(h);
+	cairn_gc_phase_closure(h, "mark");
+	cairn_gc_look_phase(h, "compact", 0, 0);
+	compact(h, colour);
+	cairn_gc_look_phase(h, "turn", 0, 0);
+	cairn_gc_blocks_turn(h, colour);
+}
+
+const cairn_gc_plan cairn_gc_plan_markcompact = {
+	.name = "markcompact",
+	.collector = CAIRN_GC_MARKCOMPACT,
+	.is_moving = true,
+	.headroom = markcompact_headroom,
+	.collect = markcompact_collect,
+};

@@ -1,0 +1,258 @@
+/* The compacting collector: what moves, what stays, and what comes back. */
+#include "support/gcwalk.h"
+
+static cairn_ref(void) root;
+static cairn_gc_heap *heap;
+static cairn_gc_mutator *mutator;
+
+static void begin(size_t max, bool moves_all)
+{
+	heap = cairn_gc_open(&(cairn_gc_config){ .collector = CAIRN_GC_MARKCOMPACT, .max = max });
+	mutator = cairn_gc_attach(heap);
+	root.cairn_gc_word = 0;
+	cairn_gc_root_add(heap, &root);
+	heap->zeal.moves = moves_all;
+}
+
+static void end(void)
+{
+	cairn_gc_root_remove(heap, &root);
+	cairn_gc_detach(mutator);
+	cairn_gc_close(heap);
+}
+
+static bool is_large(const void *object) { return cairn_gc_size(object) + 8 > CAIRN_GC_CELL_MAX; }
+
+/* Collects, and expects the same graph; how many of its objects kept their address, large ones not counted. */
+static size_t stayed_after_collection(size_t most)
+{
+	walk before = walk_from(cairn_gc_root_get(mutator, &root), most);
+	walk_collect(mutator);
+	walk after = walk_from(cairn_gc_root_get(mutator, &root), most);
+	size_t stayed = 0;
+	EXPECT(before.sum == after.sum);
+	EXPECT_EQ(after.count, before.count);
+	EXPECT_EQ(heap->looks.stats.live_objects, after.count);
+	for (size_t i = 0; i < after.count && i < before.count; i++)
+		stayed += before.objects[i] == after.objects[i] && !is_large(after.objects[i]);
+	cairn_gc_trace_validate(heap);
+	cairn_gc_blocks_sweep_all(heap);
+	cairn_gc_blocks_validate(heap);
+	walk_free(&before);
+	walk_free(&after);
+	return stayed;
+}
+
+static void what_is_reached_moves_and_is_the_same(void)
+{
+	begin((size_t)1 << 30, true);
+	walk_seed = test_seed();
+	for (unsigned round = 0; round < 3; round++) {
+		walk_build(mutator, &root.cairn_gc_word, 20000, 30 + 30 * round);
+		EXPECT_EQ(stayed_after_collection(20001), 0);
+		EXPECT_EQ(stayed_after_collection(20001), 0);
+	}
+	end();
+}
+
+static void memory_goes_back(void)
+{
+	begin((size_t)1 << 30, true);
+	walk_build(mutator, &root.cairn_gc_word, 20000, 100);
+	size_t full = heap->blocks.cells_count;
+	root.cairn_gc_word = 0;
+	walk_collect(mutator);
+	EXPECT(full > 20 && heap->blocks.cells_count == 0 && heap->blocks.large_blocks == 0);
+	walk_collect(mutator);
+	EXPECT_EQ(heap->looks.stats.live_objects, 0);
+	end();
+}
+
+static void what_is_pinned_stays_and_its_holes_are_used(void)
+{
+	enum { OBJECTS = 20000, PINS = 50 };
+	void *pinned[PINS];
+	begin((size_t)1 << 30, true);
+	walk_build(mutator, &root.cairn_gc_word, OBJECTS, 0);
+	walk_array *all = cairn_gc_root_get(mutator, &root);
+	for (size_t i = 0; i < PINS; i++) {
+		pinned[i] = cairn_gc_get(mutator, all, item[i * (OBJECTS / PINS)]);
+		EXPECT(cairn_gc_pin(mutator, pinned[i]));
+	}
+	size_t stayed = stayed_after_collection(OBJECTS + 1), large = 0;
+	all = cairn_gc_root_get(mutator, &root);
+	for (size_t i = 0; i < PINS; i++) {
+		EXPECT(cairn_gc_get(mutator, all, item[i * (OBJECTS / PINS)]) == pinned[i]);
+		EXPECT_EQ(*(uint64_t *)pinned[i], i * (OBJECTS / PINS));
+		large += is_large(pinned[i]);
+	}
+	EXPECT_EQ(stayed, PINS - large);
+	EXPECT(!cairn_list_is_empty(&heap->blocks.partial)); /* their blocks, whose holes are for new ones */
+	size_t blocks = heap->blocks.cells_count;
+	for (size_t i = 0; i < PINS * 200; i++)
+		cairn_gc_new(mutator, walk_pair);
+	EXPECT_EQ(heap->blocks.cells_count, blocks);
+	for (size_t i = 0; i < PINS; i++)
+		cairn_gc_unpin(mutator, pinned[i]);
+	EXPECT_EQ(stayed_after_collection(OBJECTS + 1), 0);
+	end();
+}
+
+static size_t count_pairs(void)
+{
+	size_t n = 0;
+	for (walk_pair *p = cairn_gc_root_get(mutator, &root); p; p = cairn_gc_get(mutator, p, a))
+		n += p->key == n;
+	return n;
+}
+
+/* A list whose nodes lie one to `every` pairs. */
+static void build_sparse(size_t nodes, size_t every)
+{
+	for (size_t i = nodes; i--;) {
+		walk_pair *p = cairn_gc_new(mutator, walk_pair);
+		p->key = i;
+		cairn_gc_set(mutator, p, a, cairn_gc_root_get(mutator, &root));
+		cairn_gc_root_set(mutator, &root, p);
+		for (size_t dead = 1; dead < every; dead++)
+			cairn_gc_new(mutator, walk_pair);
+	}
+}
+
+static void sparse_blocks_are_evacuated_and_given_back(void)
+{
+	enum { NODES = 10000, EVERY = 10 };
+	begin((size_t)1 << 30, false);
+	build_sparse(NODES, EVERY);
+	size_t full = heap->blocks.cells_count;
+	walk_collect(mutator);
+	EXPECT(heap->blocks.cells_count < full / EVERY + 3);
+	EXPECT_EQ(count_pairs(), NODES);
+	EXPECT_EQ(heap->looks.stats.moved_objects, NODES);
+	walk_collect(mutator); /* nothing is sparse now */
+	EXPECT_EQ(heap->looks.stats.moved_objects, NODES);
+	cairn_gc_blocks_sweep_all(heap);
+	cairn_gc_blocks_validate(heap);
+	end();
+}
+
+static void well_filled_blocks_are_left_alone_unless_an_allocation_was_refused(void)
+{
+	enum { NODES = 40000 };
+	begin((size_t)1 << 30, false);
+	build_sparse(NODES, 1);
+	walk_pair *p = cairn_gc_root_get(mutator, &root);
+	for (size_t i = 0; i < NODES / 4; i++) { /* one of four goes */
+		walk_pair *third = cairn_gc_get(mutator, (walk_pair *)cairn_gc_get(mutator, p, a), a);
+		walk_pair *fifth = cairn_gc_get(mutator, (walk_pair *)cairn_gc_get(mutator, third, a), a);
+		cairn_gc_set(mutator, third, a, fifth);
+		p = fifth;
+	}
+	walk_collect(mutator);
+	EXPECT_EQ(heap->looks.stats.moved_objects, 0);
+	EXPECT_EQ(heap->looks.stats.live_objects, NODES / 4 * 3);
+	size_t before = heap->blocks.cells_count;
+	cairn_gc_collect_now(mutator, CAIRN_GC_CAUSE_LIMIT);
+	EXPECT_EQ(heap->looks.stats.live_objects, NODES / 4 * 3);
+	EXPECT(heap->blocks.cells_count <= before / 4 * 3 + 2);
+	cairn_gc_blocks_sweep_all(heap);
+	cairn_gc_blocks_validate(heap);
+	end();
+}
+
+static void a_heap_that_may_not_grow_is_compacted_into_its_holes(void)
+{
+	enum { NODES = 20000 };
+	begin((size_t)1 << 30, false);
+	build_sparse(NODES, 3);
+	cairn_gc_mutator_flush(cairn_gc_thread_of(mutator));
+	size_t full = heap->blocks.cells_count, max = heap->sizing.max;
+	heap->sizing.max = cairn_gc_held(heap);
+	walk_collect(mutator);
+	EXPECT(heap->blocks.cells_count <= full / 3 + 2);
+	EXPECT_EQ(count_pairs(), NODES);
+	heap->sizing.max = max;
+	cairn_gc_blocks_sweep_all(heap);
+	cairn_gc_blocks_validate(heap);
+	end();
+}
+
+static void a_refused_block_loses_nothing(void)
+{
+	begin((size_t)1 << 30, true);
+	walk_build(mutator, &root.cairn_gc_word, 20000, 50);
+	size_t max = heap->sizing.max;
+	cairn_gc_mutator_flush(cairn_gc_thread_of(mutator));
+	heap->sizing.max = cairn_gc_held(heap) + 3 * CAIRN_GC_BLOCK_BYTES; /* room for two or so */
+	EXPECT(stayed_after_collection(20001) > 1000);
+	heap->sizing.max = max;
+	EXPECT_EQ(stayed_after_collection(20001), 0);
+	end();
+}
+
+static void a_hash_stays_the_same_wherever_its_object_moves(void)
+{
+	enum { OBJECTS = 3000 };
+	static uint64_t hash[OBJECTS];
+	begin((size_t)1 << 30, true);
+	walk_build(mutator, &root.cairn_gc_word, OBJECTS, 0);
+	walk_array *all = cairn_gc_root_get(mutator, &root);
+	for (size_t i = 0; i < OBJECTS; i += 2)
+		hash[i] = cairn_gc_hash(mutator, cairn_gc_get(mutator, all, item[i]));
+	for (unsigned round = 0; round < 3; round++) {
+		EXPECT_EQ(stayed_after_collection(OBJECTS + 1), 0);
+		all = cairn_gc_root_get(mutator, &root);
+		for (size_t i = 0; i < OBJECTS; i += 2)
+			EXPECT(hash[i] == cairn_gc_hash(mutator, cairn_gc_get(mutator, all, item[i])));
+	}
+	end();
+}
+
+typedef struct words {
+	uint64_t key;
+	uintptr_t word[];
+} words;
+CAIRN_GC_TYPE(words, .flags = CAIRN_GC_CONSERVATIVE, .tail_offset = 8, .tail_stride = 8);
+
+static void what_a_conservative_object_points_into_stays(void)
+{
+	enum { WORDS = 300 };
+	begin((size_t)1 << 30, true);
+	words *w = cairn_gc_new_array(mutator, words, WORDS);
+	cairn_gc_root_set(mutator, &root, w);
+	for (size_t i = 0; i < WORDS; i++) {
+		walk_pair *p = cairn_gc_new(mutator, walk_pair);
+		p->key = i;
+		walk_pair *q = cairn_gc_new(mutator, walk_pair);
+		q->key = i + WORDS;
+		cairn_gc_set(mutator, p, a, q);
+		w->word[i] = (uintptr_t)p + i % 3 * 8;
+	}
+	for (unsigned round = 0; round < 3; round++) {
+		words *before = cairn_gc_root_get(mutator, &root);
+		walk_collect(mutator);
+		w = cairn_gc_root_get(mutator, &root);
+		EXPECT(w != before);
+		for (size_t i = 0; i < WORDS; i++) {
+			walk_pair *p = (walk_pair *)(w->word[i] - i % 3 * 8);
+			EXPECT(p->key == i && cairn_gc_get(mutator, p, b) == NULL);
+			EXPECT_EQ(((walk_pair *)cairn_gc_get(mutator, p, a))->key, i + WORDS);
+		}
+		EXPECT_EQ(heap->looks.stats.live_objects, 2 * WORDS + 1);
+	}
+	end();
+}
+
+int main(void)
+{
+	RUN(what_is_reached_moves_and_is_the_same);
+	RUN(memory_goes_back);
+	RUN(what_is_pinned_stays_and_its_holes_are_used);
+	RUN(sparse_blocks_are_evacuated_and_given_back);
+	RUN(well_filled_blocks_are_left_alone_unless_an_allocation_was_refused);
+	RUN(a_heap_that_may_not_grow_is_compacted_into_its_holes);
+	RUN(a_refused_block_loses_nothing);
+	RUN(a_hash_stays_the_same_wherever_its_object_moves);
+	RUN(what_a_conservative_object_points_into_stays);
+	DONE();
+}
