@@ -217,7 +217,6 @@ static void compact_update_all(cairn_gc_heap *h)
 	cairn_gc_each_reached(h, compact_update_object, NULL);
 	cairn_gc_roots_exact(h, compact_update_word, NULL);
 	cairn_gc_deaths_each_word(h, compact_update_word, NULL);
-	cairn_gc_deaths_rehash(h);
 }
 
 /* ---- The whole ---- */
