@@ -164,7 +164,6 @@ SELDOM_END
 #include "gc/shadow.c"
 #include "gc/sizing.c"
 #include "gc/stacks.c"
-#include "gc/stubs.c"
 #include "gc/survey.c"
 #include "gc/tables.c"
 #include "gc/trace.c"

@@ -111,3 +111,5 @@ void cairn_gc_tracing_close(cairn_gc_heap *h)
 		w->top = NULL;
 	}
 }
+
+void cairn_gc_tracing_fork_child(struct cairn_gc_heap *h) { h->tracing.workers = 1; }
