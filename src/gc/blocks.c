@@ -323,14 +323,34 @@ void cairn_gc_blocks_sweep_all(cairn_gc_heap *h)
 	unlock_blocks(&h->blocks);
 }
 
-static void turn_cells(cairn_gc_blocks *s, cairn_node *list)
+/* Empties one list into another, which is empty. */
+static void list_move(cairn_node *from, cairn_node *to)
 {
-	while (!cairn_list_is_empty(list)) {
-		cairn_gc_block *b = cairn_container(list->next, cairn_gc_block, node);
-		cairn_list_remove(&b->node);
-		cairn_list_append(&s->unswept, &b->node);
-		b->is_swept = b->is_owned = b->has_pins = b->has_starts = b->is_zero = false;
+	cairn_node_init(to);
+	if (cairn_list_is_empty(from))
+		return;
+	*to = *from;
+	to->next->prev = to->prev->next = to;
+	cairn_node_init(from);
+}
+
+static void turn_cells(cairn_gc_heap *h, cairn_node *list)
+{
+	cairn_node old;
+	list_move(list, &old);
+	while (!cairn_list_is_empty(&old)) {
+		cairn_gc_block *b = cairn_container(old.next, cairn_gc_block, node);
+		bool is_packed = b->is_packed; /* sweeping would find nothing */
+		b->live_bytes = is_packed ? b->filled : b->live_bytes;
+		b->is_owned = b->has_pins = b->has_starts = b->is_zero = b->is_packed = false;
 		b->filled = 0;
+		b->is_swept = is_packed;
+		if (is_packed) {
+			list_swept(h, b);
+		} else {
+			cairn_list_remove(&b->node);
+			cairn_list_append(&h->blocks.unswept, &b->node);
+		}
 	}
 }
 
@@ -339,8 +359,8 @@ void cairn_gc_blocks_turn(cairn_gc_heap *h, uint8_t colour)
 	cairn_gc_blocks *s = &h->blocks;
 	lock_blocks(s);
 	s->colour = colour;
-	turn_cells(s, &s->partial);
-	turn_cells(s, &s->full);
+	turn_cells(h, &s->partial); /* before some of the others come to be in it */
+	turn_cells(h, &s->full);
 	for (cairn_node *n = s->large.next, *next; n != &s->large; n = next) {
 		next = n->next;
 		cairn_gc_block *b = cairn_container(n, cairn_gc_block, node);

@@ -75,11 +75,12 @@ typedef struct cairn_gc_block {
 	bool has_starts;     /* in a collection: START bytes are set for all that was made since the last one */
 	bool is_swept;       /* CELLS: (GB2) holds */
 	bool is_owned;       /* some mutator or worker allocates into it */
+	bool is_packed;      /* in a collection: copies fill it from its start to `filled`, and it has no other byte */
 	bool bytes_are_clear; /* EMPTY: those about its grains are 0; they may not be in a slab that was just taken */
+	bool is_closed;      /* EMPTY: there is no access to it: gc/zeal.h */
 	uint32_t filled;     /* CELLS: bytes from the start; see above; sync: its owner, or the stop */
 	uint32_t live_bytes; /* CELLS: in cells that lived after the last mark phase, where the plan counts them */
 	uint32_t blocks;     /* LARGE: how many it takes, this one included; of a huge one, those in its slab */
-	uint32_t is_closed;  /* EMPTY: there is no access to it: gc/zeal.h; 0 or 1 */
 	uint32_t spare[4];
 	struct cairn_gc_block *next; /* in a list of the collection at work; gc/plan */
 } cairn_gc_block;

@@ -91,6 +91,7 @@ static void trace_end_copies(cairn_gc_worker *w)
 	if (!w->copy_block)
 		return;
 	w->copy_block->filled = (uint32_t)(w->copy.at - cairn_gc_block_first(w->copy_block));
+	w->copy_block->is_packed = true;
 	w->copy_block->is_owned = false;
 	w->copy_block = NULL;
 	w->copy = (cairn_gc_bump){ 0 };

@@ -10,11 +10,17 @@
  * Where no block can be had for copies, objects are marked where they are: gc/trace.h. */
 #include "gc/phases.h"
 
-/* At worst all that is in cells lives. */
+enum { SPARE_BYTES = 1 << 20 };
+
+/* At worst all that is in cells lives. But what lives is mostly what lived the last time, and a quarter more; where it is
+ * more than that the rest stays in place, and there is less to hold until the next collection: so half of max is not
+ * set aside for copies that are never made. */
 static size_t semispace_headroom(const cairn_gc_heap *h, size_t held)
 {
 	size_t large = h->blocks.huge_bytes + h->blocks.large_blocks * (size_t)CAIRN_GC_BLOCK_BYTES;
-	return held > large ? held - large : 0;
+	size_t cells = held > large ? held - large : 0, lived = h->looks.stats.live_bytes;
+	size_t expected = lived + lived / 4 + (lived / 4 > SPARE_BYTES ? 0 : SPARE_BYTES);
+	return h->collection && expected < cells ? expected : cells;
 }
 
 /* Calls visit for each block of CELLS; it may give that one back, but then must not have the slab dropped. */
