@@ -7,7 +7,8 @@ static cairn_gc_mutator *mutator;
 
 static void begin(size_t max, bool moves_all)
 {
-	heap = cairn_gc_open(&(cairn_gc_config){ .collector = CAIRN_GC_MARKCOMPACT, .max = max });
+	heap = cairn_gc_open(&(cairn_gc_config){
+		.collector = CAIRN_GC_MARKCOMPACT, .min = max / 4, .max = max });
 	mutator = cairn_gc_attach(heap);
 	root.cairn_gc_word = 0;
 	cairn_gc_root_add(heap, &root);

@@ -7,7 +7,8 @@ static cairn_gc_mutator *mutator;
 
 static void begin(size_t max)
 {
-	heap = cairn_gc_open(&(cairn_gc_config){ .collector = CAIRN_GC_SEMISPACE, .max = max, .exact_roots = true });
+	heap = cairn_gc_open(&(cairn_gc_config){
+		.collector = CAIRN_GC_SEMISPACE, .min = max / 4, .max = max, .exact_roots = true });
 	mutator = cairn_gc_attach(heap);
 	root.cairn_gc_word = 0;
 	cairn_gc_root_add(heap, &root);

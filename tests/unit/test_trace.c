@@ -19,7 +19,8 @@ static cairn_gc_mutator *mutator;
 
 static void begin(void)
 {
-	heap = cairn_gc_open(&(cairn_gc_config){ .collector = CAIRN_GC_MARKSWEEP, .max = (size_t)1 << 30 });
+	heap = cairn_gc_open(&(cairn_gc_config){
+		.collector = CAIRN_GC_MARKSWEEP, .min = (size_t)256 << 20, .max = (size_t)1 << 30 });
 	mutator = cairn_gc_attach(heap);
 	root.cairn_gc_word = 0;
 	cairn_gc_root_add(heap, &root);
