@@ -101,7 +101,7 @@ struct cairn_gc_table {
 	struct cairn_gc_heap *heap;  /* const */
 	cairn_lock lock;             /* rank GC_TABLES */
 	cairn_gc_map map;            /* sync: lock */
-	bool has_dead;               /* in a stop: some entry's object has bit 0 set: it goes */
+	bool has_dead;               /* in a stop: it is to be pruned: some entry's object may have bit 0 set */
 	bool is_gone;                /* freed while tables were walked; sync: deaths lock */
 };
 

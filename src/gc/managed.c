@@ -188,6 +188,7 @@ cairn_gc_heap *cairn_gc_open(const cairn_gc_config *config)
 
 void cairn_gc_close(cairn_gc_heap *h)
 {
+	cairn_gc_deaths_stop_thread(h);
 	cairn_gc_world_close(h); /* detaches this thread's mutator; misuse where there are others */
 	heaps_remove(h);
 	cairn_gc_deaths_close(h);

@@ -408,9 +408,14 @@ static unsigned map_deepest(const cairn_gc_map *map)
 	return deepest;
 }
 
+bool cairn_gc_map_is_sparse(const cairn_gc_map *map)
+{
+	return map->count < map->page_count * MAP_SPARSE && (map->bits || !map->count);
+}
+
 static void map_shrink(cairn_gc_heap *h, cairn_gc_map *map)
 {
-	while (map->bits && map->count < map->page_count * MAP_SPARSE && map_join_all(h, map))
+	while (map->bits && cairn_gc_map_is_sparse(map) && map_join_all(h, map))
 		;
 	unsigned deepest = map_deepest(map);
 	if (deepest + 1 < map->bits || (!deepest && map->bits))

@@ -56,6 +56,7 @@ void cairn_gc_map_each(cairn_gc_map *map, void (*visit)(void *arg, cairn_gc_entr
 /* Removes each entry for which stays(arg, e) is false, and gives memory back; how many. */
 size_t cairn_gc_map_prune(
 	struct cairn_gc_heap *h, cairn_gc_map *map, bool (*stays)(void *arg, cairn_gc_entry *e), void *arg);
+bool cairn_gc_map_is_sparse(const cairn_gc_map *map); /* pruning may give memory back even if all stay */
 void cairn_gc_map_validate(const cairn_gc_map *map);
 
 #endif

@@ -380,7 +380,7 @@ size_t cairn_gc_tables_prune(cairn_gc_heap *h)
 	for (size_t i = 0; i < waits; i++)
 		w->items[i].entry->object |= DEAD;
 	EACH_TABLE (t, &h->deaths) {
-		t->has_dead = waits;
+		t->has_dead = waits || cairn_gc_map_is_sparse(&t->map);
 		if (w->is_short)
 			cairn_gc_map_each(&t->map, prune_mark, t);
 		if (t->has_dead)

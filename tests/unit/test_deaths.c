@@ -543,8 +543,9 @@ static void weak_fields_are_cleared_exactly(void)
 		for (size_t i = 0; i < OBJECTS; i++) {
 			hold(i, new_box(i));
 			hold(OBJECTS + i, new_box(OBJECTS + i));
-			cairn_gc_set(m, (box *)held_at(OBJECTS + i), weak, held_at(i * 7 % OBJECTS));
 		}
+		for (size_t i = 0; i < OBJECTS; i++)
+			cairn_gc_set(m, (box *)held_at(OBJECTS + i), weak, held_at(i * 7 % OBJECTS));
 		for (size_t i = 0; i < OBJECTS; i++)
 			if (i % 3 == 0)
 				hold(i, NULL);

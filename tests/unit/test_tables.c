@@ -275,18 +275,15 @@ static void a_table_past_max_refuses_and_stays_as_it_was(void)
 	EACH_COLLECTOR (1, .max = (size_t)8 << 20) {
 		cairn_gc_table *t = cairn_gc_table_new(heap);
 		size_t n = 0;
-		box *all = NULL;
 		for (;; n++) { /* every key is kept by the next */
 			box *key = cairn_gc_try_new(m, box);
 			if (!key)
 				break;
 			key->id = n;
-			cairn_gc_set(m, key, strong, all);
+			cairn_gc_set(m, key, strong, held_at(0));
 			if (!cairn_gc_table_put(m, t, key, key))
 				break;
-			all = key;
 			hold(0, key);
-			all = held_at(0);
 			EXPECT(n < 1u << 20);
 		}
 		EXPECT(n > 10000 && cairn_gc_table_count(t) == n);
