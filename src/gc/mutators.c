@@ -63,7 +63,7 @@ static void mutator_init(cairn_gc_thread *t, struct cairn_gc_heap *h)
 	t->is_aside = t->is_hidden = true;
 	t->sp = t->stack_base; /* nothing is on it yet */
 	t->public.poll = 1;
-	t->public.barrier = h->plan->barrier;
+	t->public.barrier = h->zeal.shadows ? CAIRN_GC_BARRIER_CALL : h->plan->barrier; /* each store is told */
 	for (unsigned i = 0; i < CAIRN_GC_RUNS; i++)
 		t->public.run[i] = &t->small;
 }

@@ -115,8 +115,10 @@ static void block_read_large(const block_reader *r, bool (*object)(void *arg, vo
 	uint8_t colour = block_byte(r, r->first) & CAIRN_GC_COLOUR;
 	if ((colour && colour != r->colour) || !*(const uint64_t *)r->first)
 		return; /* dead and not swept; or not made yet */
-	size_t room = (size_t)r->b->blocks * CAIRN_GC_BLOCK_BYTES - CAIRN_GC_GRAIN;
-	const char *what = survey_header_wrong(*(const uint64_t *)r->first, room);
+	const cairn_gc_slab *slab = cairn_gc_slab_of(r->b);
+	size_t room = slab->is_huge ? (uintptr_t)slab + (slab->granules << CAIRN_GRANULE_SHIFT) - r->start
+				    : (size_t)r->b->blocks * CAIRN_GC_BLOCK_BYTES;
+	const char *what = survey_header_wrong(*(const uint64_t *)r->first, room - CAIRN_GC_GRAIN);
 	if (!what)
 		object(r->arg, cairn_gc_cell_object(r->first));
 	else if (r->wrong)
