@@ -312,28 +312,71 @@ void cairn_gc_free(cairn_gc_mutator *m, void *object)
 	}
 }
 
-bool cairn_gc_resize(cairn_gc_mutator *m, void *object, size_t new_size)
+/* The cell becomes shorter; what it loses reads zero. Who lived has its END moved, for it is found by that; who was made
+ * since is found by headers, so another cell takes the rest. */
+static void cell_cut(void *object, size_t cell, size_t new_cell)
 {
-	cairn_gc_thread *t = cairn_gc_thread_of(m);
-	uint64_t header = cairn_gc_header_of(object);
-	size_t old = cairn_gc_header_size(header), cell = cairn_gc_header_cell(header);
-	size_t kept = header & CAIRN_GC_HASH_KEPT ? 8 : 0;
-	uint64_t low = header & (((uint64_t)1 << CAIRN_GC_SIZE_SHIFT) - 1);
-	uint64_t wanted = low | (uint64_t)new_size << CAIRN_GC_SIZE_SHIFT;
-	if (new_size < cairn_gc_record_of(header)->size || new_size > CAIRN_GC_SIZE_MAX || kept)
-		return new_size == old;
+	uint8_t *byte = cairn_gc_byte_of(object);
+	uintptr_t rest = (uintptr_t)object - CAIRN_GC_HEADER_BYTES + new_cell;
+	if (cairn_gc_block_of(object)->kind != CAIRN_GC_BLOCK_CELLS)
+		return;
+	if (!(*byte & CAIRN_GC_COLOUR)) {
+		*(uint64_t *)rest = cairn_gc_header_make(CAIRN_GC_TYPE_BYTES, cell - new_cell - CAIRN_GC_HEADER_BYTES);
+		return;
+	}
+	/* another mutator may be reading the block's holes: it finds one END, or both, and zeros between them. release:
+	 * the zeros come first; pairs with the address that it makes of what it finds */
+	__atomic_fetch_or(byte + new_cell / CAIRN_GC_GRAIN - 1, CAIRN_GC_END, __ATOMIC_RELEASE);
+	__atomic_store_n(byte + cell / CAIRN_GC_GRAIN - 1, 0, __ATOMIC_RELEASE);
+}
+
+static void shrink(cairn_gc_thread *t, void *object, uint64_t header, uint64_t wanted)
+{
+	size_t old = cairn_gc_header_size(header), size = cairn_gc_header_size(wanted);
+	size_t cell = cairn_gc_header_cell(header), new_cell = cairn_gc_header_cell(wanted);
+	uintptr_t end = (uintptr_t)object - CAIRN_GC_HEADER_BYTES + cell;
+	bool is_kept = header & CAIRN_GC_HASH_KEPT;
+	uint64_t hash = is_kept ? *(uint64_t *)((char *)object + cairn_round_up(old, 8)) : 0;
+	memset((char *)object + size, 0, cairn_round_up(old, 8) - size + (is_kept ? 8 : 0));
+	cairn_gc_shadow_forget(t->heap, object, (char *)object + cairn_round_up(size, 8), old - size);
+	*cairn_gc_header_at(object) = wanted;
+	if (is_kept)
+		*(uint64_t *)((char *)object + cairn_round_up(size, 8)) = hash;
+	cairn_gc_bump *bump = bump_that_ends(t, end);
+	if (new_cell != cell && bump)
+		bump->at = end - cell + new_cell;
+	else if (new_cell != cell)
+		cell_cut(object, cell, new_cell);
+}
+
+static bool lengthen(cairn_gc_thread *t, void *object, uint64_t header, uint64_t wanted)
+{
+	size_t cell = cairn_gc_header_cell(header), new_cell = cairn_gc_header_cell(wanted);
 	uintptr_t at = (uintptr_t)object - CAIRN_GC_HEADER_BYTES;
-	size_t new_cell = cairn_gc_header_cell(wanted);
 	cairn_gc_bump *bump = bump_that_ends(t, at + cell);
+	if (header & CAIRN_GC_HASH_KEPT) /* its hash is in the way */
+		return false;
 	if (new_cell != cell && bump && new_cell <= CAIRN_GC_CELL_MAX && at + new_cell <= bump->end)
 		bump->at = at + new_cell;
 	else if (new_cell != cell)
 		return false;
-	if (new_size < old) { /* what is beyond reads zero when it grows again */
-		memset((char *)object + new_size, 0, old - new_size);
-		cairn_gc_shadow_forget(t->heap, object, (char *)object + cairn_round_up(new_size, 8), old - new_size);
-	}
 	*cairn_gc_header_at(object) = wanted;
+	return true;
+}
+
+bool cairn_gc_resize(cairn_gc_mutator *m, void *object, size_t new_size)
+{
+	cairn_gc_thread *t = cairn_gc_thread_of(m);
+	uint64_t header = cairn_gc_header_of(object);
+	size_t old = cairn_gc_header_size(header);
+	uint64_t low = header & (((uint64_t)1 << CAIRN_GC_SIZE_SHIFT) - 1);
+	uint64_t wanted = low | (uint64_t)new_size << CAIRN_GC_SIZE_SHIFT;
+	if (new_size < cairn_gc_record_of(header)->size || new_size > CAIRN_GC_SIZE_MAX)
+		return false;
+	if (new_size > old)
+		return lengthen(t, object, header, wanted);
+	if (new_size < old)
+		shrink(t, object, header, wanted);
 	return true;
 }
 

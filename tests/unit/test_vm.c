@@ -9,6 +9,7 @@
 #define cairn_vm_reserve_at        private_vm_reserve_at
 #define cairn_vm_open              private_vm_open
 #define cairn_vm_map               private_vm_map
+#define cairn_vm_close             private_vm_close
 #define cairn_vm_release           private_vm_release
 #define cairn_vm_would_grant       private_vm_would_grant
 #define cairn_vm_purge             private_vm_purge
