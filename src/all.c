@@ -158,6 +158,7 @@ SELDOM_END
 #include "gc/plan/marksweep.c"
 #include "gc/plan/none.c"
 #include "gc/plan/semispace.c"
+#include "gc/reached.c"
 #include "gc/registers.c"
 #include "gc/rootname.c"
 #include "gc/roots.c"

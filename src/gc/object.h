@@ -1,11 +1,11 @@
 /* gc/object.h - what lies before every managed object: its header.
  *
- *   63                    28 27           8  7..5   4        3           2        1        0
- *   ┌───────────────────────┬──────────────┬──────┬────────┬───────────┬────────┬─────────┬───┐
- *   │ size in bytes         │ type         │ 0    │ LISTED │ HASH_KEPT │ HASHED │ WATCHED │ 1 │  an object's
- *   ├───────────────────────┴──────────────┴──────┴────────┴───────────┴────────┴─────────┼───┤
- *   │ address that the object has moved to, a multiple of 16                              │ 0 │  what has moved
- *   └─────────────────────────────────────────────────────────────────────────────────────┴───┘
+ *   63                    28 27           8 76  5       4        3           2        1        0
+ *   ┌───────────────────────┬──────────────┬──┬───────┬────────┬───────────┬────────┬─────────┬───┐
+ *   │ size in bytes         │ type         │0 │ STAYS │ LISTED │ HASH_KEPT │ HASHED │ WATCHED │ 1 │  an object's
+ *   ├───────────────────────┴──────────────┴──┴───────┴────────┴───────────┴────────┴─────────┼───┤
+ *   │ address that the object has moved to, a multiple of 16                                  │ 0 │  what has moved
+ *   └─────────────────────────────────────────────────────────────────────────────────────────┴───┘
  *   0: no object lies here.
  *
  * A *cell* is a header and its object, rounded up to a multiple of 16 bytes, a *grain*; cells begin at 8 modulo 16. So a
@@ -27,6 +27,7 @@ enum {
 	CAIRN_GC_HASHED = 4,     /* its hash is that of its address */
 	CAIRN_GC_HASH_KEPT = 8,  /* its hash is in the word behind it: it has moved since */
 	CAIRN_GC_LISTED = 16,    /* something is written down about it beside the heap: gc/deaths.h */
+	CAIRN_GC_STAYS = 32,     /* in a collection that copies: there was no room for its copy */
 	CAIRN_GC_TYPE_SHIFT = 8,
 	CAIRN_GC_TYPE_BITS = 20,
 	CAIRN_GC_SIZE_SHIFT = 28,

@@ -1,4 +1,4 @@
-/* gc/trace.c - tracing: see trace.h. Here: visiting and scanning, for each of four modes, and the walks by bytes.
+/* gc/trace.c - tracing: see trace.h. Here: visiting and scanning, for each of four modes.
  *
  * The four modes (mark or copy; alone or with other workers) are one text, compiled four times: `mode` is a constant in
  * every function that is LEAN.
@@ -7,10 +7,10 @@
  * and what is taken out was asked for AHEAD fields ago. When the stack is empty the ring is emptied one by one.
  *
  * Copying with other workers: who changes the header from an object's to CLAIMED has the object, and gives it a new
- * address or, where there is no room, its colour in place and its old header back. Others wait for that: it takes as
- * long as the copy.
+ * address or, where there is no room, its colour in place, and its old header and STAYS. Others wait for that: it takes
+ * as long as the copy.
  *
- * Not here: the stack's chunks, and workers' threads (gc/workers.c). */
+ * Not here: the stack's chunks, and workers' threads (gc/workers.c); walks over what was reached (gc/reached.c). */
 #include "gc/managed.h"
 
 #include "base/assert.h"
@@ -59,13 +59,16 @@ LEAN bool trace_colour(cairn_gc_worker *w, uint8_t *byte, uint8_t *before, bool 
 }
 
 /* The object's byte has the colour, or will have: END, the sums, and what is to be done about it. */
-LEAN void trace_reached(cairn_gc_worker *w, uintptr_t object, uint64_t header, uint8_t *byte, uint8_t before)
+LEAN void trace_reached(
+	cairn_gc_worker *w, uintptr_t object, uint64_t header, uint8_t *byte, uint8_t before, bool is_shared)
 {
 	size_t cell = cairn_gc_header_cell(header);
 	cairn_assert(cairn_gc_header_is_object(header));
-	if (cairn_likely(cell <= CAIRN_GC_CELL_MAX)) /* relaxed: as above; its own byte, where it is of one grain */
-		__atomic_store_n(byte + cell / CAIRN_GC_GRAIN - 1, byte[cell / CAIRN_GC_GRAIN - 1] | CAIRN_GC_END,
-			__ATOMIC_RELAXED);
+	uint8_t *end = byte + cell / CAIRN_GC_GRAIN - 1;
+	if (is_shared && end == byte) /* relaxed, as all here; another worker may make it PINNED */
+		__atomic_fetch_or(end, CAIRN_GC_END, __ATOMIC_RELAXED);
+	else if (cairn_likely(cell <= CAIRN_GC_CELL_MAX))
+		*end |= CAIRN_GC_END;
 	w->live_bytes += cell;
 	w->live_objects++;
 	if (cairn_unlikely(before & CAIRN_GC_WAITED))
@@ -78,7 +81,7 @@ LEAN void trace_mark(cairn_gc_worker *w, uintptr_t object, bool is_shared)
 {
 	uint8_t *byte = cairn_gc_byte_of((void *)object), before;
 	if (trace_colour(w, byte, &before, is_shared))
-		trace_reached(w, object, cairn_gc_header_of((void *)object), byte, before);
+		trace_reached(w, object, cairn_gc_header_of((void *)object), byte, before, is_shared);
 }
 
 /* ---- Copying ---- */
@@ -106,6 +109,7 @@ static __attribute__((noinline)) uintptr_t trace_copy_room(cairn_gc_worker *w, s
 		return 0;
 	}
 	trace_end_copies(w);
+	b->has_starts = true; /* a word that happens to point to a copy must not have them looked for: is_packed */
 	w->copy_block = b;
 	w->copy = (cairn_gc_bump){ cairn_gc_block_first(b), cairn_gc_block_end(b) };
 	uintptr_t at = w->copy.at;
@@ -129,17 +133,19 @@ LEAN uintptr_t trace_copy_of(cairn_gc_worker *w, uintptr_t object, uint64_t head
 	return (uintptr_t)cairn_gc_move(at, (void *)object, header, w->colour);
 }
 
-/* The header of an object that this worker now has; or what it became when another one had it. */
+/* The header of an object that this worker now has; or what it became when another one had it: of one that has moved,
+ * or that STAYS. */
 static uint64_t trace_claim(uintptr_t object)
 {
 	uint64_t *at = cairn_gc_header_at((void *)object);
 	for (unsigned tries = 0;; tries++) {
-		/* acquire: pairs with the release of who copied it, whose copy will be read, or who left it in place */
+		/* acquire: pairs with the release of who copied it, or left it in place */
 		uint64_t header = __atomic_load_n(at, __ATOMIC_ACQUIRE);
-		if (cairn_gc_header_is_moved(header) && header != TRACE_CLAIMED)
+		bool is_taken = header == TRACE_CLAIMED;
+		if (!is_taken && (cairn_gc_header_is_moved(header) || header & CAIRN_GC_STAYS))
 			return header;
-		if (header != TRACE_CLAIMED && __atomic_compare_exchange_n(at, &header, TRACE_CLAIMED, false,
-						       __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		if (!is_taken && __atomic_compare_exchange_n(at, &header, TRACE_CLAIMED, false, __ATOMIC_ACQUIRE,
+					 __ATOMIC_RELAXED)) /* acquire: as above; relaxed: it is read again */
 			return header;
 		if (tries > 100) /* its worker may have lost its processor */
 			cairn_sys(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
@@ -147,15 +153,15 @@ static uint64_t trace_claim(uintptr_t object)
 	}
 }
 
-/* There is no room for a copy: it has its colour here, and others are shown its header again. */
+/* There is no room for a copy: it has its colour here. From now on it is scanned, so nobody may claim it again. */
 static void trace_stay(cairn_gc_worker *w, cairn_gc_block *b, uintptr_t object, uint64_t header)
 {
 	uint8_t *byte = cairn_gc_byte_of((void *)object), before = 0;
-	__atomic_store_n(&b->has_pins, true, __ATOMIC_RELAXED); /* relaxed: the header's release comes behind it */
-	trace_colour(w, byte, &before, false);
-	/* pairs with trace_claim, whose caller looks at has_pins and the colour */
-	__atomic_store_n(cairn_gc_header_at((void *)object), header, __ATOMIC_RELEASE);
-	trace_reached(w, object, header, byte, before);
+	__atomic_store_n(&b->has_pins, true, __ATOMIC_RELAXED); /* read when all is copied */
+	trace_colour(w, byte, &before, true); /* another worker may just look whether it is PINNED */
+	/* pairs with trace_claim */
+	__atomic_store_n(cairn_gc_header_at((void *)object), header | CAIRN_GC_STAYS, __ATOMIC_RELEASE);
+	trace_reached(w, object, header, byte, before, w->is_shared);
 }
 
 /* Where an object of a block that is_from, and not PINNED, lies from now on. */
@@ -164,15 +170,11 @@ LEAN uintptr_t trace_copy(cairn_gc_worker *w, cairn_gc_block *b, uintptr_t objec
 	uint64_t *at = cairn_gc_header_at((void *)object), header = is_shared ? trace_claim(object) : *at;
 	if (cairn_gc_header_is_moved(header))
 		return header;
-	/* relaxed: of before the copying, or this worker's, or seen by the claim */
-	bool stays = cairn_unlikely(__atomic_load_n(&b->has_pins, __ATOMIC_RELAXED)) &&
-		     (*cairn_gc_byte_of((void *)object) & CAIRN_GC_COLOUR) == w->colour;
-	uintptr_t to = stays ? 0 : trace_copy_of(w, object, header);
+	if (cairn_unlikely(header & CAIRN_GC_STAYS))
+		return object;
+	uintptr_t to = trace_copy_of(w, object, header);
 	if (cairn_unlikely(!to)) {
-		if (!stays)
-			trace_stay(w, b, object, header);
-		else if (is_shared)
-			__atomic_store_n(at, header, __ATOMIC_RELEASE); /* the claim is over */
+		trace_stay(w, b, object, header);
 		return object;
 	}
 	__atomic_store_n(at, to, __ATOMIC_RELEASE); /* publishes the copy: trace_claim */
@@ -190,7 +192,7 @@ LEAN void trace_update(cairn_gc_worker *w, uintptr_t *field, bool is_shared)
 	cairn_gc_block *b = cairn_gc_block_of((void *)object);
 	/* relaxed: PINNED and has_pins for its sake are of before the copying */
 	if (!b->is_from || (cairn_unlikely(__atomic_load_n(&b->has_pins, __ATOMIC_RELAXED)) &&
-				   *cairn_gc_byte_of((void *)object) & CAIRN_GC_PIN))
+				   __atomic_load_n(cairn_gc_byte_of((void *)object), __ATOMIC_RELAXED) & CAIRN_GC_PIN))
 		trace_mark(w, object, is_shared);
 	else
 		*field = trace_copy(w, b, object, is_shared);
@@ -233,7 +235,7 @@ static void trace_push_rest(cairn_gc_worker *w, uintptr_t object, uintptr_t word
 		w->has_left_out = true;
 		return;
 	}
-	w->top->item[w->top->count++] = word;
+	w->top->item[w->top->count++] = word << 1; /* so that bit 0 says which of the two it is */
 	w->top->item[w->top->count++] = object | 1;
 }
 
@@ -256,7 +258,8 @@ LEAN void trace_scan_tail(cairn_gc_worker *w, uintptr_t object, const cairn_gc_r
 			trace_put(w, element + __builtin_ctzll(bits), mode);
 }
 
-/* Ambiguous words pin. Where objects are copied trace_pin_conservative has set PINNED before. */
+/* Ambiguous words pin. Where objects are copied trace_pin_conservative has set PINNED before; what else is found is a
+ * copy. */
 static void trace_scan_conservative(cairn_gc_worker *w, uintptr_t object, size_t from)
 {
 	size_t end = cairn_gc_header_size(cairn_gc_header_of((void *)object)) / 8;
@@ -268,9 +271,10 @@ static void trace_scan_conservative(cairn_gc_worker *w, uintptr_t object, size_t
 		void *to = cairn_gc_object_at(w->heap, ((uintptr_t *)object)[from]);
 		if (!to)
 			continue;
-		/* relaxed, both: read when the tracing is over, or set before */
-		__atomic_fetch_or(cairn_gc_byte_of(to), CAIRN_GC_PIN, __ATOMIC_RELAXED);
-		__atomic_store_n(&cairn_gc_block_of(to)->has_pins, true, __ATOMIC_RELAXED);
+		if (!w->is_copying) { /* relaxed, both: read when the tracing is over */
+			__atomic_fetch_or(cairn_gc_byte_of(to), CAIRN_GC_PIN, __ATOMIC_RELAXED);
+			__atomic_store_n(&cairn_gc_block_of(to)->has_pins, true, __ATOMIC_RELAXED);
+		}
 		trace_mark(w, (uintptr_t)to, w->is_shared);
 	}
 }
@@ -295,7 +299,7 @@ LEAN void trace_scan(cairn_gc_worker *w, uintptr_t item, trace_mode mode)
 	uintptr_t object = item & ~(uintptr_t)1;
 	const cairn_gc_record *r = cairn_gc_record_of(cairn_gc_header_of((void *)object));
 	if (cairn_unlikely(item & 1)) {
-		size_t from = w->top->item[--w->top->count];
+		size_t from = w->top->item[--w->top->count] >> 1;
 		if (r->flags & CAIRN_GC_CONSERVATIVE)
 			trace_scan_conservative(w, object, from);
 		else
@@ -321,31 +325,51 @@ LEAN bool trace_take_oldest(cairn_gc_worker *w, trace_mode mode)
 	return true;
 }
 
-LEAN void trace_drain(cairn_gc_worker *w, trace_mode mode)
+/* Scans at most `budget` objects; true: nothing is left. */
+LEAN bool trace_drain(cairn_gc_worker *w, size_t budget, trace_mode mode)
 {
 	do {
 		cairn_gc_chunk *c;
 		while ((c = w->top)->count || c->next) {
-			if (cairn_likely(c->count))
-				trace_scan(w, c->item[--c->count], mode);
-			else
+			if (cairn_unlikely(!c->count)) {
 				cairn_gc_worker_close_chunk(w);
+				continue;
+			}
+			if (!budget--)
+				return false;
+			/* relaxed: a hint; who takes it looks under the lock */
+			if (trace_is_shared(mode) && __atomic_load_n(&w->heap->tracing.idle, __ATOMIC_RELAXED))
+				cairn_gc_worker_share(w);
+			trace_scan(w, w->top->item[--w->top->count], mode);
 		}
 	} while (trace_take_oldest(w, mode));
+	return true;
 }
 
-static __attribute__((noinline)) void trace_drain_mark(cairn_gc_worker *w) { trace_drain(w, TRACE_MARK); }
-static __attribute__((noinline)) void trace_drain_mark_shared(cairn_gc_worker *w) { trace_drain(w, TRACE_MARK_SHARED); }
-static __attribute__((noinline)) void trace_drain_copy(cairn_gc_worker *w) { trace_drain(w, TRACE_COPY); }
-static __attribute__((noinline)) void trace_drain_copy_shared(cairn_gc_worker *w) { trace_drain(w, TRACE_COPY_SHARED); }
+static __attribute__((noinline)) bool trace_drain_mark(cairn_gc_worker *w, size_t budget)
+{
+	return trace_drain(w, budget, TRACE_MARK);
+}
+static __attribute__((noinline)) bool trace_drain_mark_shared(cairn_gc_worker *w, size_t budget)
+{
+	return trace_drain(w, budget, TRACE_MARK_SHARED);
+}
+static __attribute__((noinline)) bool trace_drain_copy(cairn_gc_worker *w, size_t budget)
+{
+	return trace_drain(w, budget, TRACE_COPY);
+}
+static __attribute__((noinline)) bool trace_drain_copy_shared(cairn_gc_worker *w, size_t budget)
+{
+	return trace_drain(w, budget, TRACE_COPY_SHARED);
+}
 
-void cairn_gc_worker_drain(cairn_gc_worker *w)
+bool cairn_gc_worker_drain(cairn_gc_worker *w, size_t budget)
 {
 	switch (trace_mode_of(w)) {
-	case TRACE_MARK: trace_drain_mark(w); break;
-	case TRACE_MARK_SHARED: trace_drain_mark_shared(w); break;
-	case TRACE_COPY: trace_drain_copy(w); break;
-	case TRACE_COPY_SHARED: trace_drain_copy_shared(w); break;
+	case TRACE_MARK: return trace_drain_mark(w, budget);
+	case TRACE_MARK_SHARED: return trace_drain_mark_shared(w, budget);
+	case TRACE_COPY: return trace_drain_copy(w, budget);
+	default: return trace_drain_copy_shared(w, budget);
 	}
 }
 
@@ -380,7 +404,8 @@ void cairn_gc_trace_begin(cairn_gc_heap *h, bool is_copying, uint8_t colour)
 	for (unsigned i = 0; i < h->tracing.workers; i++) {
 		cairn_gc_worker *w = &h->tracing.worker[i];
 		w->is_copying = is_copying;
-		w->is_shared = h->tracing.workers > 1;
+		w->is_shared = false;
+		w->cpu_ns = 0;
 		w->colour = colour;
 		w->room = h->zeal.is_small ? 2 : CAIRN_GC_CHUNK_ITEMS;
 		w->queue_mask = h->zeal.is_small ? 0 : CAIRN_GC_AHEAD - 1;
@@ -451,7 +476,7 @@ static void trace_scan_again(void *arg, void *object)
 	if (cairn_gc_record_of(cairn_gc_header_of(object))->is_leaf)
 		return;
 	trace_push(w, (uintptr_t)object);
-	cairn_gc_worker_drain(w);
+	cairn_gc_worker_drain(w, SIZE_MAX);
 }
 
 static bool trace_has_left_out(cairn_gc_heap *h)
@@ -472,9 +497,16 @@ void cairn_gc_trace_all(cairn_gc_heap *h)
 	cairn_gc_trace_validate(h);
 }
 
+static void trace_stays_no_more(void *arg, void *object)
+{
+	(void)arg;
+	*cairn_gc_header_at(object) &= ~(uint64_t)CAIRN_GC_STAYS;
+}
+
 void cairn_gc_trace_end(cairn_gc_heap *h)
 {
 	cairn_gc_stats *s = &h->looks.stats;
+	bool has_stays = false;
 	s->live_bytes = s->live_objects = 0;
 	for (unsigned i = 0; i < h->tracing.workers; i++) {
 		cairn_gc_worker *w = &h->tracing.worker[i];
@@ -482,9 +514,12 @@ void cairn_gc_trace_end(cairn_gc_heap *h)
 		s->live_objects += w->live_objects;
 		s->moved_bytes += w->moved_bytes;
 		s->moved_objects += w->moved_objects;
+		has_stays |= w->has_no_room;
 		trace_end_copies(w);
 		cairn_gc_worker_rest(w);
 	}
+	if (has_stays)
+		cairn_gc_each_reached(h, trace_stays_no_more, NULL);
 }
 
 void cairn_gc_trace_validate(cairn_gc_heap *h)
@@ -496,94 +531,4 @@ void cairn_gc_trace_validate(cairn_gc_heap *h)
 			cairn_assert(!w->queue[at]);
 	}
 	cairn_assert(!h->tracing.shared);
-}
-
-/* ---- Looking ---- */
-
-void *cairn_gc_reached(cairn_gc_heap *h, void *object)
-{
-	uint64_t header = cairn_gc_header_of(object);
-	if (cairn_gc_header_is_moved(header))
-		return (void *)header;
-	return (*cairn_gc_byte_of(object) & CAIRN_GC_COLOUR) == h->tracing.worker[0].colour ? object : NULL;
-}
-
-uintptr_t cairn_gc_next_of_colour(const cairn_gc_block *b, uint8_t colour, uintptr_t from)
-{
-	if (b->kind == CAIRN_GC_BLOCK_LARGE) {
-		bool is_it = from == (uintptr_t)cairn_gc_block_large(b) - 8 &&
-			     (*cairn_gc_byte_of_cell(from) & CAIRN_GC_COLOUR) == colour;
-		return is_it ? from : 0;
-	}
-	const uint8_t *bytes = cairn_gc_block_bytes(b);
-	size_t at = (from - (uintptr_t)cairn_gc_block_start(b)) / CAIRN_GC_GRAIN;
-	const uint64_t ones = UINT64_C(0x0101010101010101);
-	while (at < CAIRN_GC_BLOCK_GRAINS) {
-		uint64_t eight;
-		memcpy(&eight, bytes + at / 8 * 8, 8);
-		uint64_t other = (eight & ones * CAIRN_GC_COLOUR) ^ ones * colour; /* 0 where the colour is it */
-		uint64_t is_it = (other - ones) & ~other & ones * 0x80; /* and perhaps more above the lowest */
-		is_it &= ~UINT64_C(0) << at % 8 * 8;
-		for (; is_it; is_it &= is_it - 1) {
-			size_t found = at / 8 * 8 + (size_t)__builtin_ctzll(is_it) / 8;
-			if ((bytes[found] & CAIRN_GC_COLOUR) == colour)
-				return (uintptr_t)cairn_gc_block_start(b) + found * CAIRN_GC_GRAIN + 8;
-		}
-		at = (at / 8 + 1) * 8;
-	}
-	return 0;
-}
-
-void cairn_gc_each_reached(cairn_gc_heap *h, void (*visit)(void *arg, void *object), void *arg)
-{
-	uint8_t colour = h->tracing.worker[0].colour;
-	CAIRN_GC_EACH_SLAB(s, &h->blocks) {
-		for (unsigned i = CAIRN_GC_FIRST_BLOCK; i < CAIRN_GC_SLAB_BLOCKS; i++) {
-			cairn_gc_block *b = &s->block[i];
-			if (b->kind != CAIRN_GC_BLOCK_CELLS && b->kind != CAIRN_GC_BLOCK_LARGE)
-				continue;
-			uintptr_t cell = cairn_gc_next_of_colour(b, colour, cairn_gc_block_first(b));
-			while (cell) {
-				size_t bytes = cairn_gc_header_cell(cairn_gc_header_of(cairn_gc_cell_object(cell)));
-				visit(arg, cairn_gc_cell_object(cell));
-				bool is_last = bytes > CAIRN_GC_CELL_MAX;
-				cell = is_last ? 0 : cairn_gc_next_of_colour(b, colour, cell + bytes);
-			}
-		}
-	}
-}
-
-void cairn_gc_each_weak(cairn_gc_heap *h, void (*visit)(void *arg, void *object), void *arg)
-{
-	bool is_whole = true;
-	for (unsigned i = 0; i < h->tracing.workers; i++)
-		is_whole &= !h->tracing.worker[i].has_weak_left_out;
-	if (!is_whole)
-		cairn_gc_each_reached(h, visit, arg);
-	for (unsigned i = 0; i < h->tracing.workers; i++) {
-		cairn_gc_worker *w = &h->tracing.worker[i];
-		for (uintptr_t object; cairn_gc_chunk_pop(h, &w->weak, &object);)
-			if (is_whole)
-				visit(arg, (void *)object);
-		w->has_weak_left_out = false;
-	}
-}
-
-void cairn_gc_each_field(void *object, unsigned which, void (*visit)(void *arg, uintptr_t *field), void *arg)
-{
-	uint64_t header = cairn_gc_header_of(object);
-	const cairn_gc_record *r = cairn_gc_record_of(header);
-	uintptr_t *word = object;
-	for (uint64_t bits = (which & 1 ? r->refs : 0) | (which & 2 ? r->weak : 0); bits; bits &= bits - 1)
-		visit(arg, word + __builtin_ctzll(bits));
-	if (which & 4 && r->trace) {
-		cairn_gc_worker visitor = { .relay = visit, .relay_arg = arg };
-		r->trace((cairn_gc_visitor *)&visitor, object);
-	}
-	if (!(which & 1) || !r->tail_refs)
-		return;
-	uintptr_t *element = (uintptr_t *)((char *)object + r->tail_offset);
-	for (size_t n = cairn_gc_header_length(header, r); n; n--, element += r->tail_stride / 8)
-		for (uint64_t bits = r->tail_refs; bits; bits &= bits - 1)
-			visit(arg, element + __builtin_ctzll(bits));
 }

@@ -29,6 +29,8 @@
 #include "gc/object.h"
 #include "os/lock.h"
 
+#include <pthread.h>
+
 struct cairn_gc_heap;
 struct cairn_gc_block;
 
@@ -74,20 +76,25 @@ typedef struct cairn_gc_worker {
 
 typedef struct cairn_gc_tracing {
 	cairn_gc_worker worker[CAIRN_GC_WORKERS_MAX]; /* sync: each its own; in a stop */
-	unsigned workers;        /* const */
+	unsigned workers;        /* const, but in the child of a fork */
 	size_t most;             /* of held bytes, for blocks to copy to; sync: in a stop */
 	size_t parts_most;       /* parts that a stack may have besides the first; const but for tests */
 	cairn_lock lock;         /* rank GC_PARTS */
 	cairn_gc_chunk *shared;  /* sync: lock: parts of stacks that anybody may take */
-	uint32_t shared_count;   /* sync: atomic, relaxed: a hint */
-	uint32_t idle;           /* sync: atomic: workers that found nothing; a futex */
-	uint32_t round;          /* sync: atomic: a futex: which tracing the threads are in */
-	bool is_closing;
+	uint32_t idle;           /* sync: lock; read without as a hint: workers that look for work */
+	bool is_done;            /* sync: lock: all were idle, and nothing was shared */
+	uint32_t news;           /* sync: atomic, a futex: something was shared, or all is done */
+	uint32_t round;          /* sync: atomic, a futex: grows when threads are to begin */
+	uint32_t at_work;        /* sync: atomic, a futex: threads that are not through with the round */
+	bool is_closing;         /* sync: by round */
+	pthread_t thread[CAIRN_GC_WORKERS_MAX]; /* const; that of worker 0 is none */
 } cairn_gc_tracing;
 
 /* False: no memory. */
 bool cairn_gc_tracing_init(struct cairn_gc_heap *h);
 void cairn_gc_tracing_close(struct cairn_gc_heap *h);
+/* In the child: the threads are not there, and the forking thread does their work. */
+void cairn_gc_tracing_fork_child(struct cairn_gc_heap *h);
 /* Begins a collection's tracing in that mode and colour. */
 void cairn_gc_trace_begin(struct cairn_gc_heap *h, bool is_copying, uint8_t colour);
 /* By the collecting thread, in between: what this exact field refers to is reached, and the field updated, when it
@@ -120,7 +127,9 @@ uintptr_t cairn_gc_next_of_colour(const struct cairn_gc_block *b, uint8_t colour
 void cairn_gc_worker_open_chunk(cairn_gc_worker *w);  /* a new part on top of its stack, if there is memory */
 void cairn_gc_worker_close_chunk(cairn_gc_worker *w); /* the top part is empty, and not the only one */
 void cairn_gc_worker_push_slow(cairn_gc_worker *w, uintptr_t item); /* the top part is full */
-void cairn_gc_worker_drain(cairn_gc_worker *w);       /* does all that it has to do */
+/* Scans at most budget objects. True: it has nothing left to do. */
+bool cairn_gc_worker_drain(cairn_gc_worker *w, size_t budget);
+void cairn_gc_worker_share(cairn_gc_worker *w);       /* others are idle: gives some of its stack away, if it can */
 void cairn_gc_worker_rest(cairn_gc_worker *w);        /* keeps no more than from one collection to the next */
 void cairn_gc_workers_drain(struct cairn_gc_heap *h); /* does all that there is to do, by all workers */
 

@@ -3,10 +3,34 @@
  * A worker has one part of a stack from the heap's opening to its end, so that tracing can go on where no memory is to
  * be had: see has_left_out in trace.h. Others are taken when they are needed, and given back when the tracing ends.
  *
+ * Threads sleep between collections. The collecting thread begins alone; when there is more than a little to do it
+ * begins a round, and they join. Who finds its stack empty says that it is idle; who sees that somebody is gives away
+ * the part below its top one, or the lower half of its only one: what was pushed first leads to most. The round is over
+ * when all are idle and nothing is shared, which is known under the lock, for both change under it.
+ *
+ *   WAITING ──round──▶ drain ◀──take── idle ──all idle──▶ is_done ──▶ WAITING
+ *                        └────empty─────▲
+ *
+ * Lock: the tracing's, rank CAIRN_RANK_GC_PARTS. Failure: a thread that cannot be made is done without.
  * Not here: what a worker does with its work (gc/trace.c). */
 #include "gc/managed.h"
 
 #include "base/assert.h"
+#include "os/clock.h"
+#include "os/sys.h"
+
+#include <limits.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+enum {
+	WORKERS_ALONE = 2000,     /* objects that the collecting thread scans before it begins a round: some 20 us */
+	WORKERS_SPINS = 500,      /* before sleeping: about 20 us */
+	WORKERS_GIVEN_LEAST = 4,  /* items on a stack of which half is given away */
+	WORKERS_STACK_BYTES = 1 << 20,
+};
 
 /* ---- Parts ---- */
 
@@ -80,36 +104,222 @@ void cairn_gc_worker_rest(cairn_gc_worker *w)
 	}
 }
 
-/* ---- All of them ---- */
+/* ---- Sharing ---- */
 
-void cairn_gc_workers_drain(cairn_gc_heap *h) { cairn_gc_worker_drain(&h->tracing.worker[0]); }
+static void workers_lock(cairn_gc_tracing *t) { cairn_lock_take(&t->lock, CAIRN_RANK_GC_PARTS); }
+static void workers_unlock(cairn_gc_tracing *t) { cairn_lock_drop(&t->lock, CAIRN_RANK_GC_PARTS); }
+
+static void workers_wake(uint32_t *word)
+{
+	__atomic_fetch_add(word, 1, __ATOMIC_SEQ_CST);
+	cairn_sys(SYS_futex, (long)word, FUTEX_WAKE_PRIVATE, INT_MAX, 0, 0, 0);
+}
+
+/* Until the word is no longer `is`. */
+static void workers_wait(uint32_t *word, uint32_t is)
+{
+	for (unsigned i = 0; i < WORKERS_SPINS; i++) {
+		if (__atomic_load_n(word, __ATOMIC_ACQUIRE) != is) /* what was written before it changed is seen */
+			return;
+		cairn_sys_pause();
+	}
+	while (__atomic_load_n(word, __ATOMIC_ACQUIRE) == is) /* likewise */
+		cairn_sys(SYS_futex, (long)word, FUTEX_WAIT_PRIVATE, is, 0, 0, 0);
+}
+
+/* The lower half of the worker's only part, as a part of its own; NULL: too little, or no memory. */
+static cairn_gc_chunk *workers_split(cairn_gc_worker *w)
+{
+	cairn_gc_chunk *c = w->top;
+	size_t half = c->count / 2;
+	if (c->count < WORKERS_GIVEN_LEAST)
+		return NULL;
+	half += c->item[half] & 1; /* the upper item of two that belong together: trace_push_rest */
+	cairn_gc_worker_open_chunk(w);
+	cairn_gc_chunk *given = w->top;
+	if (given == c)
+		return NULL;
+	w->top = c;
+	memcpy(given->item, c->item, half * sizeof *c->item);
+	memmove(c->item, c->item + half, (c->count - half) * sizeof *c->item);
+	given->count = half;
+	c->count -= half;
+	return given;
+}
+
+void cairn_gc_worker_share(cairn_gc_worker *w)
+{
+	cairn_gc_tracing *t = &w->heap->tracing;
+	/* relaxed: a hint; that there is something already is enough */
+	if (__atomic_load_n(&t->shared, __ATOMIC_RELAXED))
+		return;
+	cairn_gc_chunk *given = w->top->next;
+	if (given && given->count)
+		w->top->next = given->next;
+	else if (!(given = workers_split(w)))
+		return;
+	w->parts--;
+	workers_lock(t);
+	given->next = t->shared;
+	__atomic_store_n(&t->shared, given, __ATOMIC_RELAXED); /* under the lock */
+	workers_unlock(t);
+	workers_wake(&t->news);
+}
+
+/* Under the lock: waits until there is something to take, or all is done. */
+static void workers_wait_for_news(cairn_gc_tracing *t)
+{
+	__atomic_store_n(&t->idle, t->idle + 1, __ATOMIC_RELAXED); /* under the lock */
+	if (t->idle == t->workers && !t->shared) {
+		t->is_done = true;
+		workers_wake(&t->news);
+	}
+	while (!t->shared && !t->is_done) {
+		uint32_t news = __atomic_load_n(&t->news, __ATOMIC_SEQ_CST);
+		workers_unlock(t);
+		workers_wait(&t->news, news);
+		workers_lock(t);
+	}
+	__atomic_store_n(&t->idle, t->idle - 1, __ATOMIC_RELAXED); /* under the lock */
+}
+
+/* Gives the worker a shared part. False: all is done. */
+static bool workers_take(cairn_gc_worker *w)
+{
+	cairn_gc_tracing *t = &w->heap->tracing;
+	workers_lock(t);
+	workers_wait_for_news(t);
+	cairn_gc_chunk *c = t->shared;
+	if (c) {
+		__atomic_store_n(&t->shared, c->next, __ATOMIC_RELAXED); /* under the lock */
+		c->next = w->top; /* its own, which is empty */
+		w->top = c;
+		w->parts++;
+	}
+	workers_unlock(t);
+	return c;
+}
+
+static void workers_join_in(cairn_gc_worker *w)
+{
+	do
+		cairn_gc_worker_drain(w, SIZE_MAX);
+	while (workers_take(w));
+}
+
+/* ---- Threads ---- */
+
+static void *workers_body(void *arg)
+{
+	cairn_gc_worker *w = arg;
+	cairn_gc_tracing *t = &w->heap->tracing;
+	pthread_setname_np(pthread_self(), "cairn-gc");
+	for (uint32_t round = 0;; round++) { /* each comes after all threads are through with the one before */
+		workers_wait(&t->round, round);
+		if (t->is_closing)
+			return NULL;
+		uint64_t began = cairn_clock_thread_ns();
+		workers_join_in(w);
+		w->cpu_ns += cairn_clock_thread_ns() - began;
+		/* publishes what this worker did: workers_round */
+		if (__atomic_sub_fetch(&t->at_work, 1, __ATOMIC_RELEASE) == 0)
+			cairn_sys(SYS_futex, (long)&t->at_work, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
+	}
+}
+
+static void workers_find_starts(cairn_gc_heap *h)
+{
+	CAIRN_GC_EACH_SLAB (s, &h->blocks)
+		for (unsigned i = CAIRN_GC_FIRST_BLOCK; i < CAIRN_GC_SLAB_BLOCKS; i++)
+			if (s->block[i].kind == CAIRN_GC_BLOCK_CELLS)
+				cairn_gc_block_find_starts(&s->block[i], h->blocks.colour);
+}
+
+/* Does what is left, by all workers. */
+static void workers_round(cairn_gc_heap *h)
+{
+	cairn_gc_tracing *t = &h->tracing;
+	if (h->has_conservative && !t->worker[0].is_copying) /* there they have been found already */
+		workers_find_starts(h); /* for cairn_gc_object_at, which else writes where it looks */
+	for (unsigned i = 0; i < t->workers; i++)
+		t->worker[i].is_shared = true;
+	t->is_done = false;
+	__atomic_store_n(&t->at_work, t->workers - 1, __ATOMIC_RELAXED); /* published by the round */
+	workers_wake(&t->round);
+	workers_join_in(&t->worker[0]);
+	for (uint32_t left; (left = __atomic_load_n(&t->at_work, __ATOMIC_ACQUIRE));) /* pairs with workers_body */
+		workers_wait(&t->at_work, left);
+	for (unsigned i = 0; i < t->workers; i++)
+		t->worker[i].is_shared = false;
+}
+
+void cairn_gc_workers_drain(cairn_gc_heap *h)
+{
+	bool is_alone = h->tracing.workers == 1;
+	if (!cairn_gc_worker_drain(&h->tracing.worker[0], is_alone ? SIZE_MAX : WORKERS_ALONE))
+		workers_round(h);
+}
+
+static bool worker_init(cairn_gc_heap *h, unsigned i)
+{
+	h->tracing.worker[i] = (cairn_gc_worker){ .heap = h, .index = i, .top = chunk_new(h) };
+	return h->tracing.worker[i].top;
+}
+
+static void worker_free(cairn_gc_worker *w)
+{
+	for (uintptr_t item; cairn_gc_chunk_pop(w->heap, &w->weak, &item);)
+		;
+	if (w->top)
+		chunk_free(w->heap, w->top);
+	w->top = NULL;
+}
+
+/* Makes the worker's thread; its signals are blocked. */
+static bool worker_start(cairn_gc_heap *h, unsigned i)
+{
+	sigset_t all, before;
+	pthread_attr_t attributes;
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, WORKERS_STACK_BYTES);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int error = pthread_create(&h->tracing.thread[i], &attributes, workers_body, &h->tracing.worker[i]);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attributes);
+	return !error;
+}
 
 bool cairn_gc_tracing_init(cairn_gc_heap *h)
 {
 	cairn_gc_tracing *t = &h->tracing;
-	t->workers = 1;
+	unsigned wanted = h->config.workers < CAIRN_GC_WORKERS_MAX ? h->config.workers : CAIRN_GC_WORKERS_MAX;
 	t->parts_most = SIZE_MAX;
-	for (unsigned i = 0; i < t->workers; i++) {
-		t->worker[i] = (cairn_gc_worker){ .heap = h, .index = i, .top = chunk_new(h) };
-		if (!t->worker[i].top) {
-			cairn_gc_tracing_close(h);
-			return false;
+	if (!worker_init(h, 0))
+		return false;
+	for (t->workers = 1; t->workers < wanted; t->workers++)
+		if (!worker_init(h, t->workers) || !worker_start(h, t->workers)) {
+			worker_free(&t->worker[t->workers]);
+			break;
 		}
-	}
 	return true;
 }
 
 void cairn_gc_tracing_close(cairn_gc_heap *h)
 {
 	cairn_gc_tracing *t = &h->tracing;
-	for (unsigned i = 0; i < t->workers; i++) {
-		cairn_gc_worker *w = &t->worker[i];
-		for (uintptr_t item; cairn_gc_chunk_pop(h, &w->weak, &item);)
-			;
-		if (w->top)
-			chunk_free(h, w->top);
-		w->top = NULL;
-	}
+	t->is_closing = true;
+	workers_wake(&t->round);
+	for (unsigned i = 1; i < t->workers; i++)
+		pthread_join(t->thread[i], NULL);
+	for (unsigned i = 0; i < CAIRN_GC_WORKERS_MAX; i++) /* in the child of a fork more than there are workers */
+		worker_free(&t->worker[i]);
+}
+
+void cairn_gc_tracing_fork_child(cairn_gc_heap *h)
+{
+	cairn_lock_renew(&h->tracing.lock);
+	h->tracing.workers = 1;
 }
 
 void cairn_gc_tracing_fork_child(struct cairn_gc_heap *h) { h->tracing.workers = 1; }

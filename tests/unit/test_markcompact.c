@@ -4,11 +4,12 @@
 static cairn_ref(void) root;
 static cairn_gc_heap *heap;
 static cairn_gc_mutator *mutator;
+static unsigned workers = 1;
 
 static void begin(size_t max, bool moves_all)
 {
 	heap = cairn_gc_open(&(cairn_gc_config){
-		.collector = CAIRN_GC_MARKCOMPACT, .min = max / 4, .max = max });
+		.collector = CAIRN_GC_MARKCOMPACT, .workers = workers, .min = max / 4, .max = max });
 	mutator = cairn_gc_attach(heap);
 	root.cairn_gc_word = 0;
 	cairn_gc_root_add(heap, &root);

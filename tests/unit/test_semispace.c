@@ -4,11 +4,12 @@
 static cairn_ref(void) root;
 static cairn_gc_heap *heap;
 static cairn_gc_mutator *mutator;
+static unsigned workers = 1;
 
 static void begin(size_t max)
 {
 	heap = cairn_gc_open(&(cairn_gc_config){
-		.collector = CAIRN_GC_SEMISPACE, .min = max / 4, .max = max, .exact_roots = true });
+		.collector = CAIRN_GC_SEMISPACE, .workers = workers, .min = max / 4, .max = max, .exact_roots = true });
 	mutator = cairn_gc_attach(heap);
 	root.cairn_gc_word = 0;
 	cairn_gc_root_add(heap, &root);
@@ -169,6 +170,18 @@ static void what_a_conservative_object_points_into_stays(void)
 	end();
 }
 
+static void several_workers_copy_the_same(void)
+{
+	for (workers = 2; workers <= 4; workers++) {
+		what_is_reached_moves_and_is_the_same();
+		what_is_pinned_stays_and_its_holes_are_used();
+		a_refused_block_loses_nothing();
+		a_hash_stays_the_same_wherever_its_object_moves();
+		what_a_conservative_object_points_into_stays();
+	}
+	workers = 1;
+}
+
 int main(void)
 {
 	RUN(what_is_reached_moves_and_is_the_same);
@@ -177,5 +190,6 @@ int main(void)
 	RUN(a_refused_block_loses_nothing);
 	RUN(a_hash_stays_the_same_wherever_its_object_moves);
 	RUN(what_a_conservative_object_points_into_stays);
+	RUN(several_workers_copy_the_same);
 	DONE();
 }

@@ -1,6 +1,8 @@
 /* Tracing from roots to what they reach, by the collector that moves nothing. Cases cite the invariants of gc/trace.h. */
 #include "support/gcwalk.h"
 
+#include <sys/wait.h>
+
 typedef struct seen { /* an object that weakly refers to another */
 	uint64_t key;
 	cairn_ref(void) strong, weak;
@@ -16,11 +18,12 @@ CAIRN_GC_TYPE(words, .flags = CAIRN_GC_CONSERVATIVE, .tail_offset = 8, .tail_str
 static cairn_ref(void) root;
 static cairn_gc_heap *heap;
 static cairn_gc_mutator *mutator;
+static unsigned workers = 1;
 
 static void begin(void)
 {
 	heap = cairn_gc_open(&(cairn_gc_config){
-		.collector = CAIRN_GC_MARKSWEEP, .min = (size_t)256 << 20, .max = (size_t)1 << 30 });
+		.collector = CAIRN_GC_MARKSWEEP, .workers = workers, .min = (size_t)256 << 20, .max = (size_t)1 << 30 });
 	mutator = cairn_gc_attach(heap);
 	root.cairn_gc_word = 0;
 	cairn_gc_root_add(heap, &root);
@@ -184,6 +187,64 @@ static void words_of_a_conservative_object_keep_what_they_point_into(void)
 	end();
 }
 
+static void several_workers_reach_the_same(void) /* GT1 GT2 */
+{
+	for (workers = 2; workers <= 4; workers++) {
+		what_is_reached_lives_and_nothing_else();
+		a_stack_that_cannot_grow_leaves_nothing_out();
+		a_long_array_is_scanned_in_slices();
+		words_of_a_conservative_object_keep_what_they_point_into();
+	}
+	workers = 1;
+}
+
+/* A tree of that depth, made from its leaves on. */
+static walk_pair *tree(unsigned depth)
+{
+	walk_pair *p = cairn_gc_new(mutator, walk_pair);
+	if (depth) {
+		cairn_gc_set(mutator, p, a, tree(depth - 1));
+		cairn_gc_set(mutator, p, b, tree(depth - 1));
+	}
+	return p;
+}
+
+static void workers_share_a_tree_whose_stack_is_never_long(void)
+{
+	workers = 2;
+	begin();
+	cairn_gc_root_set(mutator, &root, tree(17));
+	EXPECT_EQ(heap->tracing.workers, 2);
+	size_t by_second = 0;
+	for (unsigned i = 0; i < 50 && !by_second; i++) { /* its processor may be somebody else's for a while */
+		walk_collect(mutator);
+		EXPECT_EQ(heap->looks.stats.live_objects, (1 << 18) - 1);
+		by_second = heap->tracing.worker[1].live_objects;
+	}
+	EXPECT(by_second > 0);
+	end();
+	workers = 1;
+}
+
+static void in_the_child_of_a_fork_the_forking_thread_works_alone(void)
+{
+	workers = 3;
+	begin();
+	walk_build(mutator, &root.cairn_gc_word, 20000, 50);
+	pid_t child = fork();
+	if (!child) {
+		cairn_gc_tracing_fork_child(heap);
+		expect_exact(20001);
+		end();
+		_exit(test_case_failures != 0);
+	}
+	int status = -1;
+	EXPECT(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	expect_exact(20001);
+	end();
+	workers = 1;
+}
+
 int main(void)
 {
 	RUN(what_is_reached_lives_and_nothing_else);
@@ -193,5 +254,8 @@ int main(void)
 	RUN(each_field_knows_strong_weak_and_traced_ones);
 	RUN(a_weak_field_reaches_nothing_and_its_object_is_listed);
 	RUN(words_of_a_conservative_object_keep_what_they_point_into);
+	RUN(several_workers_reach_the_same);
+	RUN(workers_share_a_tree_whose_stack_is_never_long);
+	RUN(in_the_child_of_a_fork_the_forking_thread_works_alone);
 	DONE();
 }

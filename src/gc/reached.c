@@ -1,0 +1,94 @@
+/* gc/reached.c - asking what tracing has reached, by the bytes about grains, and walking over it.
+ *
+ * Declared in gc/trace.h. Threads: in a stop, by the collecting thread. Failure: none. Not here: tracing (gc/trace.c). */
+#include "gc/managed.h"
+
+#include <string.h>
+
+void *cairn_gc_reached(cairn_gc_heap *h, void *object)
+{
+	uint64_t header = cairn_gc_header_of(object);
+	if (cairn_gc_header_is_moved(header))
+		return (void *)header;
+	return (*cairn_gc_byte_of(object) & CAIRN_GC_COLOUR) == h->tracing.worker[0].colour ? object : NULL;
+}
+
+uintptr_t cairn_gc_next_of_colour(const cairn_gc_block *b, uint8_t colour, uintptr_t from)
+{
+	if (b->kind == CAIRN_GC_BLOCK_LARGE) {
+		bool is_it = from == (uintptr_t)cairn_gc_block_large(b) - 8 &&
+			     (*cairn_gc_byte_of_cell(from) & CAIRN_GC_COLOUR) == colour;
+		return is_it ? from : 0;
+	}
+	const uint8_t *bytes = cairn_gc_block_bytes(b);
+	size_t at = (from - (uintptr_t)cairn_gc_block_start(b)) / CAIRN_GC_GRAIN;
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	while (at < CAIRN_GC_BLOCK_GRAINS) {
+		uint64_t eight;
+		memcpy(&eight, bytes + at / 8 * 8, 8);
+		uint64_t other = (eight & ones * CAIRN_GC_COLOUR) ^ ones * colour; /* 0 where the colour is it */
+		uint64_t is_it = (other - ones) & ~other & ones * 0x80; /* and perhaps more above the lowest */
+		is_it &= ~UINT64_C(0) << at % 8 * 8;
+		for (; is_it; is_it &= is_it - 1) {
+			size_t found = at / 8 * 8 + (size_t)__builtin_ctzll(is_it) / 8;
+			if ((bytes[found] & CAIRN_GC_COLOUR) == colour)
+				return (uintptr_t)cairn_gc_block_start(b) + found * CAIRN_GC_GRAIN + 8;
+		}
+		at = (at / 8 + 1) * 8;
+	}
+	return 0;
+}
+
+void cairn_gc_each_reached(cairn_gc_heap *h, void (*visit)(void *arg, void *object), void *arg)
+{
+	uint8_t colour = h->tracing.worker[0].colour;
+	CAIRN_GC_EACH_SLAB(s, &h->blocks) {
+		for (unsigned i = CAIRN_GC_FIRST_BLOCK; i < CAIRN_GC_SLAB_BLOCKS; i++) {
+			cairn_gc_block *b = &s->block[i];
+			if (b->kind != CAIRN_GC_BLOCK_CELLS && b->kind != CAIRN_GC_BLOCK_LARGE)
+				continue;
+			uintptr_t cell = cairn_gc_next_of_colour(b, colour, cairn_gc_block_first(b));
+			while (cell) {
+				size_t bytes = cairn_gc_header_cell(cairn_gc_header_of(cairn_gc_cell_object(cell)));
+				visit(arg, cairn_gc_cell_object(cell));
+				bool is_last = bytes > CAIRN_GC_CELL_MAX;
+				cell = is_last ? 0 : cairn_gc_next_of_colour(b, colour, cell + bytes);
+			}
+		}
+	}
+}
+
+void cairn_gc_each_weak(cairn_gc_heap *h, void (*visit)(void *arg, void *object), void *arg)
+{
+	bool is_whole = true;
+	for (unsigned i = 0; i < h->tracing.workers; i++)
+		is_whole &= !h->tracing.worker[i].has_weak_left_out;
+	if (!is_whole)
+		cairn_gc_each_reached(h, visit, arg);
+	for (unsigned i = 0; i < h->tracing.workers; i++) {
+		cairn_gc_worker *w = &h->tracing.worker[i];
+		for (uintptr_t object; cairn_gc_chunk_pop(h, &w->weak, &object);)
+			if (is_whole)
+				visit(arg, (void *)object);
+		w->has_weak_left_out = false;
+	}
+}
+
+void cairn_gc_each_field(void *object, unsigned which, void (*visit)(void *arg, uintptr_t *field), void *arg)
+{
+	uint64_t header = cairn_gc_header_of(object);
+	const cairn_gc_record *r = cairn_gc_record_of(header);
+	uintptr_t *word = object;
+	for (uint64_t bits = (which & 1 ? r->refs : 0) | (which & 2 ? r->weak : 0); bits; bits &= bits - 1)
+		visit(arg, word + __builtin_ctzll(bits));
+	if (which & 4 && r->trace) {
+		cairn_gc_worker visitor = { .relay = visit, .relay_arg = arg };
+		r->trace((cairn_gc_visitor *)&visitor, object);
+	}
+	if (!(which & 1) || !r->tail_refs)
+		return;
+	uintptr_t *element = (uintptr_t *)((char *)object + r->tail_offset);
+	for (size_t n = cairn_gc_header_length(header, r); n; n--, element += r->tail_stride / 8)
+		for (uint64_t bits = r->tail_refs; bits; bits &= bits - 1)
+			visit(arg, element + __builtin_ctzll(bits));
+}
