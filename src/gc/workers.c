@@ -321,5 +321,3 @@ void cairn_gc_tracing_fork_child(cairn_gc_heap *h)
 	cairn_lock_renew(&h->tracing.lock);
 	h->tracing.workers = 1;
 }
-
-void cairn_gc_tracing_fork_child(struct cairn_gc_heap *h) { h->tracing.workers = 1; }

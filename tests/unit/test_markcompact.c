@@ -9,7 +9,9 @@ static unsigned workers = 1;
 static void begin(size_t max, bool moves_all)
 {
 	heap = cairn_gc_open(&(cairn_gc_config){
-		.collector = CAIRN_GC_MARKCOMPACT, .workers = workers, .min = max / 4, .max = max });
+		.collector = CAIRN_GC_MARKCOMPACT, .workers = workers,
+		.exact_roots = moves_all, /* else a stale word of this stack might pin something */
+		.min = max / 4, .max = max });
 	mutator = cairn_gc_attach(heap);
 	root.cairn_gc_word = 0;
 	cairn_gc_root_add(heap, &root);

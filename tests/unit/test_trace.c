@@ -23,7 +23,8 @@ static unsigned workers = 1;
 static void begin(void)
 {
 	heap = cairn_gc_open(&(cairn_gc_config){
-		.collector = CAIRN_GC_MARKSWEEP, .workers = workers, .min = (size_t)256 << 20, .max = (size_t)1 << 30 });
+		.collector = CAIRN_GC_MARKSWEEP, .workers = workers, .exact_roots = true,
+		.min = (size_t)256 << 20, .max = (size_t)1 << 30 });
 	mutator = cairn_gc_attach(heap);
 	root.cairn_gc_word = 0;
 	cairn_gc_root_add(heap, &root);
@@ -233,7 +234,6 @@ static void in_the_child_of_a_fork_the_forking_thread_works_alone(void)
 	walk_build(mutator, &root.cairn_gc_word, 20000, 50);
 	pid_t child = fork();
 	if (!child) {
-		cairn_gc_tracing_fork_child(heap);
 		expect_exact(20001);
 		end();
 		_exit(test_case_failures != 0);

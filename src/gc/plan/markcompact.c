@@ -95,12 +95,22 @@ static cairn_gc_block *compact_take_densest(compaction *c)
 
 /* ---- Evacuating ---- */
 
+static void compact_end_block(compaction *c)
+{
+	cairn_gc_block *b = c->to;
+	c->to = NULL;
+	if (!b || !b->is_owned) /* one with holes */
+		return;
+	b->filled = (uint32_t)(c->at - cairn_gc_block_first(b));
+	b->is_packed = true;
+	b->is_owned = false;
+}
+
 /* A place in another block. False: there is none. */
 static bool compact_next_block(compaction *c)
 {
 	cairn_gc_block *b = c->is_refused ? NULL : cairn_gc_blocks_take(c->h, c->h->tracing.most);
-	if (c->to)
-		c->to->is_owned = false;
+	compact_end_block(c);
 	c->to = b;
 	if (b) {
 		c->at = cairn_gc_block_first(b);
@@ -176,8 +186,7 @@ static void compact_evacuate_all(compaction *c)
 	for (cairn_gc_block *b; (b = compact_take_sparsest(c)) && b->live_bytes <= most;)
 		if (!compact_evacuate(c, b) && !b->has_pins)
 			break;
-	if (c->to)
-		c->to->is_owned = false;
+	compact_end_block(c);
 }
 
 /* ---- Updating ---- */
