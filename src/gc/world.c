@@ -129,7 +129,8 @@ static void thread_go_out(const cairn_gc_thread *from, const cairn_gc_thread *bu
 	}
 }
 
-/* All that were taken aside come in; or none, while one of them is held. */
+/* All that were taken aside come in; or none, while one of them is held: not even that in which it was stopped, and which
+ * resume has set running. */
 static void thread_come_in(void)
 {
 	for (cairn_gc_thread *t = world_own; t;) {
@@ -137,7 +138,7 @@ static void thread_come_in(void)
 			t = t->next_of_thread;
 			continue;
 		}
-		for (cairn_gc_thread *u = world_own; u != t; u = u->next_of_thread)
+		for (cairn_gc_thread *u = world_own; u; u = u->next_of_thread)
 			if (u->is_aside && mutator_runs(u))
 				mutator_go_out(u);
 		while (mutator_state(t) == CAIRN_GC_OUT_HELD)
