@@ -204,12 +204,15 @@ void cairn_gc_collect(cairn_gc_mutator *m);
 /* Around code that may wait: CAIRN_GC_BLOCKING(m) { read(fd, bytes, n); } Inside, collections do not wait for this
  * thread; its stack keeps what it held at the beginning, and objects must not be touched, but for external bytes and
  * pinned ones. Leave it by its end, or by longjmp; break leaves it, too; return and goto do not. */
-#define CAIRN_GC_BLOCKING(m)                                                                                           \
-	for (cairn_gc_mutator *cairn_gc_blocked_ = (cairn_gc_leave(m), (m)); cairn_gc_blocked_;                        \
-		cairn_gc_blocked_ = (cairn_gc_enter(cairn_gc_blocked_), (cairn_gc_mutator *)0))                       \
-		for (bool cairn_gc_once_ = true; cairn_gc_once_; cairn_gc_once_ = false)
-/* The two ends of it. What registers held is kept from leave to enter. Leaving twice, or entering what has not left, is
- * misuse; enter after a longjmp out of several scopes counts for all that were left deeper on the stack. */
+#define CAIRN_GC_BLOCKING(m) CAIRN_GC_BLOCKING_(m, __COUNTER__)
+#define CAIRN_GC_BLOCKING_(m, n) CAIRN_GC_BLOCKING_AS_(m, n)
+#define CAIRN_GC_BLOCKING_AS_(m, n)                                                                                    \
+	for (cairn_gc_mutator *cairn_gc_blocked_##n = (cairn_gc_leave(m), (m)); cairn_gc_blocked_##n;                  \
+		cairn_gc_blocked_##n = (cairn_gc_enter(cairn_gc_blocked_##n), (cairn_gc_mutator *)0))                  \
+		for (bool cairn_gc_once_##n = true; cairn_gc_once_##n; cairn_gc_once_##n = false)
+/* The two ends of it. What registers held is kept from leave to enter. Leaving twice, or entering what has not left,
+ * is misuse. Inside, a callback may enter, and leave before it returns. After a longjmp out of scopes one enter counts
+ * for all that were left deeper on the stack; leaving again at the same depth is taken for what follows one. */
 void cairn_gc_leave(cairn_gc_mutator *m);
 void cairn_gc_enter(cairn_gc_mutator *m);
 

@@ -1,12 +1,13 @@
 /* gc/ambiguous.c - looking at words that may be anything: stacks, registers, thread-local data, ranges, pins; and the
  * stacks that a mutator has left for others. The contract is in roots.h.
  *
- * Nearly all words point nowhere near the heap: two comparisons with its lowest and highest slab come before the question
- * what lies there. A word that points into a frame that AddressSanitizer has moved to its fake stack leads to that frame,
- * whose words are looked at as well (not further: a frame is also pointed at from the real stack).
+ * Nearly all words point nowhere near the heap: two comparisons with its lowest and highest slab come before the
+ * question what lies there. A word that points into a frame that AddressSanitizer has moved to its fake stack leads to
+ * that frame, whose words are looked at as well (not further: a frame is also pointed at from the real stack).
  *
- * Nothing here may fault, whatever the words are: the memory that they lie in is known, and what they point at is asked of
- * cairn_gc_object_at. Threads: in a stop, but for what the program's own threads do to their stacks while they are out.
+ * Nothing here may fault, whatever the words are: the memory that they lie in is known, and what they point at is asked
+ * of cairn_gc_object_at. Threads: in a stop, but for what the program's own threads do to their stacks while they are
+ * out.
  * Lock: see roots.h. Not here: the exact ones (gc/roots.c). */
 #include "gc/managed.h"
 #include "gc/stacks.h"

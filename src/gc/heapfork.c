@@ -5,8 +5,8 @@
  * those of threads that are not there are dropped, their bumps given back, and the parts that had threads of their own
  * (gc/trace.h, gc/deaths.h) are told that they are gone.
  *
- * The page heap's and os/meta's locks rank above ours, and are the malloc floor's to take: so its handlers are registered
- * before ours (os/forks.h), and ours run first.
+ * The page heap's and os/meta's locks rank above ours, and are the malloc floor's to take: so its handlers are
+ * registered before ours (os/forks.h), and ours run first.
  *
  * A mutator of another thread is where it was: it may be between two words of its own bump. It has written its cell's
  * header, or the cell is the last and reads zero; either is a block that can be walked (gc/blocks.h).

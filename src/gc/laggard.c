@@ -1,9 +1,10 @@
 /* gc/laggard.c - who was last to stop: where the thread was that a collection waited for the longest.
  *
  * The late thread writes its return addresses down itself, before it stops, by frame pointers: each must lie above the
- * last, in the stack, so a caller that keeps other things in that register ends the list and breaks nothing. (This floor
- * is compiled with frame pointers: the address in the program that called it is always there.) Names are looked up when
- * the thread runs again, and out of all heaps: the loader's lock may be held by a thread that waits for a collection.
+ * last, in the stack, so a caller that keeps other things in that register ends the list and breaks nothing. (This
+ * floor is compiled with frame pointers: the address in the program that called it is always there.) Names are looked
+ * up when the thread runs again, and out of all heaps: the loader's lock may be held by a thread that waits for a
+ * collection.
  *
  * Locks: the world's, for the text. Failure: fewer lines. Not here: the figures (gc/looks.c). */
 #include "gc/managed.h"
@@ -19,8 +20,8 @@ __attribute__((no_sanitize("address", "thread", "undefined"))) void cairn_gc_lat
 	const uintptr_t *frame = __builtin_frame_address(0);
 	t->late.count = 0;
 	while (t->late.count < CAIRN_GC_FRAMES) {
-		uintptr_t at = (uintptr_t)frame;
-		if (at % sizeof *frame || at < t->sp - 4096 || at < t->stack_low || at + 2 * sizeof *frame > t->stack_base)
+		uintptr_t at = (uintptr_t)frame, end = at + 2 * sizeof *frame;
+		if (at % sizeof *frame || at < t->stack_low || end > t->stack_base || end < at)
 			break;
 		if (!frame[1])
 			break;
@@ -45,7 +46,7 @@ static void frame_line(cairn_line *l, const void *at)
 	cairn_line_hex(l, (uintptr_t)at - from);
 	cairn_line_text(l, " (");
 	cairn_line_text(l, slash ? slash + 1 : object);
-	cairn_line_text(l, ")\n");
+	cairn_line_text(l, ")");
 }
 
 typedef struct late_call {
@@ -60,10 +61,11 @@ static void late_text(late_call *c)
 	for (uint32_t i = 0; i < c->of->late.count; i++) {
 		cairn_line l = { 0 };
 		frame_line(&l, c->of->late.at[i]);
-		if (used + l.used >= sizeof c->text)
+		if (used + l.used + 1 >= sizeof c->text)
 			break;
 		memcpy(c->text + used, l.text, l.used);
 		used += l.used;
+		c->text[used++] = '\n';
 	}
 	c->text[used] = 0;
 }

@@ -3,8 +3,8 @@
  *   attach ──▶ in its thread's list (world.c) and in its heap's (world lock) ──detach, or the thread's end──▶ freed
  *
  * A thread that ends detaches in the destructor of a pthread key, in the last but one of libc's rounds, so that other
- * destructors can still use their objects. What attaches after that, or ends by a bare system call, is noticed by the next
- * stop that waits for it (world.c: thread_is_there).
+ * destructors can still use their objects. What attaches after that, or ends by a bare system call, is noticed by the
+ * next stop that waits for it (world.c: thread_is_there).
  *
  * Invariants, checked by cairn_gc_mutators_validate(), for the calling thread:
  *   (GU1) A mutator of the thread's list is in its heap's list; one of a heap at most once.

@@ -1,9 +1,9 @@
 /* gc/registers.c - what C cannot say: the registers of the caller, as they are in it.
  *
  * A value may live in a callee-saved register alone. In a C function its prologue may have moved it to a frame that is
- * gone when the function returns, as cairn_gc_leave does while the thread is out; so the entry is in asm, and nothing has
- * been moved yet. Caller-saved registers, all vector registers of x86-64 among them, hold nothing that outlives a call;
- * of aarch64's d8 to d15 the low halves do.
+ * gone when the function returns, as cairn_gc_leave does while the thread is out; so the entry is in asm, and nothing
+ * has been moved yet. Caller-saved registers, all vector registers of x86-64 among them, hold nothing that outlives a
+ * call; of aarch64's d8 to d15 the low halves do.
  *
  *   cairn_gc_with_registers(t, call, arg)  saves, and goes on in call(t, arg)
  *   cairn_gc_leave(m)                      RUNNING: saves, and goes on in cairn_gc_left_(m, return address);

@@ -1,7 +1,7 @@
 /* gc/rootname.c - says where a root lies, for people.
  *
- * In a stop; no lock is taken but, for the name of an object file, the loader's for its list, which nobody holds while it
- * waits. Failure: the address alone. Not here: what a root refers to. */
+ * In a stop; no lock is taken but, for the name of an object file, the loader's for its list, which nobody holds while
+ * it waits. Failure: the address alone. Not here: what a root refers to. */
 #include "gc/managed.h"
 
 #include "base/line.h"
@@ -58,7 +58,8 @@ static bool name_of_mutator(cairn_line *l, const cairn_gc_thread *t, uintptr_t p
 	bool is_stack = p >= t->sp && p < t->stack_base, is_tls = p >= t->tls_start && p < t->tls_end;
 	if (!is_register && !is_stack && !is_tls)
 		return false;
-	cairn_line_text(l, is_register ? "a register of thread " : is_stack ? "stack of thread " : "thread-local data of thread ");
+	cairn_line_text(l, is_register ? "a register" : is_stack ? "stack" : "thread-local data");
+	cairn_line_text(l, " of thread ");
 	cairn_line_dec(l, t->tid);
 	if (!is_register)
 		name_offset(l, "", is_stack ? t->sp : t->tls_start, p);

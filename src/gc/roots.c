@@ -1,7 +1,7 @@
 /* gc/roots.c - exact roots, ranges and pins, and the walk over what is exact. roots.h has the invariants and the lock.
  *
- * All three are tables by address, so that adding the hundred-thousandth costs what adding the first does. An entry that
- * is removed leaves no mark: those behind it move up (Knuth, 6.4, algorithm R).
+ * All three are tables by address, so that adding the hundred-thousandth costs what adding the first does. An entry
+ * that is removed leaves no mark: those behind it move up (Knuth, 6.4, algorithm R).
  *
  * Failure: false, nothing changed. Not here: handles (gc/handles.c), ambiguous words (gc/ambiguous.c). */
 #include "gc/managed.h"

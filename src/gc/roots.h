@@ -1,8 +1,8 @@
 /* gc/roots.h - what a collection starts from: exact roots, handles, pins, ambiguous ranges, stacks.
  *
  * Exact roots are variables that hold references and are updated when those move. Ambiguous words may be anything: what
- * one points at, into, or to the end of, is PINNED for this collection, and kept. All ambiguous words are looked at before
- * the first exact one, so that nothing has moved yet.
+ * one points at, into, or to the end of, is PINNED for this collection, and kept. All ambiguous words are looked at
+ * before the first exact one, so that nothing has moved yet.
  *
  * Invariants, checked by cairn_gc_roots_validate(), in a stop:
  *   (GR1) Every exact root and handle holds NULL or an object of the heap.
@@ -12,8 +12,8 @@
  *   (GR4) A stack that was left is of a mutator of the heap, and sp lies in it.
  *
  * Lock: the roots' own, rank CAIRN_RANK_GC_PARTS. The two walks do not hold it, for what they call takes others of that
- * rank; while one is under way whoever would change something waits (cairn_gc_roots_take). Mutators are stopped then: those
- * that wait are other threads, and mutators that are out. Failure: false, nothing changed. */
+ * rank; while one is under way whoever would change something waits (cairn_gc_roots_take). Mutators are stopped then:
+ * those that wait are other threads, and mutators that are out. Failure: false, nothing changed. */
 #ifndef CAIRN_GC_ROOTS_H
 #define CAIRN_GC_ROOTS_H
 

@@ -1,9 +1,9 @@
 /* gc/stacks.c - where a thread's stack and its static thread-local data lie. stacks.h says who asks.
  *
- * The stack is what libc says. It is asked again where sp is not in it: the first thread's grows, and its limit may have
- * been raised. Thread-local data of other threads lie on their stacks, above all frames; the first thread's lie in a
- * mapping that the loader made, around the thread pointer: the segments of all loaded objects that are near it, and
- * libc's own record of the thread, in which pthread_setspecific keeps its first 32 values.
+ * The stack is what libc says; the first thread's may grow past that, when its limit is raised. Thread-local data of
+ * other threads lie on their stacks, above all frames; the first thread's lie in a mapping that the loader made, around
+ * the thread pointer: the segments of all loaded objects that are near it, and libc's own record of the thread, in
+ * which pthread_setspecific keeps its first 32 values.
  *
  * Locks: none of ours is held, for libc may allocate and take its own. Failure: see stacks.h.
  * Not here: reading what lies there (gc/ambiguous.c). */
@@ -17,7 +17,7 @@
 #include <sys/syscall.h>
 
 enum {
-	THREAD_RECORD_BYTES = 2304, /* libc's struct pthread: glibc 2.36 has that many on x86-64, and fewer on aarch64 */
+	THREAD_RECORD_BYTES = 2304, /* libc's struct pthread: of glibc 2.36 on x86-64; aarch64's is smaller */
 	TLS_SURPLUS_BYTES = 64 * 1024, /* of the loader's, for objects loaded later; and alignment */
 	MINCORE_PAGES = 64,
 };
@@ -73,11 +73,12 @@ static int tls_of_object(struct dl_phdr_info *object, size_t bytes, void *arg)
 	return 0;
 }
 
-/* Reading it must not fault, whatever a loader does: what is not mapped as a whole is cut down to the surroundings of the
- * pointer, then to nothing. */
+/* Reading it must not fault, whatever a loader does: what is not mapped as a whole is cut down to the surroundings of
+ * the pointer, then to nothing. */
 static void tls_find(cairn_gc_thread *t)
 {
-	tls_search s = { .pointer = (uintptr_t)__builtin_thread_pointer(), .reach = TLS_SURPLUS_BYTES, .measures = true };
+	tls_search s = { .pointer = (uintptr_t)__builtin_thread_pointer(), .reach = TLS_SURPLUS_BYTES };
+	s.measures = true;
 	dl_iterate_phdr(tls_of_object, &s);
 	s.measures = false;
 	s.start = s.pointer - THREAD_RECORD_BYTES;
@@ -104,14 +105,16 @@ bool cairn_gc_stacks_find(cairn_gc_thread *t)
 	return true;
 }
 
+/* It may be a signal handler that asks, so libc is not asked again: the first thread's stack has grown past what was
+ * its limit when all is mapped from here to its base. (The kernel keeps a gap below it.) */
 bool cairn_gc_stack_is_known(cairn_gc_thread *t)
 {
-	uintptr_t low, base, guard, sp = (uintptr_t)__builtin_frame_address(0);
+	uintptr_t sp = (uintptr_t)__builtin_frame_address(0);
 	if (sp >= t->stack_low && sp < t->stack_base)
 		return true;
-	if (t->stack_base != t->own_base || sp >= t->own_base || !cairn_gc_stack_bounds(&low, &base, &guard) || sp < low)
+	if (t->stack_base != t->own_base || !t->tls_end || sp >= t->own_base || !cairn_gc_is_mapped(sp, t->own_base))
 		return false;
-	t->own_low = t->stack_low = low;
+	t->own_low = t->stack_low = sp;
 	return true;
 }
 

@@ -5,7 +5,8 @@
  *   a stop    sets is_wanted, then poll, then looks at the state; sleeps on it while it reads RUNNING
  *   a mutator clears poll before it looks at is_wanted; changes its state before it looks whether to wake
  *   resume    clears is_wanted before it changes the first state: who runs again must not see the stop that is over
- * All of them are seq_cst: of two threads that each write one word and then read the other's, one sees what was written.
+ * All of them are seq_cst: of two threads that each write one word and then read the other's, one sees what was
+ * written.
  *
  * A thread that waits, for a stop's end, for a world's lock, for its own stop to be complete, is out of all its heaps
  * (cairn_gc_aside), so that nobody waits for it. Entering again it never waits for one heap while it runs in another.
@@ -129,8 +130,8 @@ static void thread_go_out(const cairn_gc_thread *from, const cairn_gc_thread *bu
 	}
 }
 
-/* All that were taken aside come in; or none, while one of them is held: not even that in which it was stopped, and which
- * resume has set running. */
+/* All that were taken aside come in; or none, while one of them is held: not even that in which it was stopped, and
+ * which resume has set running. */
 static void thread_come_in(void)
 {
 	for (cairn_gc_thread *t = world_own; t;) {
@@ -277,7 +278,8 @@ __attribute__((used)) void cairn_gc_left_(cairn_gc_mutator *m, const void *from)
 	mutator_go_out(t);
 }
 
-/* It has left already. Deeper on the stack: then longjmp has brought it here. As deep: may be, and is taken for that. */
+/* It has left already: misuse where it was not as deep on the stack. Else longjmp has brought it here; as deep it may be,
+ * and is taken for that. */
 __attribute__((used)) void cairn_gc_left_again_(cairn_gc_mutator *m, uintptr_t sp)
 {
 	cairn_gc_thread *t = cairn_gc_thread_of(m);

@@ -70,15 +70,15 @@ typedef struct cairn_gc_thread {
 	uint64_t asked_ns;       /* when it was asked to stop; sync: world lock */
 	uint64_t barrier_ns;
 	const void *stopped_at;  /* where it stopped or left: a return address, for the laggard's line */
-	uint64_t stopped_ns;     /* when it did; 0: it was out when the stop was asked for; sync: its thread, else the stop */
-	/* The caller's sp in the last cairn_gc_leave, and in the outermost one that no enter has ended: a callback may enter
-	 * and leave inside. 0: none. They find scopes that were left by longjmp. sync: its thread */
+	uint64_t stopped_ns;     /* when it did; 0: it was out when it was asked; sync: its thread, else the stop */
+	/* The caller's sp in the last cairn_gc_leave, and in the outermost one that no enter has ended: a callback may
+	 * enter and leave inside. 0: none. They find scopes that were left by longjmp. sync: its thread */
 	uintptr_t left_sp, outer_sp;
-	/* While it is out its bumps look full, so that allocation comes to its slow path: the ends of small and wide. sync:
-	 * its thread while it runs, else the stop */
+	/* While it is out its bumps look full, so that allocation comes to its slow path: the ends of small and wide.
+	 * sync: its thread while it runs, else the stop */
 	uintptr_t hidden_end[2];
 	bool is_hidden;
-	bool is_aside;           /* its thread took it out to wait for something, and will enter again; sync: its thread */
+	bool is_aside;           /* its thread took it out to wait, and will enter again; sync: its thread */
 	void *fake_stack;        /* of AddressSanitizer's, for locals that it moved away; sync: its thread */
 	struct cairn_gc_frames { /* return addresses, from the innermost on; sync: its thread */
 		uint32_t count;
@@ -107,7 +107,8 @@ void cairn_gc_world_close(struct cairn_gc_heap *h);
 bool cairn_gc_fork_register(void);
 /* Stops every mutator of h but t, whose registers and sp are saved already, and returns with the world's lock held and
  * all bumps flushed. False: another collection took place while it waited for the lock, and `unless_other` is set: the
- * world is not stopped. t NULL: a thread that is no mutator of h, and inside cairn_gc_aside where it is one of others. */
+ * world is not stopped. t NULL: a thread that is no mutator of h, and inside cairn_gc_aside where it is one of
+ * others. */
 bool cairn_gc_world_stop(struct cairn_gc_heap *h, cairn_gc_thread *t, bool unless_other);
 void cairn_gc_world_resume(struct cairn_gc_heap *h, cairn_gc_thread *t);
 /* Saves the callee-saved registers, as they are in the caller, in t, and calls call(t, arg) with sp set so that the

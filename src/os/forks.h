@@ -1,7 +1,7 @@
 /* os/forks.h - whose handlers of fork come first.
  *
- * The malloc floor takes the page heap's and os/meta's locks over a fork, which rank above those of the floors beside it.
- * Handlers that are registered later run earlier: so those floors call this before they register theirs. */
+ * The malloc floor takes the page heap's and os/meta's locks over a fork, which rank above those of the floors beside
+ * it. Handlers that are registered later run earlier: so those floors call this before they register theirs. */
 #ifndef CAIRN_OS_FORKS_H
 #define CAIRN_OS_FORKS_H
 

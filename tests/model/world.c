@@ -1,13 +1,13 @@
 /* The stop of managed heaps, as src/gc/world.h draws it: every interleaving of its atomic steps, by two to four threads
  * that are attached to one or two heaps, collect, poll, leave, enter, attach and detach as they like and for ever.
  *
- * The model is its own: a step is one atomic access of the protocol's words, or a futex call (a wait looks at its word and
- * sleeps in one step, a wake ends all sleeps on its word). The world's lock is taken in one step when it is free.
+ * The model is its own: a step is one atomic access of the protocol's words, or a futex call (a wait looks at its word
+ * and sleeps in one step, a wake ends all sleeps on its word). The world's lock is taken in one step when it is free.
  *
- * Safe: while a collector works no other thread runs in its heap (GW1), and when nobody has a heap's lock nobody of it is
- * STOPPED or HELD. Live: from every state all threads come back to their program, though no thread that is in it does
- * anything but poll when it is asked to, and one that is out does nothing at all. So every stop ends, nobody waits for
- * ever, and no wake-up is lost.
+ * Safe: while a collector works no other thread runs in its heap (GW1), and when nobody has a heap's lock nobody of it
+ * is STOPPED or HELD. Live: from every state all threads come back to their program, though no thread that is in it
+ * does anything but poll when it is asked to, and one that is out does nothing at all. So every stop ends, nobody waits
+ * for ever, and no wake-up is lost.
  *
  * Each rule of the protocol is needed: without it one of these fails, which is a case of its own. */
 #include "support/test.h"
@@ -45,7 +45,7 @@ enum rule {
 	LEAVE_WITHOUT_WAKE = 128,
 	DETACH_WITHOUT_LOCK = 256,
 	ENTERS_ONE_BY_ONE = 512,  /* waiting for one heap it keeps those that it has entered */
-	KEEPS_THOSE_BEHIND = 2048, /* the same, of those behind it in its list, one of which a resume may have set running */
+	KEEPS_THOSE_BEHIND = 2048, /* the same, of those behind it in its list: resume may have set one running */
 	ASKS_BEFORE_SET = 1024,   /* leave looks whether to wake before it changes its state */
 };
 
@@ -89,7 +89,10 @@ static void word_set(state *s, unsigned t, unsigned h, enum word w) { s->word[t]
 static void poll_set(state *s, unsigned t, unsigned h, bool on) { s->word[t][h] = (s->word[t][h] & 7) | (on ? 8 : 0); }
 static bool is_wanted(const state *s, unsigned h) { return s->wanted >> h & 1; }
 static unsigned lock_of(const state *s, unsigned h) { return s->lock >> 4 * h & 15; }
-static void lock_set(state *s, unsigned h, unsigned to) { s->lock = (uint8_t)((s->lock & ~(15u << 4 * h)) | to << 4 * h); }
+static void lock_set(state *s, unsigned h, unsigned to)
+{
+	s->lock = (uint8_t)((s->lock & ~(15u << 4 * h)) | to << 4 * h);
+}
 static bool rule_is_out(unsigned rule) { return setting.rules & rule; }
 
 static void wake(state *s, unsigned t, unsigned h)
@@ -549,7 +552,8 @@ static bool is_idle(const state *s)
 /* From every state an idle one is reached by what must happen: marks backwards from the idle ones. */
 static bool is_live(void)
 {
-	uint32_t n = graph.count, *first = calloc(n + 2, sizeof *first), *from = malloc((graph.edge_count + 1) * sizeof *from);
+	uint32_t n = graph.count, *first = calloc(n + 2, sizeof *first);
+	uint32_t *from = malloc((graph.edge_count + 1) * sizeof *from);
 	uint32_t *list = malloc((n + 1) * sizeof *list), marked = 0;
 	bool *mark = calloc(n, 1);
 	for (size_t e = 0; e < graph.edge_count; e++)
