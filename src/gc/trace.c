@@ -58,6 +58,13 @@ LEAN bool trace_colour(cairn_gc_worker *w, uint8_t *byte, uint8_t *before, bool 
 	} while (true);
 }
 
+/* An object of a PINNED type: nobody moves it after the tracing either. relaxed: both are read in later phases. */
+static void trace_fix(uintptr_t object, uint8_t *byte)
+{
+	__atomic_fetch_or(byte, CAIRN_GC_PIN, __ATOMIC_RELAXED);
+	__atomic_store_n(&cairn_gc_block_of((void *)object)->has_pins, true, __ATOMIC_RELAXED);
+}
+
 /* The object's byte has the colour, or will have: END, the sums, and what is to be done about it. */
 LEAN void trace_reached(
 	cairn_gc_worker *w, uintptr_t object, uint64_t header, uint8_t *byte, uint8_t before, bool is_shared)
@@ -73,7 +80,10 @@ LEAN void trace_reached(
 	w->live_objects++;
 	if (cairn_unlikely(before & CAIRN_GC_WAITED))
 		cairn_gc_deaths_key_reached(w, (void *)object);
-	if (!cairn_gc_record_of(header)->is_leaf)
+	const cairn_gc_record *r = cairn_gc_record_of(header);
+	if (cairn_unlikely(r->flags & CAIRN_GC_PINNED))
+		trace_fix(object, byte);
+	if (!r->is_leaf)
 		trace_push(w, object);
 }
 
@@ -172,7 +182,8 @@ LEAN uintptr_t trace_copy(cairn_gc_worker *w, cairn_gc_block *b, uintptr_t objec
 		return header;
 	if (cairn_unlikely(header & CAIRN_GC_STAYS))
 		return object;
-	uintptr_t to = trace_copy_of(w, object, header);
+	bool is_fixed = cairn_gc_record_of(header)->flags & CAIRN_GC_PINNED;
+	uintptr_t to = cairn_unlikely(is_fixed) ? 0 : trace_copy_of(w, object, header);
 	if (cairn_unlikely(!to)) {
 		trace_stay(w, b, object, header);
 		return object;
