@@ -1,8 +1,8 @@
 /* gc/cleanups.c - running what is due: types' drop functions, and cleanups. Who finds what is due is gc/deaths.c.
  *
  * By the program (MANUAL), when it polls (AUTO), or by a thread (THREAD; AUTO, where from one collection to the next
- * nobody polled). The thread is libc's, for it calls the program's functions; it is a mutator of the heap, and OUT while
- * it waits:
+ * nobody polled). The thread is libc's, for it calls the program's functions; it is a mutator of the heap, and OUT
+ * while it waits:
  *
  *   NONE ──nudge──▶ WANTED ──takes it──▶ IDLE: runs all, then waits ──nudge──▶ WANTED
  *    ▲                 └───────── close ──────┴──▶ CLOSING ──▶ is joined ──┐
@@ -101,8 +101,9 @@ size_t cairn_gc_run_cleanups(cairn_gc_mutator *m, uint64_t budget_ns)
 		if (budget_ns && cairn_clock_fine_ns() >= until)
 			break;
 	}
+	/* relaxed: its own thread's. The rest at the next poll. */
 	if (due_count(d) && h->config.cleanups == CAIRN_GC_CLEANUPS_AUTO)
-		__atomic_store_n(&m->poll, 1, __ATOMIC_RELAXED); /* relaxed: its own thread's; the rest at the next poll */
+		__atomic_store_n(&m->poll, 1, __ATOMIC_RELAXED);
 	return ran;
 }
 

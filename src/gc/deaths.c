@@ -8,7 +8,7 @@ enum {
 	LISTED_CHUNK_LEAST = 512,      /* bytes; each is twice the last, up to: */
 	LISTED_CHUNK_MOST = 32 * 1024,
 	FORGET_BY_SEARCH = 32,         /* records that are searched rather than written behind */
-	FORGOTTEN_MOST = 64,           /* and half of what is listed: then they are crossed out without a collection */
+	FORGOTTEN_MOST = 64,           /* and a third of what is listed: then they are crossed out at once */
 	FREED = 1,                     /* in a record's object */
 };
 
@@ -142,7 +142,7 @@ static void forget_records(cairn_gc_heap *h, uintptr_t object)
 	r->object = object | FREED;
 	deaths_push(d, r);
 	d->forgotten++;
-	if (d->forgotten > FORGOTTEN_MOST && d->forgotten > d->listed_count / 2)
+	if (d->forgotten > FORGOTTEN_MOST && d->forgotten > d->listed_count / 3)
 		cairn_gc_deaths_reconcile(h);
 }
 
@@ -409,7 +409,7 @@ static void settle_due(cairn_gc_heap *h, cairn_gc_queue *others)
 	d->dropped = kept;
 	if (kept) {
 		cairn_gc_trace_all(h);
-		cairn_gc_each_weak(h, settle_weak, h); /* of the kept ones all are NULL; this empties the list of them */
+		cairn_gc_each_weak(h, settle_weak, h); /* those of who is kept are NULL; their list is emptied */
 	}
 }
 

@@ -10,9 +10,9 @@
  *   6. an object whose drop is due is kept, alone: its references are set to NULL. It is known to nobody by now.
  *   7. external bytes of who is not reached go.
  *
- * What is listed of an object (drop, cleanup, guard) is a record of 32 bytes. Records change lists, and never need memory
- * in a stop. The list is also a log: an object that is freed by hand is written behind what was listed of it, which is
- * crossed out later, all at once (cairn_gc_deaths_reconcile), so that neither listing nor freeing searches.
+ * What is listed of an object (drop, cleanup, guard) is a record of 32 bytes. Records change lists, and never need
+ * memory in a stop. The list is also a log: an object that is freed by hand is written behind what was listed of it,
+ * which is crossed out later, all at once (cairn_gc_deaths_reconcile), so that neither listing nor freeing searches.
  *
  * Invariants, checked by cairn_gc_deaths_validate():
  *   (GD1) What is listed, due, or in a guardian's queue is an object of the heap, with LISTED in its header.
@@ -20,8 +20,8 @@
  *   (GD3) external_bytes is the sum of the external blocks; each is of an object of the heap, which is LISTED.
  *
  * Locks: the part's own, rank CAIRN_RANK_GC_PARTS; under it a table's, CAIRN_RANK_GC_TABLES. In a stop no mutator holds
- * one; who is none may make and free tables and guardians even then: it pushes new ones before those that are walked, and
- * leaves it to the walker to free (is_walked). Failure: see each; what happens in a stop does not fail.
+ * one; who is none may make and free tables and guardians even then: it pushes new ones before those that are walked,
+ * and leaves it to the walker to free (is_walked). Failure: see each; what happens in a stop does not fail.
  * Not here: gc/cleanups.c runs what is due; gc/guardians.c, gc/external.c, gc/tables.c are the public halves. */
 #ifndef CAIRN_GC_DEATHS_H
 #define CAIRN_GC_DEATHS_H
@@ -36,7 +36,7 @@
 struct cairn_gc_heap;
 struct cairn_gc_worker;
 
-/* A record. Which kind it is:  call: a cleanup;  arg alone: a guard;  neither: a drop.  Bit 0 of object: it was freed. */
+/* A record. Which kind it is: call: a cleanup; arg alone: a guard; neither: a drop. Bit 0 of object: it was freed. */
 typedef struct cairn_gc_listed {
 	struct cairn_gc_listed *next;
 	uintptr_t object;        /* due cleanups: 0 */
@@ -58,7 +58,7 @@ typedef struct cairn_gc_waiting {
 	size_t mask;
 	uint32_t ready;       /* those whose key was reached, by next; sync: lock */
 	bool is_indexed;      /* keys have WAITED */
-	bool is_short;        /* there was no memory for items: every entry is looked at instead, until nothing changes */
+	bool is_short;        /* there was no memory for items: all entries are looked at until nothing changes */
 	cairn_lock lock;      /* rank GC_PARTS; by workers */
 	size_t steps;         /* entries looked at in the last collection: what it costs, for tests */
 } cairn_gc_waiting;
@@ -78,8 +78,8 @@ typedef struct cairn_gc_deaths {
 	cairn_gc_map externals;    /* to what gc/external.c writes down */
 	size_t external_bytes;     /* also read without the lock, relaxed */
 	bool is_walked;            /* tables and guardians are: see above */
-	/* Collection in which `due` began to wait; 0: empty. sync: atomic, relaxed: who resumes mutators sets their poll
-	 * for it, where that is the heap's way, and cairn_gc_poll then calls cairn_gc_run_cleanups. */
+	/* Collection in which `due` began to wait; 0: empty. sync: atomic, relaxed: who resumes mutators sets their
+	 * poll for it, where that is the heap's way, and cairn_gc_poll then calls cairn_gc_run_cleanups. */
 	uint64_t due_since;
 	bool has_run;              /* somebody ran what is due since the last collection; sync: atomic, relaxed */
 	uint32_t thread_state;     /* of gc/cleanups.c; sync: atomic, a futex */
@@ -108,9 +108,9 @@ struct cairn_gc_table {
 /* ---- For the other parts ---- */
 
 void cairn_gc_deaths_init(struct cairn_gc_heap *h);
-/* Ends the thread that runs cleanups, if there is one. Before the world is closed; a mutator of this thread may be RUNNING. */
+/* Ends the thread that runs cleanups, if there is one. Before the world is closed; this thread may still be attached. */
 void cairn_gc_deaths_stop_thread(struct cairn_gc_heap *h);
-/* Runs what is to be run, see cairn_gc_close; frees tables, guardians and external bytes. There are no mutators left. */
+/* Runs what is to be run, see cairn_gc_close; frees tables, guardians, external bytes. There are no mutators left. */
 void cairn_gc_deaths_close(struct cairn_gc_heap *h);
 /* The steps above. In a stop, after cairn_gc_trace_all; traces more. */
 void cairn_gc_deaths_settle(struct cairn_gc_heap *h);
@@ -119,7 +119,7 @@ void cairn_gc_deaths_settle(struct cairn_gc_heap *h);
 void cairn_gc_deaths_each_word(struct cairn_gc_heap *h, void (*visit)(void *arg, uintptr_t *word), void *arg);
 /* A new object of a type with a drop function. False: no memory. */
 bool cairn_gc_deaths_list_drop(struct cairn_gc_heap *h, void *object);
-/* After a collection, with the world running, by a mutator that holds no lock: where cleanups are due and nobody polls. */
+/* After a collection, with the world running, by who holds no lock: where cleanups are due and nobody polls. */
 void cairn_gc_deaths_nudge(struct cairn_gc_heap *h);
 /* The object, which is LISTED, is freed by hand: forgets what is listed of it; its entries in tables and its external
  * bytes go. */
@@ -146,7 +146,8 @@ void cairn_gc_deaths_reconcile(struct cairn_gc_heap *h);
 /* From here to walk_end tables and guardians that are in the lists stay; end frees those that were freed meanwhile. */
 void cairn_gc_deaths_walk_begin(struct cairn_gc_heap *h);
 void cairn_gc_deaths_walk_end(struct cairn_gc_heap *h);
-cairn_node *cairn_gc_deaths_first(cairn_gc_deaths *d, cairn_node *list); /* to walk from, by next, until it is the list */
+/* The first of tables or guardians, to walk from by next until it is the list's head. */
+cairn_node *cairn_gc_deaths_first(cairn_gc_deaths *d, cairn_node *list);
 /* Sets a dead object's references to NULL, for its drop function. */
 void cairn_gc_deaths_clear_fields(void *object);
 

@@ -1,5 +1,5 @@
-/* gc/external.c - bytes outside the heap that live as long as an object: buffers that never move, for the kernel and for
- * other libraries, which go when the object does, and count against its heap until then.
+/* gc/external.c - bytes outside the heap that live as long as an object: buffers that never move, for the kernel and
+ * for other libraries, which go when the object does, and count against its heap until then.
  *
  *   up to 8 KiB   a record's memory, a power of two (os/meta.h)
  *   larger        a span of the page heap, of kind CAIRN_SPAN_MANAGED_EXTERNAL
@@ -240,7 +240,8 @@ static void external_validate(void *arg, cairn_gc_entry *entry)
 	const external_memory *e = (const external_memory *)entry->value;
 	cairn_assert(cairn_gc_object_at(sum->h, entry->object) == (void *)entry->object);
 	cairn_assert(cairn_gc_header_of((void *)entry->object) & CAIRN_GC_LISTED);
-	cairn_assert(e->bytes == external_takes(e->asked) && (!e->span || e->span->kind == CAIRN_SPAN_MANAGED_EXTERNAL));
+	cairn_assert(e->bytes == external_takes(e->asked));
+	cairn_assert(!e->span || e->span->kind == CAIRN_SPAN_MANAGED_EXTERNAL);
 	sum->bytes += e->bytes;
 }
 

@@ -46,8 +46,8 @@ static inline size_t cairn_gc_cell_when_moved(uint64_t header)
 	return cairn_gc_header_cell(cairn_gc_header_when_moved(header));
 }
 
-/* Writes the copy's header, and its hash where it has one. `header` is what lay before `from`; the object's own bytes are
- * the caller's to copy: cairn_gc_header_size of them. */
+/* Writes the copy's header, and its hash where it has one. `header` is what lay before `from`; the object's own bytes
+ * are the caller's to copy: cairn_gc_header_size of them. */
 static inline void cairn_gc_hash_moved(void *from, void *to, uint64_t header)
 {
 	if (header & CAIRN_GC_HASHED)

@@ -148,7 +148,7 @@ cairn_gc_entry *cairn_gc_map_find(const cairn_gc_map *map, const void *object, u
 
 static void map_count(cairn_gc_map *map, size_t count)
 {
-	__atomic_store_n(&map->count, count, __ATOMIC_RELAXED); /* relaxed: who reads it without the lock wants a number */
+	__atomic_store_n(&map->count, count, __ATOMIC_RELAXED); /* relaxed: who has no lock wants a number */
 }
 
 bool cairn_gc_map_remove(cairn_gc_map *map, const void *object, uint64_t hash)
@@ -164,7 +164,7 @@ bool cairn_gc_map_remove(cairn_gc_map *map, const void *object, uint64_t hash)
 
 /* ---- Growing ---- */
 
-/* Moves every entry of a chain for which `is_chosen(hash)` holds to another; that has room. */
+/* Moves every entry of a chain whose hash has that bit, or every one where bit is 0, to another; that has room. */
 static void map_move(cairn_gc_map_page *from, cairn_gc_map_page *to, uint64_t bit)
 {
 	for (; from; from = from->more) {
@@ -373,9 +373,12 @@ static size_t map_prune_page(cairn_gc_map_page *p, bool (*stays)(void *arg, cair
 static void map_join(cairn_gc_heap *h, cairn_gc_map *map, size_t slot, cairn_gc_map_page *to, cairn_gc_map_page *from)
 {
 	size_t stride = map_stride(map, from);
-	for (unsigned bucket = 0; bucket < 1u << map_shapes[from->shape].bucket_bits; bucket++)
-		for (uint8_t n = map_heads(from)[bucket]; n; n = map_next(from)[n - 1])
-			map_page_add(to, map_entries(from)[n - 1].object, bucket)->value = map_entries(from)[n - 1].value;
+	for (unsigned bucket = 0; bucket < 1u << map_shapes[from->shape].bucket_bits; bucket++) {
+		for (uint8_t n = map_heads(from)[bucket]; n; n = map_next(from)[n - 1]) {
+			const cairn_gc_entry *e = &map_entries(from)[n - 1];
+			map_page_add(to, e->object, bucket)->value = e->value;
+		}
+	}
 	for (size_t i = 0; i < stride; i++)
 		map->pages[slot + i] = to;
 	to->depth--;

@@ -11,9 +11,9 @@
  * for some 160 entries, doubles now and then; nothing else grows, so no put is long. An object's hash stays when the
  * object moves, so nothing is put in order again after a collection: the words change, and that is all.
  *
- * Hashes may be the same: of two objects that lay at one place, one after the other, for instance. Where a page's entries
- * cannot be told apart by the next bit, or the directory would have more than four slots for each page, the page gets
- * one more behind it, and stays slower.
+ * Hashes may be the same: of two objects that lay at one place, one after the other, for instance. Where a page's
+ * entries cannot be told apart by the next bit, or the directory would have more than four slots for each page, it gets
+ * one more behind it, and is slower.
  *
  * Invariants, checked by cairn_gc_map_validate():
  *   (GM1) Each entry is in the page and the bucket that its object's hash leads to, and no object has two.

@@ -14,8 +14,8 @@
  * So a chain in which each value is the next key costs time in its length, in whatever order its entries lie (after the
  * ephemerons of Whippet), and where chains are short, as nearly always, nothing is indexed at all.
  *
- * Lock: each table's; in a stop none, but the waiters' for who is told. Failure: put says so; in a stop, where there is no
- * memory for waiters, all entries are looked at again and again instead: slower, and as exact. */
+ * Lock: each table's; in a stop none, but the waiters' for who is told. Failure: put says so; in a stop, where there is
+ * no memory for waiters, all entries are looked at again and again instead: slower, and as exact. */
 #include "base/assert.h"
 #include "gc/hash.h"
 #include "gc/managed.h"

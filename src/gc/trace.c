@@ -402,10 +402,10 @@ void cairn_gc_visit_(cairn_gc_visitor *v, uintptr_t *field)
 /* ---- A collection's tracing ---- */
 
 /* Tables alone set WAITED. */
-static bool trace_has_tables(const cairn_gc_heap *h)
+static bool trace_has_tables(cairn_gc_heap *h)
 {
-	const cairn_node *tables = &h->deaths.tables;
-	return tables->next && !cairn_list_is_empty(tables);
+	cairn_node *tables = &h->deaths.tables;
+	return cairn_gc_deaths_first(&h->deaths, tables) != tables; /* who is no mutator may make one just now */
 }
 
 void cairn_gc_trace_begin(cairn_gc_heap *h, bool is_copying, uint8_t colour)

@@ -1,5 +1,5 @@
-/* support/gcdead.h - for tests of what happens when objects die: a heap with exact roots, so that what lives is known to
- * the object, under each collector that is built; and objects that are counted when they are dropped.
+/* support/gcdead.h - for tests of what happens when objects die: a heap with exact roots, so that what lives is known
+ * to the object, under each collector that is built; and a root to hold objects by.
  *
  * `held` is the one root: an array of slots. A pointer in a C variable is good until the next collection, which comes
  * when the test asks for it. */

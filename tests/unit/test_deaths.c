@@ -336,7 +336,7 @@ static void look_at_thread(counted *c)
 	sigset_t blocked;
 	dropping_thread = pthread_self();
 	pthread_sigmask(SIG_SETMASK, NULL, &blocked);
-	blocks_signals = sigismember(&blocked, SIGTERM) && sigismember(&blocked, SIGALRM) && sigismember(&blocked, SIGSEGV);
+	blocks_signals = sigismember(&blocked, SIGTERM) && sigismember(&blocked, SIGALRM);
 	cairn_gc_mutator *mine = cairn_gc_mutator_of(heap);
 	is_mutator = mine && mine != m && cairn_gc_new(mine, box);
 	(void)c;
@@ -376,6 +376,9 @@ static void a_thread_runs_them_where_nobody_polls(void)
 
 static void a_child_starts_a_thread_of_its_own(void)
 {
+#ifdef __SANITIZE_THREAD__
+	SKIP("not in this build: its children may not start threads");
+#endif
 	EACH_COLLECTOR (1, .cleanups = CAIRN_GC_CLEANUPS_THREAD) {
 		start_counting();
 		new_counted(0, 0);
@@ -462,7 +465,8 @@ static void a_guardian_comes_before_drop_and_cleanup(void)
 		collect();
 		EXPECT_EQ(cairn_gc_run_cleanups(m, 0), 0);
 		c = cairn_gc_guardian_next(m, g);
-		EXPECT(c && c->id == 3 && cairn_gc_get(m, c, strong) == (void *)c && cairn_gc_get(m, c, tail[1]) == (void *)c);
+		REQUIRE(c && c->id == 3);
+		EXPECT(cairn_gc_get(m, c, strong) == (void *)c && cairn_gc_get(m, c, tail[1]) == (void *)c);
 		EXPECT(cairn_gc_get_weak(m, (box *)held_at(1), weak) == (void *)c);
 		hold(0, c);
 		collect();
@@ -537,6 +541,8 @@ static void a_freed_guardian_guards_nobody(void)
 
 /* ---- Weak fields ---- */
 
+static uintptr_t weak_of(size_t i) { return (uintptr_t)cairn_gc_get_weak(m, (box *)held_at(i), weak); }
+
 static void weak_fields_are_cleared_exactly(void)
 {
 	EACH_COLLECTOR (2 * OBJECTS) {
@@ -553,7 +559,7 @@ static void weak_fields_are_cleared_exactly(void)
 			collect();
 			EXPECT_EQ(heap->deaths.weak_cleared, round ? 0 : (OBJECTS + 2) / 3);
 			for (size_t i = 0; i < OBJECTS; i++)
-				EXPECT(cairn_gc_get_weak(m, (box *)held_at(OBJECTS + i), weak) == held_at(i * 7 % OBJECTS));
+				EXPECT_EQ(weak_of(OBJECTS + i), (uintptr_t)held_at(i * 7 % OBJECTS));
 		}
 	}
 }
@@ -670,7 +676,8 @@ static void external_bytes_live_as_long_as_their_object(void)
 				EXPECT(!cairn_gc_external(m, held_at(i), 1)); /* there is one */
 				sum += sizes[i];
 			}
-			EXPECT(heap->deaths.external_bytes >= sum && heap->deaths.external_bytes < sum + sum / 4 + 65536);
+			size_t external = heap->deaths.external_bytes;
+			EXPECT(external >= sum && external < sum + sum / 4 + 65536);
 			collect();
 			for (size_t i = 0; i < SIZES; i++) {
 				EXPECT(cairn_gc_external_of(m, held_at(i), &n) == at[i] && n == sizes[i]);
