@@ -80,6 +80,7 @@ static void hole_begin(cairn_gc_heap *h, cairn_gc_bump *bump, hole_of *hole, cai
 {
 	uintptr_t first = cairn_gc_block_first(b), end = cairn_gc_block_end(b);
 	hole->block = b;
+	b->has_starts = false; /* a verifier may have looked for them in a stop in which nothing was swept */
 	uintptr_t at = b->live_bytes ? cairn_gc_block_hole(b, h->blocks.colour, first, &end) : first;
 	hole_enter(bump, hole, at, end);
 }
