@@ -242,13 +242,17 @@ static void *allocate_of_type(cairn_gc_thread *t, const cairn_gc_type *type, siz
 	if (cairn_unlikely(!type->header))
 		cairn_gc_misuse(t->heap, "a type that is not registered", type);
 	uint64_t low = type->header & (((uint64_t)1 << CAIRN_GC_SIZE_SHIFT) - 1);
-	void *object = allocate(t, low | (uint64_t)size << CAIRN_GC_SIZE_SHIFT, aborts);
-	if (object && type->is_listed && !cairn_gc_deaths_list_drop(t->heap, object)) {
-		if (aborts)
-			no_memory(t->heap, size);
-		return NULL; /* it is garbage that nobody has seen */
-	}
-	return object;
+	uint64_t header = low | (uint64_t)size << CAIRN_GC_SIZE_SHIFT;
+	void *object = allocate(t, header, aborts);
+	if (!object || !type->is_listed || cairn_gc_deaths_list_drop(t->heap, object))
+		return object;
+	cairn_gc_collect_now(&t->public, CAIRN_GC_CAUSE_LIMIT); /* the object is garbage that nobody has seen */
+	object = allocate(t, header, aborts);
+	if (!object || cairn_gc_deaths_list_drop(t->heap, object))
+		return object;
+	if (aborts)
+		no_memory(t->heap, size);
+	return NULL;
 }
 
 void *cairn_gc_new_slow_(cairn_gc_mutator *m, const cairn_gc_type *t, size_t size)
