@@ -325,20 +325,23 @@ bool cairn_gc_stack_switch(cairn_gc_mutator *m, const void *low, size_t bytes);
 /* ---- Death ---- */
 
 /* Calls call(arg) after object has died. arg must not refer to object, nor to any object unless it is a handle. False:
- * no memory. */
+ * no memory, or max is reached; here and in the rest of this part that does not collect, for it is no safepoint. */
 bool cairn_gc_cleanup(cairn_gc_mutator *m, void *object, void (*call)(void *arg), void *arg);
 /* Runs drop functions and cleanups that are due, in no order, in this thread, until budget_ns is over (0: all of them);
- * how many ran. They may allocate, and must not wait for a lock that this thread holds. */
+ * how many ran. They may allocate, must not wait for a lock that this thread holds, and return (no longjmp). An object
+ * whose drop is due keeps its memory and its external bytes until that has run. Called by one of them: 0. */
 size_t cairn_gc_run_cleanups(cairn_gc_mutator *m, uint64_t budget_ns);
 
 /* A guardian gives objects back that nobody else refers to: once for each time they were put under its guard. */
 cairn_gc_guardian *cairn_gc_guardian_new(cairn_gc_heap *h); /* NULL: no memory. Returns owned */
 bool cairn_gc_guard(cairn_gc_mutator *m, cairn_gc_guardian *g, void *object); /* false: no memory */
 void *cairn_gc_guardian_next(cairn_gc_mutator *m, cairn_gc_guardian *g);      /* NULL: none. Borrowed as any object */
-void cairn_gc_guardian_free(cairn_gc_guardian *g); /* takes g and what it guards, unguarded from now on */
+/* Takes g; what it guards is unguarded from now on. NULL is allowed. The heap's end takes what is left of these. */
+void cairn_gc_guardian_free(cairn_gc_guardian *g);
 
 /* A table from objects to objects by identity: an entry keeps its value while its key is kept by others (an ephemeron),
- * and is gone with its key. The table is a root; not an object. Any mutator; calls are serialised by the table. */
+ * and is gone with its key. The table is a root; not an object. Any mutator; calls are serialised by the table. A key is
+ * not NULL; a value may be. The heap's end takes the tables that are left. */
 cairn_gc_table *cairn_gc_table_new(cairn_gc_heap *h); /* NULL: no memory. Returns owned */
 bool cairn_gc_table_put(cairn_gc_mutator *m, cairn_gc_table *t, void *key, void *value); /* false: no memory */
 void *cairn_gc_table_get(cairn_gc_mutator *m, cairn_gc_table *t, void *key);             /* NULL: not there */
@@ -347,7 +350,8 @@ size_t cairn_gc_table_count(cairn_gc_table *t); /* entries, those of keys that d
 void cairn_gc_table_free(cairn_gc_table *t);    /* takes t; NULL is allowed */
 
 /* n bytes outside the heap that live as long as object: zeroed, aligned to 16, never moved; counted against the heap's
- * max and by its sizing. One for each object. NULL: no memory, there is one. Borrowed; goes with object. */
+ * max and by its sizing. One for each object. NULL: no memory, there is one. Borrowed; goes with object. A
+ * safepoint; object itself neither moves nor dies in it. */
 void *cairn_gc_external(cairn_gc_mutator *m, void *object, size_t n);
 void *cairn_gc_external_of(cairn_gc_mutator *m, const void *object, size_t *n); /* NULL: none; n may be NULL */
 /* Memory of other libraries that object stands for: counted by the sizing, not against max. */

@@ -108,7 +108,7 @@ struct cairn_gc_table {
 /* ---- For the other parts ---- */
 
 void cairn_gc_deaths_init(struct cairn_gc_heap *h);
-/* Ends the thread that runs cleanups, if there is one. Before the world is closed; this thread may still be attached. */
+/* Ends the thread that runs cleanups, if there is one. Before the world is closed; this thread may be attached. */
 void cairn_gc_deaths_stop_thread(struct cairn_gc_heap *h);
 /* Runs what is to be run, see cairn_gc_close; frees tables, guardians, external bytes. There are no mutators left. */
 void cairn_gc_deaths_close(struct cairn_gc_heap *h);

@@ -70,17 +70,6 @@ static void external_release(cairn_gc_heap *h, external_memory *e)
 	cairn_gc_meta_free(h, e, sizeof *e);
 }
 
-/* May the heap take so many more? Collects, twice at most. */
-static bool external_may_hold(cairn_gc_mutator *m, size_t bytes)
-{
-	cairn_gc_heap *h = cairn_gc_heap_of(m);
-	if (!cairn_gc_may_grow(h, bytes))
-		cairn_gc_collect_now(m, CAIRN_GC_CAUSE_FULL);
-	if (!cairn_gc_may_hold(h, bytes))
-		cairn_gc_collect_now(m, CAIRN_GC_CAUSE_LIMIT);
-	return cairn_gc_may_hold(h, bytes);
-}
-
 /* Enters e for object; the lock is taken. False: it has one, or no memory. */
 static bool external_enter(cairn_gc_heap *h, void *object, uint64_t hash, external_memory *e)
 {
@@ -96,13 +85,12 @@ static bool external_enter(cairn_gc_heap *h, void *object, uint64_t hash, extern
 	return entry;
 }
 
-static void *external_new(cairn_gc_mutator *m, void *object, size_t n)
+/* NULL: no memory as it is. */
+static void *external_try(cairn_gc_mutator *m, void *object, size_t n, size_t bytes)
 {
 	cairn_gc_heap *h = cairn_gc_heap_of(m);
-	size_t bytes = external_takes(n);
-	if (!bytes || !external_may_hold(m, bytes + sizeof(external_memory)))
-		return NULL;
-	external_memory *e = cairn_gc_meta_alloc(h, sizeof *e);
+	bool may = cairn_gc_may_hold(h, bytes + sizeof(external_memory));
+	external_memory *e = may ? cairn_gc_meta_alloc(h, sizeof *e) : NULL;
 	if (!e)
 		return NULL;
 	e->asked = n;
@@ -113,6 +101,23 @@ static void *external_new(cairn_gc_mutator *m, void *object, size_t n)
 		return e->memory;
 	external_release(h, e);
 	return NULL;
+}
+
+/* Collects, twice at most. */
+static void *external_new(cairn_gc_mutator *m, void *object, size_t n)
+{
+	cairn_gc_heap *h = cairn_gc_heap_of(m);
+	size_t bytes = external_takes(n);
+	size_t most = __atomic_load_n(&h->sizing.max, __ATOMIC_RELAXED); /* relaxed: a bound, of some moment */
+	if (!bytes || bytes > most || cairn_gc_external_of(m, object, NULL))
+		return NULL;
+	if (!cairn_gc_may_grow(h, bytes))
+		cairn_gc_collect_now(m, CAIRN_GC_CAUSE_FULL);
+	void *memory = external_try(m, object, n, bytes);
+	if (memory)
+		return memory;
+	cairn_gc_collect_now(m, CAIRN_GC_CAUSE_LIMIT);
+	return external_try(m, object, n, bytes);
 }
 
 void *cairn_gc_external(cairn_gc_mutator *m, void *object, size_t n)
