@@ -125,6 +125,7 @@ enum {
 	CAIRN_SNAPSHOT_NAME = 64,
 	CAIRN_SNAPSHOT_WHY = 192,
 	CAIRN_SNAPSHOT_THREADS = 256,
+	CAIRN_SNAPSHOT_HEAPS = 16,
 	CAIRN_SNAPSHOT_LIMITS = 16,
 };
 
@@ -176,6 +177,20 @@ typedef struct cairn_snapshot_thread {
 	uint64_t cpu_ns;
 } cairn_snapshot_thread;
 
+/* A managed heap: cairn/gc.h. */
+typedef struct cairn_snapshot_heap {
+	char name[32];         /* cut; any bytes */
+	char collector[16];    /* "semispace"; "?" unknown */
+	uint64_t held_bytes;   /* against max, now */
+	uint64_t live_bytes, live_objects; /* at its last collection */
+	uint64_t limit_bytes;  /* that starts the next collection */
+	uint64_t max_bytes;
+	uint64_t external_bytes, record_bytes; /* of held_bytes; not in the next */
+	uint64_t resident_bytes; /* in its slabs */
+	uint64_t collections;  /* since it was opened */
+	uint64_t last_pause_ns; /* 0: none yet */
+} cairn_snapshot_heap;
+
 typedef struct cairn_snapshot_limit {
 	char name[CAIRN_SNAPSHOT_NAME]; /* "cgroup memory.max", "RLIMIT_DATA", "RAM" */
 	uint64_t limit_bytes;
@@ -199,7 +214,7 @@ typedef struct cairn_snapshot {
 	uint64_t rss_bytes;
 	uint64_t pss_bytes;     /* CAIRN_ACCOUNT_UNKNOWN: not asked for, see cairn_snapshot_take */
 	uint64_t peak_rss_bytes; /* as the kernel has it, roughly */
-	uint64_t heap_bytes;    /* resident in cairn's heap */
+	uint64_t heap_bytes;    /* resident in cairn's heap, managed ones included */
 	uint64_t huge_bytes;    /* of heap_bytes, in huge pages */
 	uint64_t live_blocks;
 	uint64_t allocations;   /* since the process began */
@@ -217,11 +232,13 @@ typedef struct cairn_snapshot {
 
 	uint32_t line_count, below_count, class_count, thread_count, limit_count;
 	uint32_t threads_left_out;
+	uint32_t heap_count, heaps_left_out; /* managed heaps */
 	cairn_snapshot_line lines[CAIRN_SNAPSHOT_LINES];
 	cairn_snapshot_line below[CAIRN_SNAPSHOT_LINES];
 	cairn_snapshot_class classes[CAIRN_ACCOUNT_CLASSES]; /* rising sizes; [0] is the large blocks */
 	cairn_snapshot_thread threads[CAIRN_SNAPSHOT_THREADS]; /* rising ids */
 	cairn_snapshot_limit limits[CAIRN_SNAPSHOT_LIMITS]; /* tightest first */
+	cairn_snapshot_heap heaps[CAIRN_SNAPSHOT_HEAPS]; /* that hold most, the most first */
 } cairn_snapshot;
 
 /* Of the process pid; 0: this one. 0, or an errno: ESRCH there is none, EACCES it is another user's, ENOMEM. Takes
@@ -274,6 +291,7 @@ typedef struct cairn_counters {
 	uint64_t meta_bytes;                  /* cairn's own records */
 	uint64_t purged_bytes;                /* given back to the system, cumulative */
 	uint64_t foreign_frees;               /* blocks of other allocators given to free */
+	uint64_t managed_bytes;               /* spans of managed heaps (cairn/gc.h): in none of the others */
 	uint32_t class_count;
 	cairn_counters_class classes[CAIRN_ACCOUNT_CLASSES]; /* rising sizes; [0] is the large blocks */
 } cairn_counters;
@@ -321,6 +339,7 @@ typedef enum cairn_owner_kind {
 	CAIRN_OWNER_FREE,      /* elsewhere in cairn's heap: no block is here */
 	CAIRN_OWNER_RECORDS,   /* in memory mapped for records, or for signal handlers that interrupt malloc */
 	CAIRN_OWNER_UNKNOWN,   /* nothing can be told */
+	CAIRN_OWNER_MANAGED,   /* in a managed heap's memory, of an object or not: cairn/gc.h */
 } cairn_owner_kind;
 
 typedef struct cairn_owner {

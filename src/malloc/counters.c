@@ -82,7 +82,8 @@ bool cairn_counters_get(cairn_counters *n)
 	count_shared(n);
 	cairn_threads_visit_held(count_cache, n);
 	cairn_pageheap_numbers pages = cairn_pageheap_count();
-	n->used_bytes = pages.used_granules << CAIRN_GRANULE_SHIFT;
+	n->used_bytes = (pages.used_granules - pages.managed_granules) << CAIRN_GRANULE_SHIFT;
+	n->managed_bytes = pages.managed_granules << CAIRN_GRANULE_SHIFT;
 	n->dirty_bytes = pages.dirty_granules << CAIRN_GRANULE_SHIFT;
 	n->open_bytes = pages.open_granules << CAIRN_GRANULE_SHIFT;
 	n->purged_bytes = (pages.purged_granules << CAIRN_GRANULE_SHIFT) + cairn_slabpurge_bytes();

@@ -44,6 +44,8 @@ static void line_kind(cairn_line *l, const void *p)
 		cairn_line_text(l, "size class ");
 		cairn_line_bytes(l, cairn_classes[s->size_class].bytes);
 		cairn_line_text(l, ", ");
+	} else if (s && cairn_span_is_managed(s->kind)) {
+		cairn_line_text(l, "in a managed heap, ");
 	} else if (s) {
 		cairn_line_text(l, "large block of ");
 		cairn_line_bytes(l, s->large_bytes);
@@ -80,6 +82,13 @@ void cairn_misuse_not_ours(const char *who, const void *p)
 {
 	cairn_line l = { 0 };
 	line_begin(&l, who, "not from malloc", p);
+	line_end(&l);
+}
+
+void cairn_misuse_managed(const char *who, const void *p)
+{
+	cairn_line l = { 0 };
+	line_begin(&l, who, "belongs to a managed heap, which frees it", p);
 	line_end(&l);
 }
 

@@ -13,6 +13,7 @@ _Noreturn void cairn_misuse_already_free(const char *who, const void *p);
 _Noreturn void cairn_misuse_not_start(const char *who, const void *p);
 _Noreturn void cairn_misuse_not_ours(const char *who, const void *p);
 _Noreturn void cairn_misuse_not_of_heap(const char *who, const void *p);
+_Noreturn void cairn_misuse_managed(const char *who, const void *p);
 _Noreturn void cairn_misuse_wrong_size(const char *who, const void *p, size_t asked_bytes);
 /* For a verdict of cairn_slab_give or _look that is not OK. */
 _Noreturn void cairn_misuse_verdict(const char *who, const void *p, cairn_give verdict);

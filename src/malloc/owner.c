@@ -74,7 +74,9 @@ static void own(cairn_owner *o, const char *p)
 		return;
 	if (!s || o->kind != CAIRN_OWNER_FREE)
 		return;
-	if (is_slab)
+	if (cairn_span_is_managed(s->kind))
+		o->kind = CAIRN_OWNER_MANAGED;
+	else if (is_slab)
 		own_slot(o, s, p);
 	else
 		own_large(o, s, p);

@@ -251,6 +251,8 @@ static bool free_other(void *p, const char *who)
 		cairn_large_free(s);
 	} else if (s && s->kind == CAIRN_SPAN_KEPT) {
 		cairn_misuse_already_free(who, p);
+	} else if (s && cairn_span_is_managed(s->kind)) {
+		cairn_misuse_managed(who, p);
 	} else if (s && s->kind != CAIRN_SPAN_SLAB) {
 		cairn_heap_free_block(s, p, who);
 	} else if (cairn_window_is_open((uintptr_t)p)) {
@@ -341,6 +343,8 @@ size_t cairn_slow_usable_bytes(void *p, const char *who)
 	}
 	if (s->kind == CAIRN_SPAN_KEPT)
 		cairn_misuse_already_free(who, p);
+	if (cairn_span_is_managed(s->kind))
+		cairn_misuse_managed(who, p);
 	if (s->base != p)
 		cairn_misuse_not_start(who, p);
 	return s->large_bytes;

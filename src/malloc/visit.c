@@ -107,6 +107,8 @@ static void record_bits(seen_span *r, const cairn_span *s, size_t capacity)
 /* False: there is no room for it in this part. */
 static bool record_span(live_walk *w, const cairn_span *s)
 {
+	if (cairn_span_is_managed(s->kind))
+		return true;
 	bool is_slab = s->kind == CAIRN_SPAN_SLAB || s->kind == CAIRN_SPAN_HEAP;
 	bool is_of_heap = s->kind == CAIRN_SPAN_HEAP || s->kind == CAIRN_SPAN_HEAP_LARGE;
 	const cairn_class *k = &cairn_classes[is_slab ? s->size_class : 0];

@@ -81,6 +81,12 @@ typedef struct cairn_span {
 
 _Static_assert(sizeof(cairn_span) == 64, "a span header is one cache line");
 
+/* Is it a managed heap's, and no business of malloc's? */
+static inline bool cairn_span_is_managed(uint8_t kind)
+{
+	return kind == CAIRN_SPAN_MANAGED || kind == CAIRN_SPAN_MANAGED_EXTERNAL;
+}
+
 typedef struct cairn_chunk {
 	cairn_bits128 free;     /* granules that are open and in no span; sync: pageheap lock */
 	cairn_bits128 dirty;    /* of those, which may have frames behind them; sync: pageheap lock */

@@ -47,6 +47,7 @@ static cairn_node dirty_chunks;                    /* sync: pageheap_lock; chunk
 static uint64_t list_has[3];                       /* sync: pageheap_lock; which lists are not empty */
 static size_t free_granules, dirty_granules;       /* sync: pageheap_lock; also read without */
 static size_t used_granules;                       /* sync: pageheap_lock; also read without */
+static size_t managed_granules;                    /* sync: pageheap_lock; of the used ones, in managed heaps */
 static size_t highest_used_granules;               /* sync: pageheap_lock; also read without */
 static size_t purging_granules;                    /* sync: pageheap_lock; out of the free sets while being purged */
 static size_t purged_granules;                     /* sync: pageheap_lock */
@@ -551,6 +552,8 @@ cairn_span *cairn_pageheap_alloc_parts(
 		s = alloc_across(granules, kind, is_sparse, parts);
 	else
 		s = alloc_within((unsigned)granules, (unsigned)align_granules, kind, parts);
+	if (s && cairn_span_is_managed(kind))
+		managed_granules += granules;
 	uintptr_t trial = cairn_huge_take_trial();
 	unlock_pageheap();
 	if (cairn_unlikely(trial))
@@ -571,6 +574,8 @@ void cairn_pageheap_free(cairn_span *s, size_t granules, size_t touched)
 {
 	lock_pageheap();
 	uintptr_t base = (uintptr_t)s->base;
+	if (cairn_span_is_managed(s->kind))
+		managed_granules -= granules;
 	s->kind = CAIRN_SPAN_NONE;
 	cairn_huge_freeing(base);
 	set_used(used_granules - granules);
@@ -807,6 +812,7 @@ cairn_pageheap_numbers cairn_pageheap_count(void)
 	cairn_pageheap_numbers n = {
 		.open_granules = cairn_window_open_bytes() >> CAIRN_GRANULE_SHIFT,
 		.used_granules = used_granules,
+		.managed_granules = managed_granules,
 		.free_granules = free_granules,
 		.dirty_granules = dirty_granules,
 		.purged_granules = purged_granules,

@@ -10,6 +10,7 @@
 typedef struct cairn_pageheap_numbers {
 	size_t open_granules;  /* opened from the OS, ever growing */
 	size_t used_granules;  /* in spans */
+	size_t managed_granules; /* of those, in managed heaps */
 	size_t free_granules;  /* open and in no span */
 	size_t dirty_granules; /* of the free ones, those that may have frames behind them */
 	size_t purged_granules; /* given back to the OS, cumulative */
