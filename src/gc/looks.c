@@ -206,6 +206,7 @@ void cairn_gc_look_end(cairn_gc_heap *h)
 	k->pause_at = (k->pause_at + 1) % CAIRN_GC_PAUSES_KEPT;
 	k->pause_count += k->pause_count < CAIRN_GC_PAUSES_KEPT;
 	k->shown = k->stats;
+	k->last_pause_ns = pause;
 	cairn_lock_drop(&k->lock, CAIRN_RANK_GC_PARTS);
 	if (k->logs)
 		cairn_gc_log(h, pause);

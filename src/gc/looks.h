@@ -26,8 +26,9 @@ enum {
 
 typedef struct cairn_gc_looks {
 	cairn_lock lock;
-	cairn_gc_stats stats;   /* summed up by the parts, in a stop; what is left out is filled in at the end of one */
+	uint64_t last_pause_ns; /* sync: lock */
 	cairn_gc_stats shown;   /* as of the last collection's end; sync: lock */
+	cairn_gc_stats stats;   /* summed up by the parts, in a stop; what is left out is filled in at the end of one */
 	void (*listener)(const cairn_gc_event *e, void *arg); /* sync: lock, as the next */
 	void *listener_arg;
 	bool logs;              /* CAIRN_GC_LOG=1; const */

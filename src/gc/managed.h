@@ -71,8 +71,17 @@ struct cairn_gc_heap {
 	cairn_gc_zeal zeal;
 };
 
-/* The list of all heaps, for fork and for who looks from outside. */
+/* Changes with every size and place that a reader from outside relies on (lens/managedwalk.c). */
+#define CAIRN_GC_LAYOUT_MIX(sum, n) ((sum) * 1000003u + (uint64_t)(n))
+#define CAIRN_GC_LAYOUT                                                                                                \
+	CAIRN_GC_LAYOUT_MIX(CAIRN_GC_LAYOUT_MIX(CAIRN_GC_LAYOUT_MIX(CAIRN_GC_LAYOUT_MIX(CAIRN_GC_LAYOUT_MIX(           \
+		sizeof(cairn_gc_slab), offsetof(cairn_gc_block, filled)), sizeof(cairn_gc_heap)),                      \
+		offsetof(cairn_gc_heap, sizing)), offsetof(cairn_gc_heap, looks)),                                     \
+		sizeof(cairn_gc_stats) * 65536 + offsetof(cairn_gc_looks, stats))
+
+/* The list of all heaps, for fork and for who looks from outside: cairn_window_managed leads here. */
 typedef struct cairn_gc_heaps {
+	uint64_t layout; /* CAIRN_GC_LAYOUT, from the first heap on */
 	cairn_lock lock;
 	cairn_node all; /* sync: lock; a list head, both NULL before the first */
 	size_t count;   /* sync: lock */

@@ -2,6 +2,7 @@
 #include "lens/heapwalk.h"
 
 #include "base/bits.h"
+#include "lens/managedwalk.h"
 #include "malloc/threads.h"
 #include "os/mappings.h"
 #include "os/vm.h"
@@ -9,8 +10,6 @@
 #include <string.h>
 
 enum {
-	WALK_CHUNKS = 32,                                                    /* looked at together */
-	WALK_PAGES = (WALK_CHUNKS + 1) * CAIRN_CHUNK_BYTES / 4096,           /* a slab may lead into the chunk behind */
 	WALK_BIT_WORDS = CAIRN_CHUNK_BYTES / 16 / 64 + CAIRN_CHUNK_GRANULES, /* of all slabs of a chunk, at most */
 	WALK_SLAB_WORDS = 64,
 	WALK_TRIES = 4,               /* to read a chunk that is being changed */
@@ -27,18 +26,20 @@ typedef struct walk_long {
 	uint64_t used_end, end;
 	bool is_kept;
 	bool is_counted; /* a slab, which was counted where it began */
+	uint8_t managed_kind; /* of a managed heap's span; else 0, and then: */
+	uint64_t start;
+	size_t which;    /* of the managed heaps */
 } walk_long;
 
 typedef struct walk_room {
-	uint64_t start;    /* of the slice */
+	cairn_walk_slice slice;
 	uint64_t open_end; /* of the region */
-	size_t page_bytes;
-	uint64_t resident[WALK_PAGES / 64], huge[WALK_PAGES / 64];
-	cairn_chunk chunks[WALK_CHUNKS];
+	cairn_chunk chunks[CAIRN_WALK_CHUNKS];
 	cairn_span spans[CAIRN_CHUNK_GRANULES]; /* of one chunk */
 	uint16_t bits_at[CAIRN_CHUNK_GRANULES]; /* where the free bits of the slab that begins there stand */
 	uint64_t bits[WALK_BIT_WORDS];
 	cairn_peer_piece pieces[CAIRN_CHUNK_GRANULES];
+	uint8_t grains[CAIRN_MANAGED_BYTES]; /* of a slab of a managed heap */
 	walk_long large;
 } walk_room;
 
@@ -62,6 +63,7 @@ cairn_heapwalk_opened cairn_heapwalk_open(cairn_heapwalk *h, cairn_peer *p, uint
 
 void cairn_heapwalk_free(cairn_heapwalk *h)
 {
+	cairn_peer_room_free(&h->managed);
 	cairn_peer_room_free(&h->threads);
 	cairn_peer_room_free(&h->cached);
 }
@@ -162,42 +164,6 @@ void cairn_heapwalk_read_threads(cairn_heapwalk *h, bool with_slots)
 	cairn_peer_room_sort(&h->cached);
 }
 
-/* ---- residency within a slice ---- */
-
-static size_t walk_ones(const uint64_t *bits, size_t from, size_t to)
-{
-	size_t n = 0;
-	for (size_t i = from; i < to;) {
-		size_t end = (i / 64 + 1) * 64 < to ? (i / 64 + 1) * 64 : to;
-		uint64_t word = bits[i / 64] >> i % 64;
-		n += cairn_bits_count(end - i < 64 ? word & ((1ull << (end - i)) - 1) : word);
-		i = end;
-	}
-	return n;
-}
-
-static bool walk_page_is_resident(const walk_room *r, uint64_t at)
-{
-	return cairn_bit_get(r->resident, (size_t)((at - r->start) / r->page_bytes));
-}
-
-/* Resident bytes of [from, to), which lies in the slice. */
-static uint64_t walk_resident(const walk_room *r, uint64_t from, uint64_t to)
-{
-	uint64_t first = cairn_round_up(from, r->page_bytes), last = cairn_round_down(to, r->page_bytes), sum = 0;
-	if (from >= to)
-		return 0;
-	if (first > last) /* within one page */
-		return walk_page_is_resident(r, from) ? to - from : 0;
-	if (first > from && walk_page_is_resident(r, from))
-		sum += first - from;
-	if (to > last && walk_page_is_resident(r, last))
-		sum += to - last;
-	return sum + walk_ones(r->resident, (size_t)((first - r->start) / r->page_bytes),
-			     (size_t)((last - r->start) / r->page_bytes)) *
-			     r->page_bytes;
-}
-
 /* ---- slabs ---- */
 
 typedef struct walk_slab {
@@ -225,8 +191,8 @@ static walk_shares slab_bytes(const walk_slab *s, uint64_t at, uint64_t end)
 			break;
 		}
 		if (slot * size == at && last > slot) {
-			uint64_t free = walk_ones(s->free, slot, last);
-			uint64_t cached = s->cached ? walk_ones(s->cached, slot, last) : 0;
+			uint64_t free = cairn_walk_ones(s->free, slot, last);
+			uint64_t cached = s->cached ? cairn_walk_ones(s->cached, slot, last) : 0;
 			uint64_t taken = free + cached < last - slot ? free + cached : last - slot;
 			b.free += free * size;
 			b.cached += (taken - free) * size;
@@ -296,13 +262,14 @@ static void walk_add_slab(
 	walk_slab s = { k, free, NULL, at, &h->by_class[size_class], 0 };
 	if (slab_mark_cached(h, &s, cached))
 		s.cached = cached;
-	uint64_t taken = walk_ones(free, 0, k->capacity) + (s.cached ? walk_ones(cached, 0, k->capacity) : 0);
+	uint64_t taken =
+		cairn_walk_ones(free, 0, k->capacity) + (s.cached ? cairn_walk_ones(cached, 0, k->capacity) : 0);
 	uint64_t live = taken < k->capacity ? k->capacity - taken : 0;
 	for (uint64_t from = at; from < end;) {
-		uint64_t to = cairn_round_down(from, r->page_bytes) + r->page_bytes;
+		uint64_t to = cairn_round_down(from, r->slice.page_bytes) + r->slice.page_bytes;
 		to = to < end ? to : end;
 		walk_shares b = slab_bytes(&s, from, to);
-		slab_add_page(&s, &b, walk_page_is_resident(r, from));
+		slab_add_page(&s, &b, cairn_walk_page_is_resident(&r->slice, from));
 		from = to;
 	}
 	s.sums->slabs++;
@@ -344,7 +311,7 @@ static void large_add(cairn_heapwalk *h, const walk_room *r, const walk_long *l,
 {
 	cairn_heapwalk_class *sums = &h->by_class[0];
 	uint64_t used = l->used_end < at ? at : l->used_end < end ? l->used_end : end;
-	uint64_t block = walk_resident(r, at, used), tail = walk_resident(r, used, end);
+	uint64_t block = cairn_walk_resident(&r->slice, at, used), tail = cairn_walk_resident(&r->slice, used, end);
 	if (l->is_kept) {
 		sums->cached_bytes += block + tail;
 		return;
@@ -361,8 +328,9 @@ static uint64_t chunk_add_large(cairn_heapwalk *h, walk_room *r, const cairn_spa
 		h->torn++;
 		bytes = CAIRN_GRANULE_BYTES;
 	}
-	r->large = (walk_long){ at + (s->large_bytes < bytes ? s->large_bytes : bytes), at + bytes,
-		s->kind == CAIRN_SPAN_KEPT, false };
+	r->large = (walk_long){ .used_end = at + (s->large_bytes < bytes ? s->large_bytes : bytes),
+		.end = at + bytes,
+		.is_kept = s->kind == CAIRN_SPAN_KEPT };
 	uint64_t end = at + bytes < limit ? at + bytes : limit;
 	h->by_class[0].slabs++;
 	h->by_class[0].live_blocks += !r->large.is_kept;
@@ -375,13 +343,39 @@ static uint64_t chunk_add_slab(cairn_heapwalk *h, walk_room *r, size_t g, uint64
 	const cairn_span *s = &r->spans[g];
 	uint64_t end = at + ((uint64_t)h->classes[s->size_class].granules << CAIRN_GRANULE_SHIFT);
 	if (end > r->open_end) {
-		h->unknown_bytes += walk_resident(r, at, limit);
+		h->unknown_bytes += cairn_walk_resident(&r->slice, at, limit);
 		h->torn++;
 		return limit;
 	}
 	walk_add_slab(h, r, at, end, s->size_class, r->bits + r->bits_at[g]);
-	r->large = (walk_long){ end, end, false, true };
+	r->large = (walk_long){ .used_end = end, .end = end, .is_counted = true };
 	return end < limit ? end : limit;
+}
+
+/* A span of a managed heap, as far as it lies in this chunk: how long it is is not needed. */
+static uint64_t chunk_add_managed(
+	cairn_heapwalk *h, walk_room *r, const cairn_chunk *c, size_t g, uint64_t at, uint64_t limit)
+{
+	uint64_t end = at + CAIRN_GRANULE_BYTES;
+	for (size_t i = 1; end < limit && g + i < CAIRN_CHUNK_GRANULES && c->back[g + i] == i; i++)
+		end += CAIRN_GRANULE_BYTES;
+	uint8_t kind = r->spans[g].kind;
+	r->large = (walk_long){ .managed_kind = kind, .start = at };
+	if (kind == CAIRN_SPAN_MANAGED)
+		r->large.which = cairn_managedwalk_slab(h, &r->slice, at, end, r->grains);
+	else
+		h->managed_external_bytes += cairn_walk_resident(&r->slice, at, end);
+	return end;
+}
+
+/* The part [at, end) of one that began in a chunk before. */
+static void managed_add_lead(cairn_heapwalk *h, const walk_room *r, uint64_t at, uint64_t end)
+{
+	uint64_t resident = cairn_walk_resident(&r->slice, at, end);
+	if (r->large.managed_kind == CAIRN_SPAN_MANAGED)
+		cairn_managedwalk_more(h, r->large.which, resident);
+	else
+		h->managed_external_bytes += resident;
 }
 
 /* Free granules in a row. */
@@ -390,7 +384,7 @@ static uint64_t chunk_add_free(cairn_heapwalk *h, walk_room *r, const cairn_chun
 	uint64_t end = at;
 	while (end < limit && c->free >> cairn_granule_in_chunk(end) & 1)
 		end += CAIRN_GRANULE_BYTES;
-	uint64_t resident = walk_resident(r, at, end);
+	uint64_t resident = cairn_walk_resident(&r->slice, at, end);
 	h->dirty_bytes += resident;
 	h->dirty_runs += resident > 0;
 	return end;
@@ -401,11 +395,14 @@ static uint64_t chunk_add_lead(cairn_heapwalk *h, walk_room *r, const cairn_chun
 {
 	uint64_t end = at + ((uint64_t)c->lead_granules << CAIRN_GRANULE_SHIFT);
 	end = end < limit ? end : limit;
-	if (r->large.end >= end && c->lead) {
+	uint64_t start = at - (uint64_t)c->lead * CAIRN_CHUNK_BYTES;
+	if (r->large.managed_kind && c->lead && r->large.start == start) {
+		managed_add_lead(h, r, at, end);
+	} else if (r->large.end >= end && c->lead) {
 		if (!r->large.is_counted)
 			large_add(h, r, &r->large, at, end);
 	} else if (end > at) {
-		h->unknown_bytes += walk_resident(r, at, end);
+		h->unknown_bytes += cairn_walk_resident(&r->slice, at, end);
 		h->torn++;
 	}
 	return end;
@@ -442,13 +439,15 @@ static void walk_chunk(cairn_heapwalk *h, walk_room *r, cairn_chunk *c, uint64_t
 		const cairn_span *s = has_spans && !c->back[g] ? &r->spans[g] : NULL;
 		if (c->free >> g & 1) {
 			at = chunk_add_free(h, r, c, at, limit);
+		} else if (s && cairn_span_is_managed(s->kind)) {
+			at = chunk_add_managed(h, r, c, g, at, limit);
 		} else if (s && is_slab(h, s)) {
 			at = chunk_add_slab(h, r, g, at, limit);
 		} else if (s && (s->kind == CAIRN_SPAN_LARGE || s->kind == CAIRN_SPAN_HEAP_LARGE ||
 					s->kind == CAIRN_SPAN_KEPT)) {
 			at = chunk_add_large(h, r, s, at, limit);
 		} else {
-			h->unknown_bytes += walk_resident(r, at, at + CAIRN_GRANULE_BYTES);
+			h->unknown_bytes += cairn_walk_resident(&r->slice, at, at + CAIRN_GRANULE_BYTES);
 			at += CAIRN_GRANULE_BYTES;
 		}
 	}
@@ -459,15 +458,16 @@ static void walk_chunk(cairn_heapwalk *h, walk_room *r, cairn_chunk *c, uint64_t
 static bool walk_slice(cairn_heapwalk *h, walk_room *r, const cairn_window *w, uint64_t start, uint64_t end)
 {
 	uint64_t seen = end + CAIRN_CHUNK_BYTES < r->open_end ? end + CAIRN_CHUNK_BYTES : r->open_end;
-	size_t pages = (size_t)((end - start) / r->page_bytes);
+	size_t pages = (size_t)((end - start) / r->slice.page_bytes);
 	size_t chunks = (size_t)((end - start + CAIRN_CHUNK_BYTES - 1) / CAIRN_CHUNK_BYTES);
 	uint64_t at = (uint64_t)(uintptr_t)w->chunks + (start - w->base) / CAIRN_CHUNK_BYTES * sizeof(cairn_chunk);
-	r->start = start;
-	if (!cairn_peer_resident(h->peer, start, (size_t)((seen - start) / r->page_bytes), r->resident, r->huge) ||
+	r->slice.start = start;
+	if (!cairn_peer_resident(
+		    h->peer, start, (size_t)((seen - start) / r->slice.page_bytes), r->slice.resident, r->slice.huge) ||
 		!cairn_peer_read(h->peer, at, r->chunks, chunks * sizeof(cairn_chunk)))
 		return false;
-	h->resident_bytes += walk_ones(r->resident, 0, pages) * r->page_bytes;
-	h->huge_bytes += walk_ones(r->huge, 0, pages) * r->page_bytes;
+	h->resident_bytes += cairn_walk_ones(r->slice.resident, 0, pages) * r->slice.page_bytes;
+	h->huge_bytes += cairn_walk_ones(r->slice.huge, 0, pages) * r->slice.page_bytes;
 	for (size_t i = 0; i < chunks; i++) {
 		uint64_t from = start + i * CAIRN_CHUNK_BYTES, to = from + CAIRN_CHUNK_BYTES;
 		walk_chunk(h, r, &r->chunks[i], at + i * sizeof(cairn_chunk), from, to < end ? to : end);
@@ -509,9 +509,9 @@ static bool walk_region(cairn_heapwalk *h, const cairn_page_region *region, cons
 	walk_room *r = arg;
 	h->open_bytes += region->open_end - region->start;
 	r->open_end = region->open_end;
-	r->large = (walk_long){ 0, 0, false, false };
+	r->large = (walk_long){ 0 };
 	for (uint64_t at = region->start; at < region->open_end;) {
-		uint64_t end = at + (uint64_t)WALK_CHUNKS * CAIRN_CHUNK_BYTES;
+		uint64_t end = at + (uint64_t)CAIRN_WALK_CHUNKS * CAIRN_CHUNK_BYTES;
 		end = end < region->open_end ? end : region->open_end;
 		if (!walk_slice(h, r, w, at, end))
 			return false;
@@ -526,7 +526,8 @@ bool cairn_heapwalk_walk(cairn_heapwalk *h)
 	walk_room *r = cairn_vm_map(bytes);
 	if (!r)
 		return false;
-	r->page_bytes = h->peer->page_bytes;
+	r->slice.page_bytes = h->peer->page_bytes;
+	cairn_managedwalk_read(h);
 	bool ok = regions_visit(h, walk_region, r);
 	cairn_vm_release(r, bytes);
 	return ok;
@@ -535,7 +536,7 @@ bool cairn_heapwalk_walk(cairn_heapwalk *h)
 static bool label_region(cairn_heapwalk *h, const cairn_page_region *region, const cairn_window *w, void *arg)
 {
 	(void)h, (void)w;
-	cairn_places_label(arg, region->start, region->open_end, CAIRN_RANK_HEAP, CAIRN_PLACE_HEAP, CAIRN_NO_OBJECT);
+	cairn_places_label(arg, region->start, region->open_end, CAIRN_PAINT_HEAP, CAIRN_PLACE_HEAP, CAIRN_NO_OBJECT);
 	return true;
 }
 
@@ -544,12 +545,12 @@ static void label_mapping(cairn_places *l, const cairn_mapping *m)
 	if (!m->sequence || m->start >= m->end)
 		return;
 	if (m->by == CAIRN_MAPPING_OWN) {
-		cairn_places_label(l, m->start, m->end, CAIRN_RANK_RECORD, CAIRN_PLACE_METADATA, CAIRN_NO_OBJECT);
+		cairn_places_label(l, m->start, m->end, CAIRN_PAINT_RECORD, CAIRN_PLACE_METADATA, CAIRN_NO_OBJECT);
 		return;
 	}
 	const cairn_vma *code = cairn_places_at(l, m->by);
-	uint64_t newer = m->sequence < CAIRN_RANK_LOADER - 1 ? m->sequence : CAIRN_RANK_LOADER - 1;
-	cairn_places_label(l, m->start, m->end, CAIRN_RANK_NOTE + newer, CAIRN_PLACE_MAPPED, code ? code->object : 0);
+	uint64_t newer = m->sequence < CAIRN_PAINT_LOADER - 1 ? m->sequence : CAIRN_PAINT_LOADER - 1;
+	cairn_places_label(l, m->start, m->end, CAIRN_PAINT_NOTE + newer, CAIRN_PLACE_MAPPED, code ? code->object : 0);
 }
 
 /* The table may move while it is read: what was read then may be of a table that is gone, and is read again. */
@@ -587,7 +588,7 @@ void cairn_heapwalk_label(cairn_heapwalk *h, cairn_places *l)
 
 uint64_t cairn_heapwalk_told(const cairn_heapwalk *h)
 {
-	uint64_t sum = h->dirty_bytes;
+	uint64_t sum = h->dirty_bytes + cairn_managedwalk_told(h);
 	for (unsigned i = 0; i < CAIRN_CLASS_COUNT; i++) {
 		const cairn_heapwalk_class *k = &h->by_class[i];
 		sum += k->live_bytes + k->hole_bytes + k->queue_bytes + k->cached_bytes;

@@ -2,6 +2,7 @@
  *
  *   regions ──▶ chunks ──▶ spans ──▶ slabs: free bits and what magazines hold ──▶ live, holes, cached
  *                                    large: the block, its tail and runway; kept: on a shelf
+ *                                    managed: slabs of managed heaps, see lens/managedwalk.h
  *                     ──▶ free granules
  *
  * Each resident page of a region's open part is put into the figures by bytes; a live slot's bytes that are not
@@ -10,7 +11,7 @@
  * record was read.
  *
  * Invariant, checked by cairn_heapwalk_validate(): (K1) resident = live + holes + queue + cached + shelves + dirty +
- * tails + unknown.
+ * tails + managed ones + unknown.
  *
  * The records are bounded before they are believed: a hostile process makes figures wrong and nothing else.
  * Locks: none. Failure: false; what was counted until then stands. */
@@ -47,6 +48,9 @@ typedef struct cairn_heapwalk {
 	uint64_t mapped_bytes; /* of the process: the regions are no more */
 	uint64_t dirty_runs;     /* stretches of free granules with something resident */
 	uint64_t torn;           /* records that made no sense: the process was changing them */
+	uint64_t managed_external_bytes; /* resident, of spans for external bytes of managed objects */
+	uint64_t managed_heaps;  /* of the process, as far as they were read */
+	cairn_peer_room managed; /* cairn_heapwalk_managed, sorted by where their heap is: lens/managedwalk.h */
 	cairn_peer_room threads; /* cairn_heapwalk_thread, sorted by id */
 	cairn_peer_room cached;  /* uint64_t: slots that magazines hold, sorted */
 } cairn_heapwalk;

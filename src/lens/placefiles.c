@@ -54,7 +54,7 @@ static void file_label_data(cairn_places *l, const file_image *f, const Elf64_Ph
 	size_t page = l->peer->page_bytes;
 	uint64_t from = cairn_round_up(f->bias + part->p_vaddr + part->p_filesz, page);
 	uint64_t to = cairn_round_up(f->bias + part->p_vaddr + part->p_memsz, page);
-	cairn_places_label(l, from, to, CAIRN_RANK_DATA, CAIRN_PLACE_DATA, object);
+	cairn_places_label(l, from, to, CAIRN_PAINT_DATA, CAIRN_PLACE_DATA, object);
 }
 
 /* Two copies of the library may be there: one was preloaded, another asked for. The one that serves has a heap. */
@@ -113,7 +113,7 @@ static void file_guess(cairn_places *l, const cairn_vma *v, const cairn_vma *nex
 {
 	if (v->object && v->is_writable && cairn_places_object(l, v->object)->is_code && !next->object &&
 		next->start == v->end && next->is_writable)
-		cairn_places_label(l, next->start, next->end, CAIRN_RANK_LOADER, CAIRN_PLACE_DATA, v->object);
+		cairn_places_label(l, next->start, next->end, CAIRN_PAINT_LOADER, CAIRN_PLACE_DATA, v->object);
 }
 
 void cairn_places_look_at_files(cairn_places *l)
@@ -164,10 +164,10 @@ void cairn_places_label_stack(cairn_places *l, uint32_t thread_id)
 	uint64_t list, start, end;
 	const cairn_vma *v = file_thread_record(l, thread_id, &list);
 	if (cairn_places_stack(l, thread_id, &start, &end)) {
-		cairn_places_label(l, start, end, CAIRN_RANK_STACK, CAIRN_PLACE_STACKS, CAIRN_NO_OBJECT);
-		cairn_places_label(l, end, v->end, CAIRN_RANK_LOADER, CAIRN_PLACE_STACKS, CAIRN_NO_OBJECT);
+		cairn_places_label(l, start, end, CAIRN_PAINT_STACK, CAIRN_PLACE_STACKS, CAIRN_NO_OBJECT);
+		cairn_places_label(l, end, v->end, CAIRN_PAINT_LOADER, CAIRN_PLACE_STACKS, CAIRN_NO_OBJECT);
 	} else if (v && v->end - v->start <= LOADER_MAX_BYTES) {
-		cairn_places_label(l, v->start, v->end, CAIRN_RANK_LOADER, CAIRN_PLACE_DATA, CAIRN_NO_OBJECT);
+		cairn_places_label(l, v->start, v->end, CAIRN_PAINT_LOADER, CAIRN_PLACE_DATA, CAIRN_NO_OBJECT);
 	}
 }
 
@@ -196,6 +196,6 @@ void cairn_places_label_ended(cairn_places *l)
 			continue;
 		if (file_has_own_address(l->peer, v[i].end - 4096))
 			cairn_places_label(
-				l, v[i].start, v[i].end, CAIRN_RANK_LOADER, CAIRN_PLACE_STACKS_ENDED, CAIRN_NO_OBJECT);
+				l, v[i].start, v[i].end, CAIRN_PAINT_LOADER, CAIRN_PLACE_STACKS_ENDED, CAIRN_NO_OBJECT);
 	}
 }

@@ -312,7 +312,7 @@ static cairn_place places_default(const cairn_places *l, const cairn_vma *v)
 /* Notes are of anonymous memory, and nobody is told when it goes: over a file they are old. */
 static bool places_holds(const cairn_vma *v, const cairn_label *piece)
 {
-	return !v->object || piece->rank >= CAIRN_RANK_RECORD;
+	return !v->object || piece->rank >= CAIRN_PAINT_RECORD;
 }
 
 static void places_add(cairn_places *l, cairn_place place, uint32_t object, uint64_t bytes)

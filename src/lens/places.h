@@ -76,12 +76,12 @@ typedef struct cairn_places {
 } cairn_places;
 
 /* Labels, from the weakest; notes about who mapped what lie between by their sequence. */
-#define CAIRN_RANK_LOADER (1ull << 56)
-#define CAIRN_RANK_NOTE   (2ull << 56)
-#define CAIRN_RANK_DATA   (3ull << 56)
-#define CAIRN_RANK_STACK  (4ull << 56)
-#define CAIRN_RANK_RECORD (5ull << 56)
-#define CAIRN_RANK_HEAP   (6ull << 56)
+#define CAIRN_PAINT_LOADER (1ull << 56)
+#define CAIRN_PAINT_NOTE   (2ull << 56)
+#define CAIRN_PAINT_DATA   (3ull << 56)
+#define CAIRN_PAINT_STACK  (4ull << 56)
+#define CAIRN_PAINT_RECORD (5ull << 56)
+#define CAIRN_PAINT_HEAP   (6ull << 56)
 
 /* Reads all mappings. 0 or an errno. with_sums: also what is resident, by smaps; else addresses and names, and
  * cairn_places_count asks for what is resident page by page: no Pss, no swap, but a fifth of the time. */

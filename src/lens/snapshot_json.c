@@ -99,6 +99,31 @@ static void snapshot_threads(cairn_writer *w, const cairn_snapshot *s)
 	cairn_writer_text(w, s->thread_count ? "]" : "[]");
 }
 
+static void snapshot_heaps(cairn_writer *w, const cairn_snapshot *s)
+{
+	snapshot_key(w, "managed_heaps", false);
+	for (uint32_t i = 0; i < s->heap_count; i++) {
+		const cairn_snapshot_heap *h = &s->heaps[i];
+		cairn_writer_text(w, i ? ", {" : "[{");
+		snapshot_string(w, "name", h->name, true);
+		snapshot_string(w, "collector", h->collector, false);
+		snapshot_number(w, "held_bytes", h->held_bytes);
+		snapshot_number(w, "live_bytes", h->live_bytes);
+		snapshot_number(w, "live_objects", h->live_objects);
+		snapshot_number(w, "limit_bytes", h->limit_bytes);
+		snapshot_number(w, "max_bytes", h->max_bytes);
+		snapshot_number(w, "external_bytes", h->external_bytes);
+		snapshot_number(w, "record_bytes", h->record_bytes);
+		snapshot_number(w, "resident_bytes", h->resident_bytes);
+		snapshot_number(w, "collections", h->collections);
+		snapshot_key(w, "last_pause_seconds", false);
+		cairn_writer_json_seconds(w, h->last_pause_ns);
+		cairn_writer_text(w, "}");
+	}
+	cairn_writer_text(w, s->heap_count ? "]" : "[]");
+	snapshot_number(w, "managed_heaps_left_out", s->heaps_left_out);
+}
+
 static void snapshot_limits(cairn_writer *w, const cairn_snapshot *s)
 {
 	snapshot_key(w, "limits", false);
@@ -187,6 +212,7 @@ int cairn_snapshot_print_json(const cairn_snapshot *s, int fd)
 	snapshot_limits(&w, s);
 	snapshot_growth(&w, s);
 	snapshot_classes(&w, s);
+	snapshot_heaps(&w, s);
 	snapshot_threads(&w, s);
 	cairn_writer_text(&w, "}\n");
 	return cairn_writer_close(&w);

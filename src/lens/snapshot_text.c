@@ -188,6 +188,50 @@ static void snap_classes(cairn_writer *w, const cairn_snapshot *s)
 		snap_class(w, c);
 }
 
+/* ---- managed heaps ---- */
+
+static void snap_heap(cairn_writer *w, const cairn_snapshot_heap *h)
+{
+	cairn_field f = { .used = 0 };
+	cairn_writer_pad(w, 3);
+	cairn_field_name(&f, h->name, 14);
+	cairn_writer_field(w, &f);
+	cairn_writer_pad(w, 18);
+	f = (cairn_field){ .used = 0 };
+	cairn_field_name(&f, h->collector, 11);
+	cairn_writer_field(w, &f);
+	const uint64_t bytes[] = { h->held_bytes, h->live_bytes, h->limit_bytes, h->max_bytes };
+	for (unsigned i = 0; i < 4; i++) {
+		f = (cairn_field){ .used = 0 };
+		cairn_field_bytes(&f, bytes[i]);
+		cairn_writer_field_right(w, &f, 38 + i * 9);
+	}
+	cairn_field count = { .used = 0 };
+	cairn_field_count(&count, h->collections);
+	cairn_writer_field_right(w, &count, 71);
+	f = (cairn_field){ .used = 0 };
+	if (h->last_pause_ns)
+		cairn_field_duration(&f, h->last_pause_ns);
+	cairn_writer_field_right(w, &f, SNAP_SHARE_END);
+	cairn_writer_text(w, "\n");
+}
+
+static void snap_heaps(cairn_writer *w, const cairn_snapshot *s)
+{
+	if (!s->heap_count)
+		return;
+	cairn_writer_text(w, "\n   Managed heap   collector       held     live  next at      max  runs   pause\n");
+	for (uint32_t i = 0; i < s->heap_count; i++)
+		snap_heap(w, &s->heaps[i]);
+	if (s->heaps_left_out) {
+		cairn_field f = { .used = 0 };
+		cairn_field_text(&f, "and ");
+		cairn_field_count(&f, s->heaps_left_out);
+		cairn_field_text(&f, " more, which hold less");
+		snap_words(w, f.text, 3);
+	}
+}
+
 /* ---- huge pages, growth and limits ---- */
 
 static void snap_huge(cairn_writer *w, const cairn_snapshot *s)
@@ -341,6 +385,7 @@ int cairn_snapshot_print(const cairn_snapshot *s, int fd, bool with_colour)
 	snap_growth(&w, s);
 	snap_limits(&w, s);
 	snap_classes(&w, s);
+	snap_heaps(&w, s);
 	if (s->unknown[0]) {
 		cairn_writer_text(&w, "\n");
 		snap_words(&w, s->unknown, 3);

@@ -44,7 +44,7 @@ static cairn_snapshot_line *line_add(
 	return line;
 }
 
-static cairn_snapshot_line *line_add_field(
+cairn_snapshot_line *cairn_snapshot_add_line(
 	cairn_snapshot *s, cairn_snapshot_kind kind, const char *name, uint64_t bytes, const cairn_field *why)
 {
 	cairn_snapshot_line *line = line_add(s, kind, name, bytes, "");
@@ -198,8 +198,10 @@ static void lines_live(cairn_snapshot *s, const cairn_look *k)
 		cairn_field_bytes(&why, most->live_bytes);
 		cairn_field_text(&why, "): only the program can free them");
 	}
-	cairn_snapshot_line *line = line_add_field(s, CAIRN_SNAPSHOT_LIVE, "live objects", live - rounding, &why);
+	cairn_snapshot_line *line =
+		cairn_snapshot_add_line(s, CAIRN_SNAPSHOT_LIVE, "live objects", live - rounding, &why);
 	line->error_bytes = (uint64_t)k->rounding_error;
+	cairn_snapshot_fill_managed_live(s, k);
 	why = (cairn_field){ .used = 0 };
 	most = CLASS_MOST(s, rounding_bytes);
 	cairn_field_text(&why, "usable bytes nobody asked for");
@@ -211,7 +213,7 @@ static void lines_live(cairn_snapshot *s, const cairn_look *k)
 		cairn_field_text(&why, "): ask for sizes of a class; estimated from ");
 		cairn_field_text(&why, k->heap.control.counts_requested ? "all requests" : "sampled requests");
 	}
-	line = line_add_field(s, CAIRN_SNAPSHOT_ROUNDING, "rounding to size class", rounding, &why);
+	line = cairn_snapshot_add_line(s, CAIRN_SNAPSHOT_ROUNDING, "rounding to size class", rounding, &why);
 	line->error_bytes = (uint64_t)k->rounding_error;
 }
 
@@ -246,7 +248,8 @@ static void lines_holes(cairn_snapshot *s, const cairn_look *k)
 		cairn_field_text(&why, " pinned by ≤ 3 objects, ");
 		cairn_field_bytes(&why, sparse->sparse_bytes);
 	}
-	line_add_field(s, CAIRN_SNAPSHOT_HOLES, "holes in used slabs", holes, &why);
+	cairn_snapshot_add_line(s, CAIRN_SNAPSHOT_HOLES, "holes in used slabs", holes, &why);
+	cairn_snapshot_fill_managed_holes(s, k);
 	line_add(s, CAIRN_SNAPSHOT_KEPT, "free: pages waiting to be purged", queue,
 		"whole free pages of slabs in use, in the purge queue or wanted again soon; cairn_purge() gives them "
 		"back");
@@ -259,7 +262,7 @@ static void lines_kept(cairn_snapshot *s, const cairn_look *k)
 	uint64_t cached = CLASS_SUM(s, cached_bytes) - large->cached_bytes;
 	why_counted(&why, k->heap.threads.count, " thread cache", " thread caches");
 	cairn_field_text(&why, "; a thread's own cairn_idle() or its end gives its share back");
-	line_add_field(s, CAIRN_SNAPSHOT_KEPT, "free: in thread caches", cached, &why);
+	cairn_snapshot_add_line(s, CAIRN_SNAPSHOT_KEPT, "free: in thread caches", cached, &why);
 	line_add(s, CAIRN_SNAPSHOT_KEPT, "free: on shelves of threads", large->cached_bytes,
 		"large blocks just freed, for the thread's next; given back after 0.3 s without use, or by "
 		"cairn_purge()");
@@ -267,10 +270,11 @@ static void lines_kept(cairn_snapshot *s, const cairn_look *k)
 	cairn_field_text(&why, "free memory between blocks, ");
 	why_counted(&why, k->heap.dirty_runs, " stretch", " stretches");
 	cairn_field_text(&why, ", kept because the program took as much again before; cairn_purge() gives it back");
-	line_add_field(s, CAIRN_SNAPSHOT_KEPT, "free: empty spans", k->heap.dirty_bytes, &why);
+	cairn_snapshot_add_line(s, CAIRN_SNAPSHOT_KEPT, "free: empty spans", k->heap.dirty_bytes, &why);
 	line_add(s, CAIRN_SNAPSHOT_KEPT, "free: behind large blocks", large->hole_bytes,
 		"the rest of the last pages of large blocks, and room to grow in place from 4 MiB on; goes with the "
 		"block");
+	cairn_snapshot_fill_managed_kept(s, k);
 }
 
 /* ---- the other lines ---- */
@@ -303,21 +307,22 @@ static void lines_kernel(cairn_snapshot *s, const cairn_look *k)
 	why_counted(&why, s->thread_count + s->threads_left_out ? s->thread_count + s->threads_left_out - 1 : 0,
 		" other thread", " other threads");
 	cairn_field_text(&why, "; what each has touched stays until it ends");
-	line_add_field(s, CAIRN_SNAPSHOT_STACKS, "stacks of other threads", bytes[CAIRN_PLACE_STACKS], &why);
+	cairn_snapshot_add_line(s, CAIRN_SNAPSHOT_STACKS, "stacks of other threads", bytes[CAIRN_PLACE_STACKS], &why);
 	line_add(s, CAIRN_SNAPSHOT_STACKS, "stacks of ended threads", bytes[CAIRN_PLACE_STACKS_ENDED],
 		"kept by libc for threads to come, up to 40 MiB");
 	why = (cairn_field){ .used = 0 };
 	cairn_field_text(&why, "what of the files has run or was read");
 	why_largest_file(&why, k, true);
 	cairn_field_text(&why, "; clean: the kernel drops it when memory is short");
-	line_add_field(s, CAIRN_SNAPSHOT_PROGRAM, "program and libraries: text", bytes[CAIRN_PLACE_TEXT], &why);
+	cairn_snapshot_add_line(
+		s, CAIRN_SNAPSHOT_PROGRAM, "program and libraries: text", bytes[CAIRN_PLACE_TEXT], &why);
 	line_add(s, CAIRN_SNAPSHOT_PROGRAM, "program and libraries: data", bytes[CAIRN_PLACE_DATA],
 		"variables, relocations, what the loader keeps; fewer libraries, or prelinked ones, would have less");
 	why = (cairn_field){ .used = 0 };
 	cairn_field_text(&why, "pages of mapped files");
 	why_largest_file(&why, k, false);
 	cairn_field_text(&why, "; munmap or MADV_DONTNEED gives them back");
-	line_add_field(s, CAIRN_SNAPSHOT_FILES, "file mappings", bytes[CAIRN_PLACE_FILE], &why);
+	cairn_snapshot_add_line(s, CAIRN_SNAPSHOT_FILES, "file mappings", bytes[CAIRN_PLACE_FILE], &why);
 	line_add(s, CAIRN_SNAPSHOT_SHARED, "shared memory", bytes[CAIRN_PLACE_SHARED],
 		"counted in every process that touched it: the share of this one is in Pss; goes when all unmap it");
 	line_add(s, CAIRN_SNAPSHOT_OTHER,
@@ -359,7 +364,7 @@ static void lines_mappers(cairn_snapshot *s, const cairn_look *k)
 		cairn_field_text(&why, ", which alone can unmap it");
 		char text[CAIRN_SNAPSHOT_NAME];
 		line_put(text, sizeof text, &name);
-		line_add_field(s, CAIRN_SNAPSHOT_OTHER, text, o->mapped_bytes, &why);
+		cairn_snapshot_add_line(s, CAIRN_SNAPSHOT_OTHER, text, o->mapped_bytes, &why);
 		left -= o->mapped_bytes < left ? o->mapped_bytes : left;
 		is_told[i] = true;
 	}
@@ -393,7 +398,7 @@ static void lines_unexplained(cairn_snapshot *s, const cairn_look *k)
 			      : "anonymous memory: who mapped it and what lies in it is known under cairn only");
 	if (s->is_approximate)
 		cairn_field_text(&why, "; and records that changed while they were read");
-	line_add_field(s, CAIRN_SNAPSHOT_UNEXPLAINED, "unexplained", s->rss_bytes - explained, &why);
+	cairn_snapshot_add_line(s, CAIRN_SNAPSHOT_UNEXPLAINED, "unexplained", s->rss_bytes - explained, &why);
 }
 
 static void lines_below(cairn_snapshot *s, const cairn_look *k)
@@ -405,7 +410,7 @@ static void lines_below(cairn_snapshot *s, const cairn_look *k)
 		cairn_field_text(&why, "; most in ");
 		why_class(&why, most);
 	}
-	line_add_field(s, CAIRN_SNAPSHOT_OUTSIDE, "untouched live bytes", CLASS_SUM(s, untouched_bytes), &why);
+	cairn_snapshot_add_line(s, CAIRN_SNAPSHOT_OUTSIDE, "untouched live bytes", CLASS_SUM(s, untouched_bytes), &why);
 	line_add(s, CAIRN_SNAPSHOT_OUTSIDE, "swap", k->places.swap_bytes,
 		"moved out by the kernel; comes back when touched");
 	line_add(s, CAIRN_SNAPSHOT_OUTSIDE, "HugeTLB", k->places.hugetlb_bytes,
@@ -450,6 +455,8 @@ void cairn_snapshot_fill_lines(cairn_snapshot *s, cairn_look *k)
 		line_add(s, CAIRN_SNAPSHOT_METADATA, "cairn's metadata", k->places.bytes[CAIRN_PLACE_METADATA],
 			"records of blocks, spans and pages, thread caches, counters; about 1 byte in 64 of small "
 			"blocks");
+		cairn_snapshot_fill_managed_records(s, k);
+		cairn_snapshot_fill_heaps(s, k);
 	}
 	lines_kernel(s, k);
 	lines_mappers(s, k);

@@ -15,6 +15,7 @@ const cairn_heapmap cairn_heapmap_here = {
 	.classes = cairn_classes,
 	.control = &cairn_stats_block,
 	.mappings = &cairn_mappings,
+	.managed = &cairn_window_managed,
 	.purge_request = &cairn_purge_request,
 	.purge_served = &cairn_purge_served,
 };

@@ -33,6 +33,6 @@ extern const cairn_heapmap cairn_heapmap_here;
 #define CAIRN_HEAPMAP_LAYOUT                                                                                           \
 	CAIRN_HEAPMAP_MIX(CAIRN_HEAPMAP_MIX(CAIRN_HEAPMAP_MIX(CAIRN_HEAPMAP_PAGES, CAIRN_HEAPMAP_REGIONS),             \
 		CAIRN_HEAPMAP_CACHES), CAIRN_HEAPMAP_MIX(CAIRN_HEAPMAP_MAPPINGS,                             \
-		CAIRN_CLASS_COUNT * 65536 + sizeof(cairn_thread_counters)))
+		CAIRN_CLASS_COUNT * 65536 + sizeof(cairn_thread_counters) + sizeof(cairn_heapmap)))
 
 #endif

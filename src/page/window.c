@@ -17,6 +17,7 @@ enum {
 
 cairn_window cairn_window_first = { .base = CAIRN_WINDOW_NOWHERE };
 cairn_page_region *cairn_window_regions; /* sync: pageheap lock */
+const void *cairn_window_managed;
 static size_t reserved_bytes;       /* sync: pageheap lock */
 static size_t open_bytes;           /* sync: pageheap lock */
 

@@ -60,6 +60,7 @@ typedef struct cairn_page_region {
 #define CAIRN_WINDOW_NOWHERE ((uintptr_t)1 << 63)
 
 extern cairn_page_region *cairn_window_regions; /* the newest; for a reader from outside: malloc/outside.h */
+extern const void *cairn_window_managed; /* the list of managed heaps, once there is one: likewise; sync: atomic */
 extern cairn_window cairn_window_first; /* nowhere and of no bytes until the first region: every address is outside */
 
 /* How far p lies behind the first window's base. Relaxed: whoever holds a block has seen it. */

@@ -25,6 +25,7 @@ typedef struct cairn_heapmap {
 	const void *classes;        /* cairn_class, CAIRN_CLASS_COUNT of them */
 	const void *control;        /* a pointer to the cairn_control */
 	const void *mappings;       /* who mapped what: os/mappings.h */
+	const void *managed;        /* a pointer to the cairn_gc_heaps, NULL where there was none: gc/managed.h */
 	const void *purge_request;  /* uint32_t, written by the reader: see page/purge.h */
 	const void *purge_served;   /* uint32_t: the last request that was served */
 } cairn_heapmap;
