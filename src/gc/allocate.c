@@ -34,13 +34,14 @@ static void hole_leave(cairn_gc_bump *bump, hole_of *hole)
 	if (!hole->block)
 		return;
 	hole->block->filled = (uint32_t)(bump->at - cairn_gc_block_first(hole->block));
+	hole->allocated += bump->at - hole->start;
 	if (hole->at < hole->end && bump->at == bump->end && !hole->block->is_zero)
 		*(uint64_t *)hole->at = 0;
 }
 
 static void hole_enter(cairn_gc_bump *bump, hole_of *hole, uintptr_t at, uintptr_t end)
 {
-	bump->at = bump->end = hole->at = at;
+	bump->at = bump->end = hole->at = hole->start = at;
 	hole->end = end;
 }
 
@@ -62,7 +63,7 @@ static void hole_give_up(cairn_gc_heap *h, cairn_gc_thread *t, cairn_gc_bump *bu
 {
 	if (hole->block) {
 		hole_leave(bump, hole);
-		t->allocated_bytes += hole->block->filled;
+		t->allocated_bytes += hole->allocated;
 		hole->block->is_owned = false;
 	}
 	(void)h;

@@ -405,7 +405,7 @@ void cairn_gc_blocks_purge(cairn_gc_heap *h, size_t keep_bytes)
 		before = n->prev;
 		cairn_gc_slab *slab = cairn_container(n, cairn_gc_slab, node);
 		if (slab->empty_blocks == SLAB_USABLE && !slab->is_huge &&
-			s->empty_count * CAIRN_GC_BLOCK_BYTES > keep_bytes)
+			(s->empty_count - SLAB_USABLE) * CAIRN_GC_BLOCK_BYTES >= keep_bytes)
 			slab_drop(h, slab);
 	}
 	size_t kept = 0; /* the warmest stay */

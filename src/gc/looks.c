@@ -133,6 +133,18 @@ static void looks_take_allocated(cairn_gc_heap *h)
 	}
 }
 
+void cairn_gc_look_gone(cairn_gc_heap *h, cairn_gc_thread *t)
+{
+	cairn_gc_looks *k = &h->looks;
+	k->stats.allocated_bytes += t->allocated_bytes;
+	k->stats.cpu_barrier_ns += t->barrier_ns;
+	cairn_lock_take(&k->lock, CAIRN_RANK_GC_PARTS);
+	k->shown.allocated_bytes += t->allocated_bytes;
+	k->shown.cpu_barrier_ns += t->barrier_ns;
+	cairn_lock_drop(&k->lock, CAIRN_RANK_GC_PARTS);
+	t->allocated_bytes = t->barrier_ns = 0;
+}
+
 void cairn_gc_look_begin(cairn_gc_heap *h, int cause)
 {
 	cairn_gc_looks *k = &h->looks;

@@ -57,6 +57,8 @@ void cairn_gc_look_begin(struct cairn_gc_heap *h, int cause);
 void cairn_gc_look_phase(struct cairn_gc_heap *h, const char *next, size_t bytes, size_t objects);
 /* Mutators may run again: still in the stop, after cairn_gc_sizing_after. Writes the log's line. */
 void cairn_gc_look_end(struct cairn_gc_heap *h);
+/* t ceases to be a mutator: what it allocated stays counted. Its bumps are flushed; under the world's lock. */
+void cairn_gc_look_gone(struct cairn_gc_heap *h, struct cairn_gc_thread *t);
 /* t took so long to stop. Under the world's lock. */
 void cairn_gc_look_stopped(struct cairn_gc_heap *h, struct cairn_gc_thread *t, uint64_t ns);
 void cairn_gc_histogram_add(cairn_gc_histogram *to, uint64_t value);

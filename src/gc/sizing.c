@@ -21,6 +21,7 @@ enum {
 	SIZING_GROWTH = 100, /* percent, by default */
 	SIZING_GROWTH_MOST = 100 * 1000,
 	SIZING_BUCKET_NS = 1000 * 1000 * 1000,
+	SIZING_SELDOM = 10,              /* pauses apart: see cairn_gc_sizing_keep */
 	SIZING_FRUIT = 50,                    /* a collection is fruitless below max / 50 */
 	SIZING_BOUND_NS = 1000 * 1000 * 1000, /* for how long the machine's limits are not read again */
 };
@@ -395,8 +396,9 @@ void cairn_gc_sizing_after_at(cairn_gc_heap *h, uint64_t pause_ns, uint64_t now_
 	SIZING_WRITE(s->limit, sizing_clamp(h, sizing_soften(h, &c, wanted)));
 	SIZING_WRITE(s->ended_ns, now_ns);
 	SIZING_WRITE(s->pause_ns, pause_ns);
-	s->need[1] = s->need[0];
-	s->need[0] = sizing_need(h, &c);
+	SIZING_WRITE(s->apart_ns, c.mutator_ns);
+	SIZING_WRITE(s->need[1], s->need[0]);
+	SIZING_WRITE(s->need[0], sizing_need(h, &c));
 	sizing_note_peak(h, h->looks.held_before > c.held ? h->looks.held_before : c.held);
 }
 
@@ -405,12 +407,14 @@ void cairn_gc_sizing_after(cairn_gc_heap *h, uint64_t pause_ns)
 	cairn_gc_sizing_after_at(h, pause_ns, cairn_clock_fine_ns());
 }
 
-size_t cairn_gc_sizing_keep(const cairn_gc_heap *h)
+size_t cairn_gc_sizing_keep(const cairn_gc_heap *h, int cause)
 {
 	const cairn_gc_sizing *s = &h->sizing;
-	if (h->cause == CAIRN_GC_CAUSE_ASKED)
+	/* Who asks seldom wants memory, or is about to rest; who asks often would fault it in each time. */
+	if (cause == CAIRN_GC_CAUSE_ASKED && SIZING_READ(s->apart_ns) / SIZING_SELDOM >= SIZING_READ(s->pause_ns))
 		return 0;
-	return s->need[0] > s->need[1] ? s->need[0] : s->need[1];
+	size_t newer = SIZING_READ(s->need[0]), older = SIZING_READ(s->need[1]);
+	return newer > older ? newer : older;
 }
 
 void cairn_gc_sizing_validate(cairn_gc_heap *h)

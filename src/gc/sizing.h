@@ -41,13 +41,14 @@ typedef struct cairn_gc_sizing {
 	ptrdiff_t foreign_at;  /* by the end of the last collection; sync: atomic, relaxed; written in a stop */
 	uint64_t ended_ns;     /* the last collection's end; sync: as foreign_at, the next two likewise */
 	uint64_t pause_ns;     /* its length */
+	uint64_t apart_ns;     /* from the end of the one before to its begin; sync: as foreign_at */
 	uint32_t fruitless;    /* collections in a row that gave back next to nothing while nothing else ran */
 	uint64_t allocated_at; /* bytes allocated by then; sync: in a stop, as all below */
 	double allocated, allocating_s; /* of late, by which g is known: sums that forget, see sizing.c */
 	double collected, collecting_s;
 	int64_t credit_ns;     /* of the CPU limiter */
 	size_t slack;          /* by which the limit is raised because collections came too early */
-	size_t need[2];        /* empty bytes that the last two collections left room for, the newer first */
+	size_t need[2];        /* empty bytes that the last two left room for, the newer first; sync: as foreign_at */
 } cairn_gc_sizing;
 
 /* Fills in what config leaves at 0, reads the environment. An errno value, or 0. */
@@ -67,9 +68,9 @@ bool cairn_gc_is_hopeless(const struct cairn_gc_heap *h);
 void cairn_gc_open_reserve(struct cairn_gc_heap *h);
 /* After a collection of that length, in the stop. looks.stats tell what lives; looks.held_before, and cause. */
 void cairn_gc_sizing_after(struct cairn_gc_heap *h, uint64_t pause_ns);
-/* After that: how many bytes of empty blocks are kept, because they will be allocated into before long: for
- * cairn_gc_blocks_purge. */
-size_t cairn_gc_sizing_keep(const struct cairn_gc_heap *h);
+/* How many bytes of empty blocks are kept after a collection made for that cause (cairn_gc_cause), because they will be
+ * allocated into before long: for cairn_gc_blocks_purge. Any thread. */
+size_t cairn_gc_sizing_keep(const struct cairn_gc_heap *h, int cause);
 void cairn_gc_sizing_validate(struct cairn_gc_heap *h);
 
 /* The same by a clock of one's own, for tests. */

@@ -383,6 +383,7 @@ void cairn_gc_mutator_drop(cairn_gc_thread *t)
 	if (t->is_hidden)
 		bumps_show(t);
 	cairn_gc_mutator_flush(t);
+	cairn_gc_look_gone(t->heap, t);
 	cairn_list_remove(&t->node);
 	t->heap->world.count--;
 }

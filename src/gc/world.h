@@ -64,6 +64,8 @@ typedef struct cairn_gc_thread {
 	struct cairn_gc_hole {
 		struct cairn_gc_block *block; /* owned; NULL: none */
 		uintptr_t at, end;   /* of its hole, what is not in the bump yet and not cleared */
+		uintptr_t start;     /* of the hole */
+		size_t allocated;    /* in holes of the block that were left */
 	} small_hole, wide_hole;
 	uint64_t allocated_bytes; /* by blocks given up and bumps; sync: as small */
 	uint64_t since_zeal;     /* allocations since the last one forced; sync: its thread */

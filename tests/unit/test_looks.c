@@ -184,7 +184,7 @@ static void pauses_are_summed_up(void)
 	EXPECT_EQ(s.time_to_safepoint.max, 1000);
 	EXPECT(s.cpu_stopped_ns > 0 && s.cpu_stopped_ns <= s.pause_ns);
 	EXPECT(s.utilisation[0] == 0 && s.utilisation[2] > 0.5 && s.utilisation[2] < 0.95);
-	EXPECT(s.opened_ns >= s.pause_ns);
+	EXPECT(s.opened_ns + 3000 >= s.pause_ns); /* the waits of 1000 are made up */
 	EXPECT_EQ(s.max_bytes, 64 * MIB);
 	EXPECT_EQ(s.collector, CAIRN_GC_MARKSWEEP);
 	EXPECT_EQ(strcmp(s.name, "test"), 0);
@@ -215,9 +215,18 @@ static void what_was_allocated_is_counted_once(void)
 	t.allocated_bytes += 500;
 	cairn_gc_stats_get(h, &s);
 	EXPECT_EQ(s.allocated_bytes, 1500);
+	cairn_gc_look_gone(h, &t);
+	cairn_list_remove(&t.node);
+	cairn_gc_stats_get(h, &s);
+	EXPECT_EQ(s.allocated_bytes, 1500);
+	collect(h, 0, 0);
+	cairn_gc_stats_get(h, &s);
+	EXPECT_EQ(s.allocated_bytes, 1500);
+	t.allocated_bytes = 70;
+	cairn_list_append(&h->world.mutators, &t.node);
 	h->world.lock.word = 1; /* in a stop: what was known then, and no wait */
 	cairn_gc_stats_get(h, &s);
-	EXPECT_EQ(s.allocated_bytes, 1000);
+	EXPECT_EQ(s.allocated_bytes, 1500);
 	h->world.lock.word = 0;
 }
 
