@@ -336,13 +336,13 @@ static size_t sizing_soften(const cairn_gc_heap *h, const sizing_cycle *c, size_
 	return soft < limit ? soft : limit;
 }
 
+/* Less than 2 % of max is free, and less than 2 % of the time was the mutators'. */
 static void sizing_judge(cairn_gc_heap *h, const sizing_cycle *c)
 {
 	cairn_gc_sizing *s = &h->sizing;
-	size_t before = h->looks.held_before, left = c->live < c->held ? c->live : c->held;
-	size_t freed = before > left ? before - left : 0;
+	size_t left = c->live < c->held ? c->live : c->held, most = SIZING_READ(s->most);
 	uint32_t fruitless = SIZING_READ(s->fruitless);
-	if (freed >= SIZING_READ(s->max) / SIZING_FRUIT)
+	if (most > left && most - left >= SIZING_READ(s->max) / SIZING_FRUIT)
 		fruitless = 0;
 	else if (h->cause == CAIRN_GC_CAUSE_FULL && c->mutator_ns < c->pause_ns / (SIZING_FRUIT - 1))
 		fruitless++;

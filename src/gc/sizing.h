@@ -60,8 +60,8 @@ bool cairn_gc_may_hold(const struct cairn_gc_heap *h, size_t bytes);
 /* What is left of limit, and of most, for blocks: up to which cairn_gc_blocks_take may go. */
 size_t cairn_gc_limit(const struct cairn_gc_heap *h);
 size_t cairn_gc_most(const struct cairn_gc_heap *h);
-/* Would another collection be a waste? Two in a row gave back less than 2 % of max and left the mutators less than 2 %
- * of the time. Then an allocation that needs one is refused at once, until as much time has passed as the last one
+/* Would another collection be a waste? Two in a row left less than 2 % of max free and the mutators less than 2 % of
+ * the time. Then an allocation that needs one is refused at once, until as much time has passed as the last one
  * took: so whoever goes on gets half of the time. Any thread. */
 bool cairn_gc_is_hopeless(const struct cairn_gc_heap *h);
 /* Before on_no_memory is called: the reserve may be used, until a collection ends with it free again. Any thread. */

@@ -199,6 +199,14 @@ static void a_heap_that_only_collects_is_hopeless_until_time_has_passed(void)
 	EXPECT_EQ(sim.sizing.fruitless, 0);
 }
 
+static void a_heap_far_below_its_max_is_never_hopeless(void)
+{
+	sim_open(&plain, (cairn_gc_config){ .max = 1024 * MIB });
+	for (int i = 0; i < 5; i++)
+		sim_cycle(0, MIB, 5000 * MS, 3 * MIB);
+	EXPECT_EQ(sim.sizing.fruitless, 0);
+}
+
 static void a_second_try_for_one_allocation_does_not_make_it_hopeless(void)
 {
 	sim_open(&plain, (cairn_gc_config){ .max = 64 * MIB });
@@ -387,6 +395,7 @@ int main(int argc, char **argv)
 	RUN(past_the_soft_limit_collections_have_half_of_the_time_at_most);
 	RUN(below_the_soft_limit_it_changes_nothing);
 	RUN(a_heap_that_only_collects_is_hopeless_until_time_has_passed);
+	RUN(a_heap_far_below_its_max_is_never_hopeless);
 	RUN(a_second_try_for_one_allocation_does_not_make_it_hopeless);
 	RUN(collections_that_come_too_early_raise_the_limit);
 	RUN(foreign_bytes_count_for_the_sizing_alone);
