@@ -59,11 +59,17 @@ static bool hole_next(cairn_gc_heap *h, cairn_gc_bump *bump, hole_of *hole)
 	return true;
 }
 
+/* relaxed: a figure that only its thread raises, and others read */
+static void count_allocated(cairn_gc_thread *t, size_t bytes)
+{
+	__atomic_store_n(&t->allocated_bytes, t->allocated_bytes + bytes, __ATOMIC_RELAXED);
+}
+
 static void hole_give_up(cairn_gc_heap *h, cairn_gc_thread *t, cairn_gc_bump *bump, hole_of *hole)
 {
 	if (hole->block) {
 		hole_leave(bump, hole);
-		t->allocated_bytes += hole->allocated;
+		count_allocated(t, hole->allocated);
 		hole->block->is_owned = false;
 	}
 	(void)h;
@@ -218,7 +224,7 @@ static uintptr_t cell_large(cairn_gc_thread *t, size_t cell)
 	cairn_gc_block *b = find_block(&n);
 	if (!b)
 		return 0;
-	t->allocated_bytes += cell;
+	count_allocated(t, cell);
 	return cairn_gc_block_first(b);
 }
 

@@ -55,11 +55,12 @@ static __attribute__((noinline)) void *add_bytes(heap *h, size_t bytes)
 	return escape(cairn_gc_handle_new(h->m, p)) ? p : NULL;
 }
 
-/* Nothing here is dead when it is told of, but the holes of the second heap: swept, in blocks in which a third lives. */
+/* Nothing here is dead when it is told of, but the holes of the second heap: in blocks in which a third lives. */
 static void managed(void)
 {
 	enum { COPIED = 200000, MARKED = 300000, EACH = 3, LARGE = 5, HUGE = 2, EXTERNAL = 4 * MIB, SINCE = 50000 };
-	heap copied = heap_open("copied", CAIRN_GC_SEMISPACE, 0), marked = heap_open("marked", CAIRN_GC_MARKSWEEP, 128 * MIB);
+	heap copied = heap_open("copied", CAIRN_GC_SEMISPACE, 0);
+	heap marked = heap_open("marked", CAIRN_GC_MARKSWEEP, 128 * MIB);
 	size_t large = 0;
 	add_nodes(&copied, COPIED, 1);
 	add_nodes(&marked, MARKED, EACH);
@@ -107,7 +108,8 @@ static void *churn(void *collector)
 	heap h = heap_open("churn", (cairn_gc_collector)(uintptr_t)collector, 0);
 	for (size_t i = 0;; i++) {
 		add_nodes(&h, 20000, 5);
-		cairn_gc_handle_free(h.heap, cairn_gc_handle_new(h.m, cairn_gc_new_bytes(h.m, (i % 9 + 1) * 300 * KIB)));
+		void *large = cairn_gc_new_bytes(h.m, (i % 9 + 1) * 300 * KIB);
+		cairn_gc_handle_free(h.heap, cairn_gc_handle_new(h.m, large));
 		if (i % 20 == 0)
 			cairn_gc_handle_set(h.m, h.list, NULL);
 	}

@@ -1,4 +1,5 @@
 /* What malloc says of itself, compared with what this program did: cairn/stats.h, mallinfo2 and its kin. */
+#include "cairn/gc.h"
 #include "cairn/malloc.h"
 #include "cairn/stats.h"
 #include "malloc/sizeclass.h"
@@ -341,8 +342,42 @@ static void malloc_stats_tells_the_same(void)
 }
 #endif
 
+static bool is_of_heap(const cairn_live_block *block, void *arg)
+{
+	const char *start = *(char **)arg, *p = block->start;
+	if (p + block->usable_bytes > start && p < start + (8 << 20))
+		*(char **)arg = NULL;
+	return true;
+}
+
+static void managed_heaps_are_none_of_mallocs(void)
+{
+	cairn_gc_close(cairn_gc_open(NULL)); /* what libc keeps for the first, by malloc, stays */
+	look(&before);
+	cairn_gc_heap *h = cairn_gc_open(&(cairn_gc_config){ .collector = CAIRN_GC_MARKSWEEP, .max = 64 << 20 });
+	cairn_gc_mutator *m = h ? cairn_gc_attach(h) : NULL;
+	char *object = m ? cairn_gc_new_bytes(m, 8 << 20) : NULL;
+	REQUIRE(object != NULL);
+	EXPECT(cairn_gc_external(m, object, 1 << 20) != NULL);
+	look(&now);
+	EXPECT_EQ(now.used_bytes, before.used_bytes);
+	EXPECT(now.managed_bytes >= before.managed_bytes + (9 << 20));
+	EXPECT_EQ(now.live_blocks, before.live_blocks);
+	EXPECT_EQ(now.live_bytes, before.live_bytes);
+	EXPECT_EQ(cairn_owner_of(object + 5000000).kind, CAIRN_OWNER_MANAGED);
+	EXPECT(!cairn_owner_of(object).start);
+	char *at = object;
+	EXPECT_EQ(cairn_visit_live(is_of_heap, &at), CAIRN_VISIT_ALL);
+	EXPECT(at == object);
+	cairn_gc_close(h);
+	look(&now);
+	EXPECT_EQ(now.managed_bytes, before.managed_bytes);
+	EXPECT_EQ(now.used_bytes, before.used_bytes);
+}
+
 int main(void)
 {
+	RUN(managed_heaps_are_none_of_mallocs);
 	RUN(the_sums_are_those_of_the_classes);
 	RUN(every_allocation_and_free_is_counted_at_once);
 	RUN(a_block_is_live_or_cached_or_free);
