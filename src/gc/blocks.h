@@ -186,6 +186,8 @@ uintptr_t cairn_gc_block_hole(const cairn_gc_block *b, uint8_t colour, uintptr_t
 uintptr_t cairn_gc_block_next(const cairn_gc_block *b, uint8_t colour, uintptr_t from);
 /* Sets START for each cell that was made since the last mark phase, once in a collection. */
 void cairn_gc_block_find_starts(cairn_gc_block *b, uint8_t colour);
+/* In a stop that is no collection, at its end: undoes it in all blocks, for more cells will be made. */
+void cairn_gc_blocks_forget_starts(struct cairn_gc_heap *h);
 /* The object that p points at or into, or to whose end: NULL: none. Any word may be asked for. In a stop. A dead object
  * of a block that is not swept is none. colour: of the last mark phase; may be used while the next is at work. */
 void *cairn_gc_object_at(struct cairn_gc_heap *h, uintptr_t p);

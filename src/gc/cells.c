@@ -123,6 +123,22 @@ void cairn_gc_block_find_starts(cairn_gc_block *b, uint8_t colour)
 	b->has_starts = true;
 }
 
+static void forget_starts(cairn_gc_block *b)
+{
+	uint8_t *bytes = cairn_gc_block_bytes(b);
+	for (size_t at = next_byte(bytes, 0); at < GRAINS; at = next_byte(bytes, at + 1))
+		bytes[at] &= (uint8_t)~CAIRN_GC_START;
+	b->has_starts = false;
+}
+
+void cairn_gc_blocks_forget_starts(struct cairn_gc_heap *h)
+{
+	CAIRN_GC_EACH_SLAB (slab, &h->blocks)
+		for (unsigned i = CAIRN_GC_FIRST_BLOCK; i < CAIRN_GC_SLAB_BLOCKS; i++)
+			if (slab->block[i].has_starts)
+				forget_starts(&slab->block[i]);
+}
+
 cairn_gc_slab *cairn_gc_slab_at(uintptr_t p)
 {
 	const cairn_span *s = cairn_window_span(p);

@@ -410,21 +410,6 @@ static void survey_edge(void *arg, uintptr_t *field, unsigned kind)
 		survey_push(s, to, s->from, word < UINT32_MAX ? (uint32_t)word : UINT32_MAX);
 }
 
-static void survey_ambiguous(void *arg, void *object)
-{
-	cairn_gc_survey *s = arg;
-	if (cairn_gc_survey_is_start(s, (uintptr_t)object)) {
-		survey_push(s, (uintptr_t)object, CAIRN_GC_BY_WORD, 0);
-		return;
-	}
-	if (survey_is_freed(object))
-		return; /* a stale word is no error of anybody's */
-	cairn_line l = { 0 };
-	cairn_line_text(&l, "heap verify: a word of a stack, a range or a pin is taken for ");
-	cairn_gc_say_why_not(s, &l, (uintptr_t)object);
-	cairn_gc_found(s->findings, &l);
-}
-
 static void survey_bad_root(cairn_gc_survey *s, const char *name, uintptr_t to)
 {
 	cairn_line l = { 0 };
@@ -435,21 +420,32 @@ static void survey_bad_root(cairn_gc_survey *s, const char *name, uintptr_t to)
 	cairn_gc_found(s->findings, &l);
 }
 
-static void survey_exact(void *arg, uintptr_t *word)
+/* The root in that word leads to `to`. */
+static void survey_root(cairn_gc_survey *s, const uintptr_t *word, uintptr_t to)
 {
-	cairn_gc_survey *s = arg;
-	if (!*word)
-		return;
-	if (!cairn_gc_survey_is_start(s, *word)) {
+	if (!cairn_gc_survey_is_start(s, to)) {
 		char name[96] = "";
 		cairn_gc_root_name(s->heap, word, name, sizeof name);
-		survey_bad_root(s, name, *word);
+		survey_bad_root(s, name, to);
 	} else if (!survey_room((void **)&s->roots, s->root_count, &s->root_room, sizeof *s->roots)) {
 		s->is_short = true;
 	} else {
 		s->roots[s->root_count++] = (uintptr_t)word;
-		survey_push(s, *word, CAIRN_GC_BY_ROOT, (uint32_t)(s->root_count - 1));
+		survey_push(s, to, CAIRN_GC_BY_ROOT, (uint32_t)(s->root_count - 1));
 	}
+}
+
+static void survey_ambiguous(void *arg, void *object)
+{
+	cairn_gc_survey *s = arg;
+	if (!survey_is_freed(object)) /* a stale word is no error of anybody's */
+		survey_root(s, s->heap->roots.word, (uintptr_t)object);
+}
+
+static void survey_exact(void *arg, uintptr_t *word)
+{
+	if (*word)
+		survey_root(arg, word, *word);
 }
 
 static void survey_record(void *arg, uintptr_t *word)

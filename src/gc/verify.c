@@ -3,7 +3,7 @@
  * Findings are written down while the world is stopped and printed when it runs, for a program's FILE may need malloc,
  * or wait. Under zeal they are printed in the stop, by os/report.h, and the process ends there.
  *
- * Locks: the world's, by the stop; the roots' for a path's root. Failure: no memory: a finding says so. */
+ * Locks: the world's, by the stop. Failure: no memory: a finding says so. */
 #include "base/assert.h"
 #include "gc/verify.h"
 #include "os/report.h"
@@ -150,60 +150,11 @@ void cairn_gc_say_why_not(const cairn_gc_survey *s, cairn_line *l, uintptr_t p)
 
 /* ---- the path to an object ---- */
 
-typedef struct word_search {
-	const cairn_gc_survey *survey;
-	const void *object;
-	const uintptr_t *found;
-} word_search;
-
-/* Any words: also those that a sanitizer has put between variables. */
-__attribute__((no_sanitize("address", "thread"))) static void search_words(word_search *w, uintptr_t from, uintptr_t to)
-{
-	from = cairn_round_up(from, sizeof(uintptr_t));
-	for (const uintptr_t *at = (const uintptr_t *)from; !w->found && (uintptr_t)(at + 1) <= to; at++)
-		if (cairn_gc_survey_at(w->survey, *at, true) == w->object)
-			w->found = at;
-}
-
-static void search_thread(word_search *w, const cairn_gc_thread *t)
-{
-	search_words(w, (uintptr_t)t->registers, (uintptr_t)(t->registers + CAIRN_GC_REGISTERS));
-	search_words(w, t->sp, t->stack_base);
-	search_words(w, t->tls_start, t->tls_end);
-}
-
-static bool search_pins(const cairn_gc_roots *roots, const void *object)
-{
-	return cairn_gc_runs_find(&roots->pins, (uintptr_t)object) != NULL;
-}
-
-/* Which ambiguous word keeps the object: the walk over them tells only what they point at. */
-static void say_word(const cairn_gc_survey *s, cairn_line *l, const void *object)
-{
-	word_search w = { .survey = s, .object = object };
-	struct cairn_gc_heap *h = s->heap;
-	char name[96] = "a word of a stack, a range or a pin";
-	for (cairn_node *n = h->world.mutators.next; n != &h->world.mutators && !w.found; n = n->next)
-		search_thread(&w, cairn_container(n, cairn_gc_thread, node));
-	cairn_lock_take(&h->roots.lock, CAIRN_RANK_GC_PARTS);
-	for (size_t i = 0; i < h->roots.ranges.room && !w.found; i++) {
-		const cairn_gc_run *r = &h->roots.ranges.items[i];
-		search_words(&w, r->start, r->start + r->count);
-	}
-	bool is_pinned = !w.found && search_pins(&h->roots, object);
-	cairn_lock_drop(&h->roots.lock, CAIRN_RANK_GC_PARTS);
-	if (w.found)
-		cairn_gc_root_name(h, w.found, name, sizeof name);
-	cairn_line_text(l, is_pinned ? "a pin" : name);
-}
-
 static void say_root(const cairn_gc_survey *s, cairn_line *l, const cairn_gc_reached_entry *e)
 {
 	char name[96] = "";
 	if (e->parent == CAIRN_GC_BY_RECORD) {
 		cairn_line_text(l, "a table, guardian or cleanup");
-	} else if (e->parent == CAIRN_GC_BY_WORD) {
-		say_word(s, l, (const void *)e->object);
 	} else {
 		cairn_gc_root_name(s->heap, (const uintptr_t *)s->roots[e->field], name, sizeof name);
 		cairn_line_text(l, name);
@@ -250,6 +201,7 @@ static void verify_with_registers(cairn_gc_thread *t, void *arg)
 	const stop_call *c = arg;
 	cairn_gc_world_stop(t->heap, t, false);
 	c->call(t->heap, c->arg);
+	cairn_gc_blocks_forget_starts(t->heap);
 	cairn_gc_world_resume(t->heap, t);
 }
 
@@ -268,13 +220,18 @@ static void verify_short(cairn_gc_findings *f)
 	cairn_gc_found(f, &l);
 }
 
-static void verify_all(struct cairn_gc_heap *h, cairn_gc_findings *f, bool is_after)
+/* Where the survey has found nothing, the parts are asked, whose word is an assertion. */
+static void verify_parts(struct cairn_gc_heap *h)
 {
-	cairn_gc_survey s;
 	cairn_gc_blocks_validate(h);
 	cairn_gc_world_validate(h);
 	cairn_gc_roots_validate(h);
 	cairn_gc_deaths_validate(h);
+}
+
+static void verify_all(struct cairn_gc_heap *h, cairn_gc_findings *f, bool is_after)
+{
+	cairn_gc_survey s;
 	if (!cairn_gc_findings_begin(f) || !cairn_gc_survey_begin(&s, h, f)) {
 		verify_short(f);
 		return;
@@ -285,6 +242,10 @@ static void verify_all(struct cairn_gc_heap *h, cairn_gc_findings *f, bool is_af
 		verify_short(f);
 	cairn_assert_slow(cairn_gc_survey_validate(&s));
 	cairn_gc_survey_end(&s);
+	cairn_gc_blocks_forget_starts(h); /* the walk over ambiguous words has found them */
+	if (!f->errors)
+		verify_parts(h);
+	cairn_gc_blocks_forget_starts(h);
 }
 
 void cairn_gc_verify_stopped(struct cairn_gc_heap *h, bool is_after)

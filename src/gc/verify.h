@@ -44,8 +44,7 @@ typedef struct cairn_gc_survey_slab {
 
 /* In `parent`: not an object, but a root. */
 #define CAIRN_GC_BY_ROOT   UINT32_MAX       /* field: index in `roots` */
-#define CAIRN_GC_BY_WORD   (UINT32_MAX - 1) /* an ambiguous one: which is searched for when asked */
-#define CAIRN_GC_BY_RECORD (UINT32_MAX - 2) /* a table, a cleanup that is due, a guardian */
+#define CAIRN_GC_BY_RECORD (UINT32_MAX - 1) /* a table, a cleanup that is due, a guardian */
 
 typedef struct cairn_gc_reached_entry {
 	uintptr_t object;
@@ -61,10 +60,10 @@ typedef struct cairn_gc_survey {
 	uintptr_t low, high;         /* of all slabs */
 	cairn_gc_reached_entry *reached;
 	size_t count, reached_room;
-	uintptr_t *roots;            /* addresses of exact roots that led somewhere */
+	uintptr_t *roots;            /* addresses of the words that led somewhere */
 	size_t root_count, root_room;
 	size_t objects;              /* starts */
-	uint32_t from, via;          /* while fields are looked at: whose; while roots are: which kind */
+	uint32_t from;               /* while fields are looked at: whose */
 	bool is_short;               /* no memory: not all was looked at */
 	bool is_after;               /* just behind a collection: what is reachable has the colour */
 } cairn_gc_survey;

@@ -21,6 +21,7 @@
 #include "os/mappings.h"
 #include "os/report.h"
 #include "os/thread.h"
+#include "os/vm.h"
 #include "page/window.h"
 
 #include <cairn/stats.h>
@@ -68,10 +69,18 @@ typedef struct undeclared_search {
 
 /* ---- one word ---- */
 
-static bool undeclared_in_runs(const cairn_gc_runs *runs, uintptr_t at)
+static bool undeclared_in_runs(const cairn_gc_runs *runs, uintptr_t at, size_t unit)
 {
-	for (size_t i = 0; i < runs->count; i++)
-		if (at - runs->items[i].start < runs->items[i].count * sizeof(uintptr_t))
+	for (size_t i = 0; i < runs->room; i++)
+		if (runs->items[i].start && at - runs->items[i].start < runs->items[i].count * unit)
+			return true;
+	return false;
+}
+
+static bool undeclared_in_left_stacks(const cairn_gc_roots *roots, uintptr_t at)
+{
+	for (const cairn_gc_left_stack *s = roots->left_stacks; s; s = s->next)
+		if (at >= s->low && at < s->base)
 			return true;
 	return false;
 }
@@ -80,7 +89,8 @@ static bool undeclared_in_runs(const cairn_gc_runs *runs, uintptr_t at)
 static bool undeclared_is_declared(struct cairn_gc_heap *h, uintptr_t at)
 {
 	cairn_lock_take(&h->roots.lock, CAIRN_RANK_GC_PARTS);
-	bool is_root = undeclared_in_runs(&h->roots.exact, at) || undeclared_in_runs(&h->roots.ranges, at);
+	bool is_root = undeclared_in_runs(&h->roots.exact, at, sizeof(uintptr_t)) ||
+		       undeclared_in_runs(&h->roots.ranges, at, 1) || undeclared_in_left_stacks(&h->roots, at);
 	cairn_lock_drop(&h->roots.lock, CAIRN_RANK_GC_PARTS);
 	if (is_root)
 		return true;
@@ -134,7 +144,8 @@ static bool undeclared_word(undeclared_search *u, uintptr_t at, uintptr_t word)
 	hit->offset = word - (uintptr_t)object;
 	hit->type = cairn_gc_type_name(object);
 	hit->is_last = is_last;
-	if (is_mapping && (cairn_thread_stack_has(at, u->model.start + u->model.bytes)))
+	/* what lies in libc's record of a thread, less than a page above what the function looks for, is its as well */
+	if (is_mapping && cairn_thread_stack_has(at - cairn_vm_page_bytes(), u->model.start + u->model.bytes))
 		hit->place = UNDECLARED_STACK;
 	return true;
 }

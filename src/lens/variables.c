@@ -57,6 +57,8 @@ static bool variable_in_table(
 		const char *from = f->bytes + names->sh_offset + symbols[i].st_name;
 		size_t most = names->sh_size - symbols[i].st_name, length = strnlen(from, most);
 		length = length < room ? length : room - 1;
+		const char *dot = memchr(from, '.', length); /* compilers number what is static in functions: top.0 */
+		length = dot && dot > from ? (size_t)(dot - from) : length;
 		memcpy(name, from, length);
 		name[length] = 0;
 		*offset = address - symbols[i].st_value;

@@ -1,4 +1,4 @@
-/* The verifier: each kind of damage is planted, and must be told by the line that says it; what is sound is not told. */
+/* The verifier: each kind of damage is planted, and must be told by the line that says it; what is sound is not. */
 #include "cairn/gc.h"
 #include "gc/verify.h"
 #include "os/report.h"
@@ -140,7 +140,8 @@ static node *build(void)
 
 static void a_sound_heap_has_no_findings(void)
 {
-	const cairn_gc_collector all[] = { CAIRN_GC_NONE, CAIRN_GC_MARKSWEEP, CAIRN_GC_SEMISPACE, CAIRN_GC_MARKCOMPACT };
+	const cairn_gc_collector all[] = { CAIRN_GC_NONE, CAIRN_GC_MARKSWEEP, CAIRN_GC_SEMISPACE,
+		CAIRN_GC_MARKCOMPACT };
 	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
 		if (!cairn_gc_plan_of(all[i]) || !cairn_gc_plan_of(all[i])->name)
 			continue;
@@ -250,7 +251,8 @@ static void an_edge_out_of_the_heap_is_told(void)
 	n->left.cairn_gc_word = (uintptr_t)&root;
 	EXPECT_EQ(verify(), 1);
 	EXPECT(says(with("node ", n, " +8 -> "), hex(&root), ": not an object (of no managed heap)"));
-	cairn_gc_heap *other = cairn_gc_open(&(cairn_gc_config){ .collector = CAIRN_GC_MARKSWEEP, .name = "other", .exact_roots = true });
+	cairn_gc_heap *other = cairn_gc_open(
+		&(cairn_gc_config){ .collector = CAIRN_GC_MARKSWEEP, .name = "other", .exact_roots = true });
 	cairn_gc_mutator *m = cairn_gc_attach(other);
 	n->left.cairn_gc_word = (uintptr_t)cairn_gc_new(m, node);
 	EXPECT_EQ(verify(), 1);
@@ -309,7 +311,8 @@ static void a_header_that_cannot_be_is_told(void)
 		{ (uint64_t)sizeof(node) << CAIRN_GC_SIZE_SHIFT | 0xfffff00 | 1, "its header names no type" },
 		{ (uint64_t)1 << 40 | 0x101, "leads out of its place" },
 		{ node_cairn_gc_type.header | 0x40, "bits that mean nothing" },
-		{ (node_cairn_gc_type.header & 0xfffffff) | (uint64_t)8 << CAIRN_GC_SIZE_SHIFT, "is less than its type's" },
+		{ (node_cairn_gc_type.header & 0xfffffff) | (uint64_t)8 << CAIRN_GC_SIZE_SHIFT,
+			"is less than its type's" },
 		{ 0x7f0000001230, "it has moved, and no collection is at work" },
 	};
 	begin();

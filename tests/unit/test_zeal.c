@@ -25,7 +25,8 @@ static char said[16384];
 
 static void begin(cairn_gc_collector c, const char *zeal)
 {
-	heap = cairn_gc_open(&(cairn_gc_config){ .collector = c, .exact_roots = true, .zeal = zeal, .name = "zealous" });
+	heap = cairn_gc_open(
+		&(cairn_gc_config){ .collector = c, .exact_roots = true, .zeal = zeal, .name = "zealous" });
 	mutator = cairn_gc_attach(heap);
 	root.cairn_gc_word = 0;
 	cairn_gc_root_add(heap, &root);
