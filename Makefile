@@ -168,7 +168,7 @@ $(DEATH_CXX): $(O)/tests/%: tests/%.cc
 	$(QUIET)$(CXX) -std=gnu++17 -fsized-deallocation $(PLAIN_RULE)
 
 # ---- What runs them
-.PHONY: test check check-house test-account test-programs stress test-gc fuzz test-aarch64 bench bench-rss bench-gc clean
+.PHONY: test check check-house test-account test-programs stress test-gc test-mutants fuzz test-aarch64 bench bench-rss bench-gc clean
 #: make test           sets up and runs everything that fits in 20 minutes; the last line counts what passed
 test:
 	@scripts/setup test
@@ -187,6 +187,12 @@ check-house: lib
 	@scripts/check-layers
 	@scripts/check-style
 	@scripts/check-exports $(O)/libcairn.so
+
+#: make test-mutants   changes of src/gc that lose objects: each is caught by the check that tests/gc/run-mutants names
+MUTANT_CHECKS := $(addprefix $(O)/tests/,unit/test_zeal unit/test_trace unit/test_deaths unit/test_tables unit/test_hash \
+                 unit/test_semispace unit/test_markcompact unit/test_blocks gc/places)
+test-mutants: $(MUTANT_CHECKS)
+	@O='$(O)' CC='$(CC)' LIB_FLAGS='$(LIB_FLAGS) $(CFLAGS)' TEST_FLAGS='$(TEST_FLAGS) $(CFLAGS)' tests/gc/run-mutants
 
 #: make test-account   cairn stat: sums against the kernel's, each line against programs that know it, liars; a minute
 test-account:

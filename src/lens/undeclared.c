@@ -12,7 +12,8 @@
  * Memory is read through the kernel where another thread may unmap it meanwhile. cairn's own static data hold no
  * addresses of objects, and its records are left out.
  *
- * Not looked at: what is swapped out of other private memory; words in CPU registers of threads that are not attached.
+ * Not looked at: what is swapped out of other private memory, and mappings of more than 16 GiB (a sanitizer's shadow:
+ * to find the few pages that it has would take minutes; a line says so); words in CPU registers of threads that are not attached.
  * Locks: the world's, through the stop; the loader's while segments are read, which no mutator can hold at a safepoint.
  * Failure: no memory, or a part that cannot be read: a line says so. */
 #include "gc/verify.h"
@@ -30,6 +31,7 @@
 #include <unistd.h>
 
 enum { UNDECLARED_HITS = 96, UNDECLARED_SEGMENTS = 512, UNDECLARED_PIECE = 64 * 1024 };
+#define UNDECLARED_MAPPING_MOST ((size_t)16 << 30)
 
 typedef enum undeclared_place {
 	UNDECLARED_STATIC,
@@ -63,7 +65,7 @@ typedef struct undeclared_search {
 	size_t hit_count;     /* also those for which there was no room */
 	uintptr_t *words;     /* UNDECLARED_PIECE */
 	undeclared_range segments[UNDECLARED_SEGMENTS];
-	size_t segment_count;
+	size_t segment_count, mappings_left_out;
 	undeclared_hit model; /* of the place that is being looked at */
 } undeclared_search;
 
@@ -281,10 +283,14 @@ static bool undeclared_number(const char **at, char end, uintptr_t *number)
 static void undeclared_maps_line(undeclared_search *u, const char *line)
 {
 	uintptr_t from, to;
-	if (!undeclared_number(&line, '-', &from) || !undeclared_number(&line, ' ', &to) ||
-		strncmp(line, "rw", 2) != 0 || line[3] != 'p' || strchr(line, '/'))
+	if (!undeclared_number(&line, '-', &from) || !undeclared_number(&line, ' ', &to) || strncmp(line, "rw", 2) != 0)
 		return;
-	undeclared_mapping(u, from, to);
+	if (line[3] != 'p' || strchr(line, '/'))
+		return;
+	if (to - from > UNDECLARED_MAPPING_MOST)
+		u->mappings_left_out++;
+	else
+		undeclared_mapping(u, from, to);
 }
 
 static bool undeclared_mappings(undeclared_search *u)
@@ -325,6 +331,8 @@ static void undeclared_in_stop(struct cairn_gc_heap *h, void *arg)
 		undeclared_cannot(u, "malloc's blocks could not be looked at");
 	if (!u->has_self || !undeclared_mappings(u))
 		undeclared_cannot(u, "static data, or memory of other kinds, could not be read");
+	if (u->mappings_left_out)
+		undeclared_cannot(u, "mappings of more than 16 GiB were not looked at");
 	if (u->survey.is_short)
 		undeclared_cannot(u, "no memory to look at all of the heap");
 	cairn_gc_survey_end(&u->survey);

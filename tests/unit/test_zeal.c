@@ -224,6 +224,7 @@ static void churn(unsigned depth, unsigned rounds)
 		cairn_gc_free(mutator, bytes);
 		cairn_gc_collect(mutator);
 		tree_turn(cairn_gc_root_get(mutator, &root));
+		cairn_gc_collect(mutator);
 		tree_turn(cairn_gc_root_get(mutator, &root));
 	}
 	EXPECT(tree_sum(cairn_gc_root_get(mutator, &root)) == sum);
