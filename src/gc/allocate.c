@@ -147,9 +147,12 @@ static cairn_gc_block *find_block(need *n)
 		cairn_gc_collect_now(&n->t->public, CAIRN_GC_CAUSE_LIMIT);
 		b = n->take(n, cairn_gc_most(h));
 	}
-	while (!b && h->config.on_no_memory) {
+	while (!b && h->config.on_no_memory && !n->t->is_asking) { /* what it allocates itself does not call it again */
 		cairn_gc_open_reserve(h);
-		if (!h->config.on_no_memory(h, n->cell_bytes, h->config.on_no_memory_arg))
+		n->t->is_asking = true;
+		bool lets_go = h->config.on_no_memory(h, n->cell_bytes, h->config.on_no_memory_arg);
+		n->t->is_asking = false;
+		if (!lets_go)
 			break;
 		cairn_gc_collect_now(&n->t->public, CAIRN_GC_CAUSE_LIMIT);
 		b = n->take(n, cairn_gc_most(h));

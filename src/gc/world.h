@@ -80,6 +80,7 @@ typedef struct cairn_gc_thread {
 	 * sync: its thread while it runs, else the stop */
 	uintptr_t hidden_end[2];
 	bool is_hidden;
+	bool is_asking;          /* it is in on_no_memory; sync: its thread */
 	bool is_aside;           /* its thread took it out to wait, and will enter again; sync: its thread */
 	void *fake_stack;        /* of AddressSanitizer's, for locals that it moved away; sync: its thread */
 	struct cairn_gc_frames { /* return addresses, from the innermost on; sync: its thread */
