@@ -137,9 +137,9 @@ typedef struct need {
 static cairn_gc_block *find_block(need *n)
 {
 	cairn_gc_heap *h = n->t->heap;
-	bool is_hopeless = cairn_gc_is_hopeless(h);
-	cairn_gc_block *b = is_hopeless ? NULL : n->take(n, cairn_gc_limit(h));
-	if (!b && !is_hopeless) {
+	/* what the program said it needs the reserve for does not collect first */
+	cairn_gc_block *b = n->take(n, n->t->is_asking ? cairn_gc_most(h) : cairn_gc_limit(h));
+	if (!b) { /* even where the last ones were hopeless: the program may have let go of something since */
 		cairn_gc_collect_now(&n->t->public, CAIRN_GC_CAUSE_FULL);
 		b = cairn_gc_is_hopeless(h) ? NULL : n->take(n, cairn_gc_most(h));
 	}

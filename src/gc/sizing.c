@@ -128,7 +128,7 @@ static bool sizing_is_contradictory(const cairn_gc_config *c)
 {
 	bool is_max_wrong = c->max && (c->max < CAIRN_GC_MAX_LEAST || c->min > c->max || c->reserve >= c->max);
 	return is_max_wrong || !(c->balance >= 0) || c->growth > SIZING_GROWTH_MOST ||
-	       c->workers > CAIRN_GC_WORKERS_MAX;
+	       c->workers > CAIRN_GC_WORKERS_MAX || (unsigned)c->cleanups > CAIRN_GC_CLEANUPS_THREAD;
 }
 
 /* What nobody said. A min and a reserve that do not fit a max, one of them being the machine's or the environment's,
