@@ -327,22 +327,30 @@ void cairn_gc_free(cairn_gc_mutator *m, void *object)
 	}
 }
 
-/* The cell becomes shorter; what it loses reads zero. Who lived has its END moved, for it is found by that; who was made
- * since is found by headers, so another cell takes the rest. */
-static void cell_cut(void *object, size_t cell, size_t new_cell)
+/* The END of who lived is moved, for it is found by that. */
+static void end_move(void *object, size_t cell, size_t new_cell)
 {
 	uint8_t *byte = cairn_gc_byte_of(object);
-	uintptr_t rest = (uintptr_t)object - CAIRN_GC_HEADER_BYTES + new_cell;
-	if (cairn_gc_block_of(object)->kind != CAIRN_GC_BLOCK_CELLS)
+	if (cairn_gc_block_of(object)->kind != CAIRN_GC_BLOCK_CELLS || !(*byte & CAIRN_GC_COLOUR) || cell == new_cell)
 		return;
-	if (!(*byte & CAIRN_GC_COLOUR)) {
-		*(uint64_t *)rest = cairn_gc_header_make(CAIRN_GC_TYPE_BYTES, cell - new_cell - CAIRN_GC_HEADER_BYTES);
-		return;
-	}
 	/* another mutator may be reading the block's holes: it finds one END, or both, and zeros between them. release:
 	 * the zeros come first; pairs with the address that it makes of what it finds */
 	__atomic_fetch_or(byte + new_cell / CAIRN_GC_GRAIN - 1, CAIRN_GC_END, __ATOMIC_RELEASE);
-	__atomic_store_n(byte + cell / CAIRN_GC_GRAIN - 1, 0, __ATOMIC_RELEASE);
+	if (new_cell < cell)
+		__atomic_store_n(byte + cell / CAIRN_GC_GRAIN - 1, 0, __ATOMIC_RELEASE);
+	else
+		__atomic_fetch_and(byte + cell / CAIRN_GC_GRAIN - 1, (uint8_t)~CAIRN_GC_END, __ATOMIC_RELEASE);
+}
+
+/* The cell becomes shorter; what it loses reads zero. Who was made since is found by headers, so another cell takes the
+ * rest, unless a bump does. */
+static void cell_cut(void *object, size_t cell, size_t new_cell, bool is_newest)
+{
+	uintptr_t rest = (uintptr_t)object - CAIRN_GC_HEADER_BYTES + new_cell;
+	end_move(object, cell, new_cell);
+	if (cairn_gc_block_of(object)->kind == CAIRN_GC_BLOCK_CELLS && !(*cairn_gc_byte_of(object) & CAIRN_GC_COLOUR) &&
+		!is_newest)
+		*(uint64_t *)rest = cairn_gc_header_make(CAIRN_GC_TYPE_BYTES, cell - new_cell - CAIRN_GC_HEADER_BYTES);
 }
 
 static void shrink(cairn_gc_thread *t, void *object, uint64_t header, uint64_t wanted)
@@ -358,10 +366,11 @@ static void shrink(cairn_gc_thread *t, void *object, uint64_t header, uint64_t w
 	if (is_kept)
 		*(uint64_t *)((char *)object + cairn_round_up(size, 8)) = hash;
 	cairn_gc_bump *bump = bump_that_ends(t, end);
-	if (new_cell != cell && bump)
+	if (new_cell == cell)
+		return;
+	cell_cut(object, cell, new_cell, bump != NULL);
+	if (bump)
 		bump->at = end - cell + new_cell;
-	else if (new_cell != cell)
-		cell_cut(object, cell, new_cell);
 }
 
 static bool lengthen(cairn_gc_thread *t, void *object, uint64_t header, uint64_t wanted)
@@ -375,6 +384,7 @@ static bool lengthen(cairn_gc_thread *t, void *object, uint64_t header, uint64_t
 		bump->at = at + new_cell;
 	else if (new_cell != cell)
 		return false;
+	end_move(object, cell, new_cell);
 	*cairn_gc_header_at(object) = wanted;
 	return true;
 }

@@ -410,7 +410,9 @@ static void operation(actor *a)
 	for (; pick >= all[i].weight; i++)
 		pick -= all[i].weight;
 	a->doing = all[i].name;
-	all[i].run(a);
+	const char *without = getenv("CAIRN_TEST_WITHOUT"); /* names of operations that are left out: to find a culprit */
+	if (!without || !strstr(without, a->doing))
+		all[i].run(a);
 }
 
 #endif
