@@ -342,15 +342,14 @@ static void end_move(void *object, size_t cell, size_t new_cell)
 		__atomic_fetch_and(byte + cell / CAIRN_GC_GRAIN - 1, (uint8_t)~CAIRN_GC_END, __ATOMIC_RELEASE);
 }
 
-/* The cell becomes shorter; what it loses reads zero. Who was made since is found by headers, so another cell takes the
- * rest, unless a bump does. */
+/* The cell becomes shorter; what it loses reads zero, but that another cell takes it, unless a bump does: what was made
+ * since, and may lie behind it, is found from header to header. */
 static void cell_cut(void *object, size_t cell, size_t new_cell, bool is_newest)
 {
 	uintptr_t rest = (uintptr_t)object - CAIRN_GC_HEADER_BYTES + new_cell;
-	end_move(object, cell, new_cell);
-	if (cairn_gc_block_of(object)->kind == CAIRN_GC_BLOCK_CELLS && !(*cairn_gc_byte_of(object) & CAIRN_GC_COLOUR) &&
-		!is_newest)
+	if (cairn_gc_block_of(object)->kind == CAIRN_GC_BLOCK_CELLS && !is_newest)
 		*(uint64_t *)rest = cairn_gc_header_make(CAIRN_GC_TYPE_BYTES, cell - new_cell - CAIRN_GC_HEADER_BYTES);
+	end_move(object, cell, new_cell);
 }
 
 static void shrink(cairn_gc_thread *t, void *object, uint64_t header, uint64_t wanted)

@@ -229,12 +229,25 @@ static void free_one(actor *a)
 	cairn_gc_free(a->m, o);
 }
 
+/* Does an ambiguous word refer to it other than by its start? It may not be cut off then. */
+static bool is_pointed_into(const model *g, uint64_t id)
+{
+	for (int i = 0; i < SLOTS; i++)
+		if (g->slots[i] == id && g->offset[i])
+			return true;
+	for (uint32_t i = 1; i <= g->used; i++)
+		for (uint32_t k = 0; g->all[i].kind == WORDS && k < 4; k++)
+			if (g->all[i].edges && g->all[i].edges[k] == id && g->all[i].offsets[k])
+				return true;
+	return false;
+}
+
 static void resize_one(actor *a)
 {
 	record *r;
 	thing *o = stroll_to(a, below(a, 2) ? LEAF : TAIL, &r);
 	size_t more = 1 + below(a, 64);
-	if (!o)
+	if (!o || is_pointed_into(&a->g, r->id))
 		return;
 	if (r->n) {
 		r->n = (uint32_t)below(a, r->n + 1);
