@@ -167,6 +167,7 @@ static uint64_t trace_claim(uintptr_t object)
 static void trace_stay(cairn_gc_worker *w, cairn_gc_block *b, uintptr_t object, uint64_t header)
 {
 	uint8_t *byte = cairn_gc_byte_of((void *)object), before = 0;
+	w->has_stays = true;
 	__atomic_store_n(&b->has_pins, true, __ATOMIC_RELAXED); /* read when all is copied */
 	trace_colour(w, byte, &before, true); /* another worker may just look whether it is PINNED */
 	/* pairs with trace_claim */
@@ -421,7 +422,7 @@ void cairn_gc_trace_begin(cairn_gc_heap *h, bool is_copying, uint8_t colour)
 		w->room = h->zeal.is_small ? 2 : CAIRN_GC_CHUNK_ITEMS;
 		w->queue_mask = h->zeal.is_small ? 0 : CAIRN_GC_AHEAD - 1;
 		w->queue_at = w->queued = 0;
-		w->has_left_out = w->has_weak_left_out = w->has_no_room = false;
+		w->has_left_out = w->has_weak_left_out = w->has_no_room = w->has_stays = false;
 		w->has_waited = trace_has_tables(h);
 		w->live_bytes = w->live_objects = w->moved_bytes = w->moved_objects = 0;
 	}
@@ -525,7 +526,7 @@ void cairn_gc_trace_end(cairn_gc_heap *h)
 		s->live_objects += w->live_objects;
 		s->moved_bytes += w->moved_bytes;
 		s->moved_objects += w->moved_objects;
-		has_stays |= w->has_no_room;
+		has_stays |= w->has_stays;
 		trace_end_copies(w);
 		cairn_gc_worker_rest(w);
 	}

@@ -57,6 +57,7 @@ typedef struct cairn_gc_worker {
 	bool has_left_out;          /* an object was marked and not put on the stack */
 	bool has_weak_left_out;     /* likewise of `weak` */
 	bool has_no_room;           /* no more blocks to copy to are to be had */
+	bool has_stays;             /* some header says STAYS */
 	bool has_waited;            /* there may be WAITED bytes */
 	uint8_t colour;             /* being given */
 	cairn_gc_chunk *top;        /* of its stack, never NULL; those below follow by next */
