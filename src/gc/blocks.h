@@ -82,7 +82,10 @@ typedef struct cairn_gc_block {
 	uint32_t live_bytes; /* CELLS: in cells that lived after the last mark phase, where the plan counts them */
 	uint32_t blocks;     /* LARGE: how many it takes, this one included; of a huge one, those in its slab */
 	uint32_t spare[4];
-	struct cairn_gc_block *next; /* in a list of the collection at work; gc/plan */
+	union {
+		struct cairn_gc_block *next; /* in a list of the collection at work: gc/plan/markcompact.c */
+		uintptr_t *places;           /* where its cells go, by KiB: gc/plan/slide.c */
+	};
 } cairn_gc_block;
 
 _Static_assert(sizeof(cairn_gc_block) == 64, "32 of them and the slab's record lie in the first page");

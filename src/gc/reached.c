@@ -1,6 +1,7 @@
 /* gc/reached.c - asking what tracing has reached, by the bytes about grains, and walking over it.
  *
- * Declared in gc/trace.h. Threads: in a stop, by the collecting thread. Failure: none. Not here: tracing (gc/trace.c). */
+ * Declared in gc/trace.h. Threads: in a stop, by the collecting thread. Failure: none.
+ * Not here: tracing (gc/trace.c). */
 #include "gc/managed.h"
 
 #include <string.h>

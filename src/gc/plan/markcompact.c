@@ -11,7 +11,7 @@
  * How much: blocks that are half empty, where that frees a sixteenth of all; when an allocation was refused, every
  * block that is not dense; with zeal "move", everything. What is PINNED stays, and its block with it.
  *
- * Where stacks are not looked at nothing but explicit pins stays, and gc/plan/slide.c does this better.
+ * Where stacks are not looked at little is PINNED, and objects keep their order: gc/plan/slide.c.
  *
  * Failure: where no room can be had an object stays; no more memory is taken than max allows. */
 #include "gc/phases.h"
@@ -189,45 +189,6 @@ static void compact_evacuate_all(compaction *c)
 	compact_end_block(c);
 }
 
-/* ---- Updating ---- */
-
-static inline void compact_update(uintptr_t *field)
-{
-	uintptr_t object = *field;
-	if (!object || !cairn_gc_block_of((void *)object)->is_from)
-		return;
-	uint64_t header = cairn_gc_header_of((void *)object);
-	if (cairn_gc_header_is_moved(header))
-		*field = header;
-}
-
-static void compact_update_word(void *arg, uintptr_t *word)
-{
-	(void)arg;
-	compact_update(word);
-}
-
-static void compact_update_object(void *arg, void *object)
-{
-	(void)arg;
-	const cairn_gc_record *r = cairn_gc_record_of(cairn_gc_header_of(object));
-	if (r->is_leaf)
-		return;
-	if (cairn_unlikely(r->tail_refs | (uintptr_t)r->trace)) {
-		cairn_gc_each_field(object, 1 | 2 | 4, compact_update_word, NULL);
-		return;
-	}
-	for (uint64_t bits = r->refs | r->weak; bits; bits &= bits - 1)
-		compact_update((uintptr_t *)object + __builtin_ctzll(bits));
-}
-
-static void compact_update_all(cairn_gc_heap *h)
-{
-	cairn_gc_each_reached(h, compact_update_object, NULL);
-	cairn_gc_roots_exact(h, compact_update_word, NULL);
-	cairn_gc_deaths_each_word(h, compact_update_word, NULL);
-}
-
 /* ---- The whole ---- */
 
 static void compact_each_block(compaction *c, void (*visit)(compaction *c, cairn_gc_block *b))
@@ -245,6 +206,13 @@ static void compact_leave(compaction *c, cairn_gc_block *b)
 	b->is_from = false;
 }
 
+static uintptr_t compact_where(void *arg, uintptr_t object)
+{
+	(void)arg;
+	uint64_t header = cairn_gc_header_of((void *)object);
+	return cairn_gc_header_is_moved(header) ? header : object;
+}
+
 static void compact(cairn_gc_heap *h, uint8_t colour)
 {
 	compaction c = { .h = h, .colour = colour, .densest = COMPACT_ORDERS };
@@ -256,7 +224,7 @@ static void compact(cairn_gc_heap *h, uint8_t colour)
 	compact_evacuate_all(&c);
 	if (c.moved_objects) {
 		cairn_gc_look_phase(h, "update", c.moved_bytes, c.moved_objects);
-		compact_update_all(h);
+		cairn_gc_update_all(h, compact_where, NULL);
 	}
 	compact_each_block(&c, compact_leave);
 	h->looks.stats.moved_bytes += c.moved_bytes;
@@ -276,7 +244,8 @@ static void markcompact_collect(cairn_gc_heap *h)
 	cairn_gc_phase_roots(h);
 	cairn_gc_phase_closure(h, "mark");
 	cairn_gc_look_phase(h, "compact", 0, 0);
-	compact(h, colour);
+	if (!h->config.exact_roots || h->zeal.moves || !cairn_gc_slide(h, colour))
+		compact(h, colour);
 	cairn_gc_look_phase(h, "turn", 0, 0);
 	cairn_gc_blocks_turn(h, colour);
 }
