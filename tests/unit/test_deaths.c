@@ -620,12 +620,15 @@ static void freeing_again_and_again_leaves_no_records(void)
 
 static void who_was_freed_is_crossed_out_without_memory(void)
 {
+#ifdef __SANITIZE_THREAD__
+	SKIP("not in this build: 100 million steps of one thread");
+#endif
 	if (!cairn_fault_set("mmap", 0, ENOMEM))
 		SKIP("not in this build: nothing can be refused");
 	if (getenv("CAIRN_GC_ZEAL"))
 		SKIP("a verifier would have no memory either");
 	EACH_COLLECTOR (OBJECTS, MANUAL) {
-		enum { MANY = 12000, FREED_ONES = 5000 };
+		enum { MANY = 8300, FREED_ONES = 4100 };
 		static void *freed[FREED_ONES];
 		start_counting();
 		hold(0, cairn_gc_new_array(m, slots, MANY));
@@ -731,12 +734,12 @@ static void external_bytes_count_against_max_and_make_collections(void)
 {
 	enum { MAX = 64 << 20, EACH_BYTES = 1 << 20 };
 	EACH_COLLECTOR (100, .max = MAX) {
-		for (unsigned i = 0; i < 1000; i++) { /* nobody keeps them: 1 GB passes through */
+		for (unsigned i = 0; i < 300; i++) { /* nobody keeps them */
 			void *object = new_box(i);
 			EXPECT(cairn_gc_external(m, object, EACH_BYTES));
 			EXPECT(cairn_gc_held(heap) <= MAX);
 		}
-		EXPECT(heap->collection >= 10);
+		EXPECT(heap->collection >= 4);
 		size_t n = 0;
 		for (; n < 100; n++) {
 			hold(n, new_box(n));

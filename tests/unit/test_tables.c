@@ -181,14 +181,14 @@ static void chain_is_linear(size_t length, size_t tables, unsigned workers)
 	}
 }
 
-static void a_chain_of_entries_costs_time_in_its_length(void) { chain_is_linear(CAIRN_DEBUG ? 10000 : 100000, 1, 1); }
-static void a_chain_may_lead_through_several_tables(void) { chain_is_linear(10000, 8, 1); }
-static void a_chain_is_followed_by_several_workers(void) { chain_is_linear(10000, 3, 3); }
+static void a_chain_of_entries_costs_time_in_its_length(void) { chain_is_linear(CAIRN_DEBUG ? 8000 : 100000, 1, 1); }
+static void a_chain_may_lead_through_several_tables(void) { chain_is_linear(CAIRN_DEBUG ? 5000 : 10000, 8, 1); }
+static void a_chain_is_followed_by_several_workers(void) { chain_is_linear(CAIRN_DEBUG ? 5000 : 10000, 3, 3); }
 
 /* So many entries wait that who waits would be written down in a mapping, which is refused. */
 static void a_chain_is_followed_without_memory(void)
 {
-	enum { LENGTH = 300, DEAD_KEYS = 5000 };
+	enum { LENGTH = 100, DEAD_KEYS = 5000 };
 	if (!cairn_fault_set("mmap", 0, ENOMEM))
 		SKIP("not in this build: nothing can be refused");
 	if (getenv("CAIRN_GC_ZEAL"))
@@ -274,7 +274,7 @@ static void who_is_freed_by_hand_is_gone_from_tables(void)
 
 static void a_table_past_max_refuses_and_stays_as_it_was(void)
 {
-	EACH_COLLECTOR (1, .max = (size_t)8 << 20) {
+	EACH_COLLECTOR (1, .max = (size_t)3 << 20) {
 		cairn_gc_table *t = cairn_gc_table_new(heap);
 		size_t n = 0;
 		for (;; n++) { /* every key is kept by the next */
@@ -288,8 +288,8 @@ static void a_table_past_max_refuses_and_stays_as_it_was(void)
 			hold(0, key);
 			EXPECT(n < 1u << 20);
 		}
-		EXPECT(n > 10000 && cairn_gc_table_count(t) == n);
-		EXPECT(cairn_gc_held(heap) <= (size_t)8 << 20);
+		EXPECT(n > 5000 && cairn_gc_table_count(t) == n);
+		EXPECT(cairn_gc_held(heap) <= (size_t)3 << 20);
 		size_t seen = 0;
 		for (box *key = held_at(0); key; key = (box *)cairn_gc_get(m, key, strong))
 			seen += cairn_gc_table_get(m, t, key) == key;
