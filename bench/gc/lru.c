@@ -23,7 +23,7 @@ typedef struct table {
 } table;
 MEMORY_TAIL_AND(table, bucket, 1, newest, oldest);
 
-enum { OPERATIONS_PER_ENTRY = 4, BUCKETS = 4 * 256 };
+enum { OPERATIONS_PER_ENTRY = 8, BUCKETS = 4 * 256 };
 
 /* Times by eighths of their binary logarithm. */
 static uint32_t histogram[BUCKETS];
