@@ -157,6 +157,8 @@ static cairn_gc_block *find_block(need *n)
 		cairn_gc_collect_now(&n->t->public, CAIRN_GC_CAUSE_LIMIT);
 		b = n->take(n, cairn_gc_most(h));
 	}
+	if (!b)
+		cairn_gc_refused(h);
 	return b;
 }
 

@@ -165,6 +165,7 @@ void cairn_gc_look_phase(cairn_gc_heap *h, const char *next, size_t bytes, size_
 {
 	cairn_gc_looks *k = &h->looks;
 	uint64_t now = cairn_clock_fine_ns();
+	cairn_gc_note_peak(h);
 	if (k->phase) {
 		cairn_gc_event e = { k->phase, k->phase_ns, now - k->phase_ns, h->collection, bytes, objects };
 		looks_keep_phase(k, e.ns);

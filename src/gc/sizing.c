@@ -193,8 +193,9 @@ static size_t sizing_clamp(const cairn_gc_heap *h, size_t limit)
 	return limit < most ? limit : most;
 }
 
-static void sizing_note_peak(cairn_gc_heap *h, size_t held)
+void cairn_gc_note_peak(cairn_gc_heap *h)
 {
+	size_t held = cairn_gc_held(h);
 	if (held > SIZING_READ(h->sizing.peak))
 		SIZING_WRITE(h->sizing.peak, held);
 }
@@ -232,11 +233,12 @@ size_t cairn_gc_limit(const cairn_gc_heap *h)
 
 size_t cairn_gc_most(const cairn_gc_heap *h) { return sizing_for_blocks(h, SIZING_READ(h->sizing.most)); }
 
-bool cairn_gc_is_hopeless(const cairn_gc_heap *h)
+bool cairn_gc_is_hopeless(const cairn_gc_heap *h) { return SIZING_READ(h->sizing.fruitless) >= 2; }
+
+void cairn_gc_refused(cairn_gc_heap *h)
 {
-	const cairn_gc_sizing *s = &h->sizing;
-	return SIZING_READ(s->fruitless) >= 2 &&
-	       cairn_clock_fine_ns() - SIZING_READ(s->ended_ns) < SIZING_READ(s->pause_ns);
+	if (cairn_gc_is_hopeless(h))
+		SIZING_WRITE(h->sizing.fruitless, 1);
 }
 
 void cairn_gc_open_reserve(cairn_gc_heap *h)
@@ -399,7 +401,6 @@ void cairn_gc_sizing_after_at(cairn_gc_heap *h, uint64_t pause_ns, uint64_t now_
 	SIZING_WRITE(s->apart_ns, c.mutator_ns);
 	SIZING_WRITE(s->need[1], s->need[0]);
 	SIZING_WRITE(s->need[0], sizing_need(h, &c));
-	sizing_note_peak(h, h->looks.held_before > c.held ? h->looks.held_before : c.held);
 }
 
 void cairn_gc_sizing_after(cairn_gc_heap *h, uint64_t pause_ns)

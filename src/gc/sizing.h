@@ -60,10 +60,13 @@ bool cairn_gc_may_hold(const struct cairn_gc_heap *h, size_t bytes);
 /* What is left of limit, and of most, for blocks: up to which cairn_gc_blocks_take may go. */
 size_t cairn_gc_limit(const struct cairn_gc_heap *h);
 size_t cairn_gc_most(const struct cairn_gc_heap *h);
-/* Would another collection be a waste? Two in a row left less than 2 % of max free and the mutators less than 2 % of
- * the time. Then an allocation that needs one is refused at once, until as much time has passed as the last one
- * took: so whoever goes on gets half of the time. Any thread. */
+/* Is it a waste to go on? Two collections in a row left less than 2 % of max free and the mutators less than 2 % of the
+ * time. Then what little there is is not handed out, and the allocation that asks is refused. Any thread. */
 bool cairn_gc_is_hopeless(const struct cairn_gc_heap *h);
+/* An allocation was refused, and its caller may let go of something: the next one that needs it has its collection. */
+void cairn_gc_refused(struct cairn_gc_heap *h);
+/* Held is at its most before a collection, or amid one that copies: told at each phase of it. */
+void cairn_gc_note_peak(struct cairn_gc_heap *h);
 /* Before on_no_memory is called: the reserve may be used, until a collection ends with it free again. Any thread. */
 void cairn_gc_open_reserve(struct cairn_gc_heap *h);
 /* After a collection of that length, in the stop. looks.stats tell what lives; looks.held_before, and cause. */
