@@ -42,6 +42,12 @@ static void either_trace(cairn_gc_visitor *v, void *object)
 }
 CAIRN_GC_TYPE(either, .trace = either_trace);
 
+static void dropped_drop(void *object) { (void)object; }
+typedef struct dropped {
+	uint64_t key;
+} dropped;
+CAIRN_GC_DROP_TYPE(dropped, dropped_drop);
+
 typedef struct loose {
 	uintptr_t words[4];
 } loose;
@@ -190,6 +196,21 @@ static void fields_of_every_kind_are_followed(void)
 	end();
 }
 
+static void what_was_listed_and_freed_is_not_told(void)
+{
+	begin();
+	for (unsigned i = 0; i < 20; i++) {
+		dropped *d = cairn_gc_new(mutator, dropped);
+		new_node(i);
+		if (i % 2)
+			cairn_gc_free(mutator, d);
+	}
+	EXPECT_EQ(verify(), 0);
+	cairn_gc_collect(mutator);
+	EXPECT_EQ(verify(), 0);
+	end();
+}
+
 static void what_is_not_reachable_is_not_told(void)
 {
 	begin();
@@ -298,6 +319,65 @@ static void the_path_down_a_deep_list_is_cut_in_the_middle(void)
 	EXPECT_EQ(verify(), 1);
 	EXPECT(says("path: ", " -> 99996 more -> node ", with(" -> node ", n, "")));
 	end();
+}
+
+/* The block of a dead object is swept when somebody wants room in it; until then its bytes say that it lived. */
+static void a_stale_word_that_points_at_the_dead_is_no_finding(void)
+{
+	static uintptr_t stale[2];
+	begin();
+	cairn_gc_range_add(heap, stale, sizeof stale);
+	node *n = build(), *dead = new_node(9);
+	cairn_gc_set(mutator, n, right, dead);
+	cairn_gc_collect(mutator);
+	cairn_gc_set(mutator, n, right, NULL);
+	cairn_gc_collect(mutator);
+	stale[0] = (uintptr_t)dead;
+	EXPECT_EQ(verify(), 0);
+	node *freed = new_node(3);
+	new_node(4);
+	cairn_gc_free(mutator, freed);
+	stale[1] = (uintptr_t)freed + 8;
+	EXPECT_EQ(verify(), 0);
+	cairn_gc_range_remove(heap, stale);
+	end();
+}
+
+static void a_path_begins_with_the_name_of_its_root(void)
+{
+	static node *ranged;
+	begin();
+	node *n = new_node(1);
+	n->left.cairn_gc_word = 8; /* damage, to be told the path to */
+	cairn_gc_handle *h = cairn_gc_handle_new(mutator, n);
+	EXPECT_EQ(verify(), 1);
+	EXPECT(says("heap verify: path: handle 0x", with(" -> node ", n, ""), ""));
+	cairn_gc_handle_free(heap, h);
+	EXPECT_EQ(verify(), 0);
+	cairn_gc_pin(mutator, n);
+	EXPECT_EQ(verify(), 1);
+	EXPECT(says("heap verify: path: a pin", with(" -> node ", n, ""), ""));
+	cairn_gc_unpin(mutator, n);
+	ranged = n;
+	cairn_gc_range_add(heap, &ranged, sizeof ranged);
+	EXPECT_EQ(verify(), 1);
+	EXPECT(says(with("heap verify: path: range ", &ranged, ""), with(" -> node ", n, ""), ""));
+	cairn_gc_range_remove(heap, &ranged);
+	end();
+}
+
+static void a_path_from_a_stack_names_the_thread(void)
+{
+	heap = cairn_gc_open(&(cairn_gc_config){ .collector = CAIRN_GC_MARKSWEEP });
+	mutator = cairn_gc_attach(heap);
+	node *volatile n = new_node(1);
+	n->left.cairn_gc_word = 8;
+	EXPECT_EQ(verify(), 1);
+	char thread[64];
+	snprintf(thread, sizeof thread, "thread %d", (int)getpid());
+	EXPECT(says("heap verify: path: ", thread, with(" -> node ", n, "")));
+	n = NULL;
+	cairn_gc_close(heap);
 }
 
 /* ---- Broken cells ---- */
@@ -482,6 +562,7 @@ int main(void)
 {
 	RUN(a_sound_heap_has_no_findings);
 	RUN(fields_of_every_kind_are_followed);
+	RUN(what_was_listed_and_freed_is_not_told);
 	RUN(what_is_not_reachable_is_not_told);
 	RUN(an_edge_to_a_freed_object_is_told_with_the_path_to_it);
 	RUN(an_edge_to_a_dead_object_is_told);
@@ -490,6 +571,9 @@ int main(void)
 	RUN(a_broken_weak_field_is_told);
 	RUN(a_broken_root_is_told);
 	RUN(the_path_down_a_deep_list_is_cut_in_the_middle);
+	RUN(a_stale_word_that_points_at_the_dead_is_no_finding);
+	RUN(a_path_begins_with_the_name_of_its_root);
+	RUN(a_path_from_a_stack_names_the_thread);
 	RUN(a_header_that_cannot_be_is_told);
 	if (!CAIRN_DEBUG)
 		RUN(bytes_about_grains_that_contradict_a_header_are_told);
