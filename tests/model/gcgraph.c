@@ -303,6 +303,7 @@ static void program_run(void *arg)
 {
 	task *t = arg;
 	const program *p = &t->p;
+	test_case_failures = 0; /* those of the parent */
 	cairn_gc_config config = { .collector = p->collector, .zeal = p->zeal, .exact_roots = p->exact, .min = 1 << 20,
 				   .name = "graph" };
 	cairn_gc_heap *h = cairn_gc_open(&config);
@@ -366,6 +367,9 @@ static void seed_run(uint64_t seed, bool is_first, double end)
 				uint64_t hash = hash_of(t);
 				wanted = wanted ? wanted : hash;
 				EXPECT_EQ(hash, wanted);
+				if (hash != wanted)
+					NOTE("of seed %#llx, %s, zeal %s, %u mutators", (unsigned long long)seed,
+					     cairn_gc_collector_name(c), zeals[z], t.p.actors);
 				tally *y = &tallies[c][z][th];
 				y->seconds += test_seconds() - began;
 				y->first = y->programs++ ? y->first : hash;
