@@ -207,10 +207,12 @@ void cairn_gc_collect(cairn_gc_mutator *m);
 #define CAIRN_GC_BLOCKING(m) CAIRN_GC_BLOCKING_(m, __COUNTER__)
 #define CAIRN_GC_BLOCKING_(m, n) CAIRN_GC_BLOCKING_AS_(m, n)
 #define CAIRN_GC_BLOCKING_AS_(m, n)                                                                                    \
-	for (cairn_gc_mutator *cairn_gc_blocked_##n = (cairn_gc_leave(m), (m)); cairn_gc_blocked_##n;                  \
-		cairn_gc_blocked_##n = (cairn_gc_enter(cairn_gc_blocked_##n), (cairn_gc_mutator *)0))                  \
+	for (cairn_gc_mutator *cairn_gc_left_##n = (m), *cairn_gc_in_##n = (cairn_gc_leave(cairn_gc_left_##n),         \
+		cairn_gc_left_##n); cairn_gc_in_##n;                                                                   \
+		cairn_gc_in_##n = (cairn_gc_enter(cairn_gc_left_##n), (cairn_gc_mutator *)0))                          \
 		for (bool cairn_gc_once_##n = true; cairn_gc_once_##n; cairn_gc_once_##n = false)
-/* The two ends of it. What registers held is kept from leave to enter. Leaving twice, or entering what has not left,
+/* The two ends of it. What registers held is kept from leave to enter; a function that leaves may return before, if its
+ * frame is no larger than 200 bytes. Leaving twice, or entering what has not left,
  * is misuse. Inside, a callback may enter, and leave before it returns. After a longjmp out of scopes one enter counts
  * for all that were left deeper on the stack; leaving again at the same depth is taken for what follows one. */
 void cairn_gc_leave(cairn_gc_mutator *m);

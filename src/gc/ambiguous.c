@@ -70,6 +70,7 @@ static void scan_mutator(ambiguous_scan *s, const cairn_gc_thread *t)
 {
 	s->fake = t->fake_stack;
 	scan_words(s, (uintptr_t)t->registers, (uintptr_t)(t->registers + CAIRN_GC_REGISTERS));
+	scan_words(s, (uintptr_t)t->left_frame, (uintptr_t)(t->left_frame + t->left_words));
 	scan_words(s, t->sp, t->stack_base);
 	scan_words(s, t->tls_start, t->tls_end);
 	s->fake = NULL;

@@ -144,10 +144,24 @@ void cairn_gc_world_close(struct cairn_gc_heap *h)
 		cairn_gc_misuse(h, "cairn_gc_close: other threads are attached", h);
 }
 
-void cairn_gc_mutators_validate(void)
+__attribute__((unused)) static bool is_in_its_heaps_list(const cairn_gc_thread *t)
 {
+	cairn_gc_world *w = &t->heap->world;
+	cairn_lock_take(&w->lock, CAIRN_RANK_GC_WORLD);
+	const cairn_node *n = w->mutators.next;
+	while (n != &w->mutators && n != &t->node)
+		n = n->next;
+	cairn_lock_drop(&w->lock, CAIRN_RANK_GC_WORLD);
+	return n == &t->node;
+}
+
+static void mutators_validate_here(void *arg)
+{
+	(void)arg;
 	for (cairn_gc_thread *t = cairn_gc_threads_own(); t; t = t->next_of_thread) {
-		cairn_assert(pthread_getspecific(mutators_key));                               /* GU2 */
-		cairn_assert(t->node.next != &t->node && cairn_gc_mutator_of(t->heap) == &t->public); /* GU1 */
+		cairn_assert(pthread_getspecific(mutators_key));                                      /* GU2 */
+		cairn_assert(is_in_its_heaps_list(t) && cairn_gc_mutator_of(t->heap) == &t->public); /* GU1 */
 	}
 }
+
+void cairn_gc_mutators_validate(void) { cairn_gc_aside(mutators_validate_here, NULL); }

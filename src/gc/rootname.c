@@ -3,6 +3,7 @@
  * In a stop; no lock is taken but, for the name of an object file, the loader's for its list, which nobody holds while
  * it waits. Failure: the address alone. Not here: what a root refers to. */
 #include "gc/managed.h"
+#include "gc/stacks.h"
 
 #include "base/line.h"
 
@@ -54,14 +55,17 @@ static void name_static(cairn_line *l, uintptr_t p)
 
 static bool name_of_mutator(cairn_line *l, const cairn_gc_thread *t, uintptr_t p)
 {
-	bool is_register = p - (uintptr_t)t->registers < sizeof t->registers;
+	bool is_register = p - (uintptr_t)t->registers < sizeof t->registers ||
+			   p - (uintptr_t)t->left_frame < sizeof t->left_frame;
 	bool is_stack = p >= t->sp && p < t->stack_base, is_tls = p >= t->tls_start && p < t->tls_end;
-	if (!is_register && !is_stack && !is_tls)
+	uintptr_t from, to;
+	bool is_fake = cairn_gc_fake_frame(t->fake_stack, p, &from, &to);
+	if (!is_register && !is_stack && !is_tls && !is_fake)
 		return false;
-	cairn_line_text(l, is_register ? "a register" : is_stack ? "stack" : "thread-local data");
+	cairn_line_text(l, is_register ? "a register" : is_tls ? "thread-local data" : "stack");
 	cairn_line_text(l, " of thread ");
 	cairn_line_dec(l, t->tid);
-	if (!is_register)
+	if (is_stack || is_tls)
 		name_offset(l, "", is_stack ? t->sp : t->tls_start, p);
 	return true;
 }

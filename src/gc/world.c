@@ -234,6 +234,7 @@ static void mutator_recover(cairn_gc_thread *t)
 {
 	t->left_sp = t->outer_sp = 0;
 	mutator_come_in(t);
+	t->left_words = 0;
 }
 
 void cairn_gc_safepoint(cairn_gc_thread *t)
@@ -264,6 +265,15 @@ void cairn_gc_left_(cairn_gc_mutator *m, const void *from);
 void cairn_gc_left_again_(cairn_gc_mutator *m, uintptr_t sp);
 void cairn_gc_entered_(cairn_gc_mutator *m, uintptr_t sp);
 
+__attribute__((no_sanitize("address", "thread", "undefined"))) static void left_frame_keep(cairn_gc_thread *t)
+{
+	const volatile uintptr_t *from = (const volatile uintptr_t *)t->sp;
+	size_t words = (t->stack_base - t->sp) / sizeof *from, i;
+	for (i = 0; i < CAIRN_GC_LEFT_WORDS && i < words; i++)
+		t->left_frame[i] = from[i];
+	t->left_words = (uint32_t)i;
+}
+
 __attribute__((used)) void cairn_gc_left_(cairn_gc_mutator *m, const void *from)
 {
 	cairn_gc_thread *t = cairn_gc_thread_of(m);
@@ -275,6 +285,7 @@ __attribute__((used)) void cairn_gc_left_(cairn_gc_mutator *m, const void *from)
 	t->left_sp = t->sp;
 	t->stopped_at = from;
 	t->fake_stack = cairn_gc_fake_stack();
+	left_frame_keep(t);
 	mutator_go_out(t);
 }
 
@@ -298,6 +309,7 @@ __attribute__((used)) void cairn_gc_entered_(cairn_gc_mutator *m, uintptr_t sp)
 		mutator_come_in(t);
 	else if (!is_outermost) /* else longjmp left a callback that had entered */
 		cairn_gc_misuse(t->heap, "cairn_gc_enter: has not left", m);
+	t->left_words = 0;
 }
 
 /* ---- The stop, by the collector ---- */

@@ -37,6 +37,7 @@ struct cairn_gc_block;
 enum {
 	CAIRN_GC_REGISTERS = 20, /* callee-saved ones: 6 on x86-64; 11, and 8 halves of vector ones, on aarch64 */
 	CAIRN_GC_FRAMES = 16,
+	CAIRN_GC_LEFT_WORDS = 32,
 	CAIRN_GC_LATE_NS = 1000000, /* who takes longer to stop is written down */
 };
 
@@ -76,6 +77,10 @@ typedef struct cairn_gc_thread {
 	/* The caller's sp in the last cairn_gc_leave, and in the outermost one that no enter has ended: a callback may
 	 * enter and leave inside. 0: none. They find scopes that were left by longjmp. sync: its thread */
 	uintptr_t left_sp, outer_sp;
+	/* The lowest words of the stack when it left. A wrapper that calls cairn_gc_leave and returns has saved registers of
+	 * its caller in a frame that is written over meanwhile. sync: its thread, else the stop */
+	uintptr_t left_frame[CAIRN_GC_LEFT_WORDS];
+	uint32_t left_words;     /* of them; 0: it has not left */
 	/* While it is out its bumps look full, so that allocation comes to its slow path: the ends of small and wide.
 	 * sync: its thread while it runs, else the stop */
 	uintptr_t hidden_end[2];
