@@ -14,6 +14,7 @@
  * Locks: all of rank GC_*. Failure: false where libc has no memory for the handlers.
  * Not here: malloc's part (malloc/fork.c). */
 #include "gc/managed.h"
+#include "gc/types.h"
 
 #include "os/forks.h"
 #include "os/thread.h"
@@ -22,6 +23,9 @@
 
 static bool is_fork_registered; /* sync: registered_once */
 
+#define EACH_TABLE(t, h)                                                                                               \
+	for (cairn_gc_table *t = cairn_container((h)->deaths.tables.next, cairn_gc_table, node);                       \
+		&t->node != &(h)->deaths.tables; t = cairn_container(t->node.next, cairn_gc_table, node))
 #define EACH_HEAP(h)                                                                                                   \
 	for (struct cairn_gc_heap *h = cairn_container(cairn_gc_heaps_here.all.next, struct cairn_gc_heap, node);      \
 		&h->node != &cairn_gc_heaps_here.all; h = cairn_container(h->node.next, struct cairn_gc_heap, node))
@@ -32,11 +36,15 @@ static void fork_take_all(void *arg)
 	cairn_lock_take(&cairn_gc_heaps_here.lock, CAIRN_RANK_GC_HEAPS);
 	EACH_HEAP(h)
 		cairn_lock_take(&h->world.lock, CAIRN_RANK_GC_WORLD);
+	cairn_gc_types_lock();
 	EACH_HEAP(h) {
 		cairn_lock_take(&h->roots.lock, CAIRN_RANK_GC_PARTS);
 		cairn_lock_take(&h->deaths.lock, CAIRN_RANK_GC_PARTS);
 		cairn_lock_take(&h->tracing.lock, CAIRN_RANK_GC_PARTS);
 	}
+	EACH_HEAP(h)
+		EACH_TABLE(t, h)
+			cairn_lock_take(&t->lock, CAIRN_RANK_GC_TABLES);
 	EACH_HEAP(h)
 		cairn_lock_take(&h->blocks.lock, CAIRN_RANK_GC_BLOCKS);
 }
@@ -48,11 +56,14 @@ static void fork_in_parent(void)
 {
 	EACH_HEAP(h) {
 		cairn_lock_drop(&h->blocks.lock, CAIRN_RANK_GC_BLOCKS);
+		EACH_TABLE(t, h)
+			cairn_lock_drop(&t->lock, CAIRN_RANK_GC_TABLES);
 		cairn_lock_drop(&h->tracing.lock, CAIRN_RANK_GC_PARTS);
 		cairn_lock_drop(&h->deaths.lock, CAIRN_RANK_GC_PARTS);
 		cairn_lock_drop(&h->roots.lock, CAIRN_RANK_GC_PARTS);
 		cairn_lock_drop(&h->world.lock, CAIRN_RANK_GC_WORLD);
 	}
+	cairn_gc_types_unlock();
 	cairn_lock_drop(&cairn_gc_heaps_here.lock, CAIRN_RANK_GC_HEAPS);
 }
 
@@ -95,6 +106,7 @@ static void fork_drop_others(struct cairn_gc_heap *h)
 static void fork_in_child(void)
 {
 	cairn_lock_renew(&cairn_gc_heaps_here.lock);
+	cairn_gc_types_fork_child();
 	EACH_HEAP(h) {
 		cairn_lock_renew(&h->world.lock);
 		cairn_lock_renew(&h->roots.lock);

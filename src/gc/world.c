@@ -289,8 +289,8 @@ __attribute__((used)) void cairn_gc_left_(cairn_gc_mutator *m, const void *from)
 	mutator_go_out(t);
 }
 
-/* It has left already: misuse where it was not as deep on the stack. Else longjmp has brought it here; as deep it may be,
- * and is taken for that. */
+/* It has left already: misuse where it was not as deep on the stack. Else longjmp has brought it here; as deep it may
+ * be, and is taken for that. */
 __attribute__((used)) void cairn_gc_left_again_(cairn_gc_mutator *m, uintptr_t sp)
 {
 	cairn_gc_thread *t = cairn_gc_thread_of(m);

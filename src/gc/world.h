@@ -77,8 +77,8 @@ typedef struct cairn_gc_thread {
 	/* The caller's sp in the last cairn_gc_leave, and in the outermost one that no enter has ended: a callback may
 	 * enter and leave inside. 0: none. They find scopes that were left by longjmp. sync: its thread */
 	uintptr_t left_sp, outer_sp;
-	/* The lowest words of the stack when it left. A wrapper that calls cairn_gc_leave and returns has saved registers of
-	 * its caller in a frame that is written over meanwhile. sync: its thread, else the stop */
+	/* The lowest words of the stack when it left: a wrapper that calls cairn_gc_leave and returns has saved
+	 * registers of its caller in a frame that is written over meanwhile. sync: its thread, else the stop */
 	uintptr_t left_frame[CAIRN_GC_LEFT_WORDS];
 	uint32_t left_words;     /* of them; 0: it has not left */
 	/* While it is out its bumps look full, so that allocation comes to its slow path: the ends of small and wide.
@@ -146,9 +146,6 @@ void cairn_gc_mutators_validate(void);
 /* The bounds of the calling thread's stack as libc knows them. False: it does not. */
 bool cairn_gc_stack_bounds(uintptr_t *low, uintptr_t *base, uintptr_t *guard_bytes);
 
-/* In the child: what those parts held by threads that are not there is made new. */
-void cairn_gc_tracing_fork_child(struct cairn_gc_heap *h);
-void cairn_gc_deaths_fork_child(struct cairn_gc_heap *h);
 
 /* gc/allocate.c: gives what its bumps hold back to its blocks, and the blocks up. In a stop, or by its thread. */
 void cairn_gc_mutator_flush(cairn_gc_thread *t);

@@ -1,8 +1,8 @@
-/* Roots: what keeps an object, what does not, and where compilers put the only word that does. Cases cite the invariants
- * of gc/roots.h (GR), gc/handles.c (GH) and gc/registers.c (GX).
+/* Roots: what keeps an object, what does not, and where compilers put the only word that does. Cases cite the
+ * invariants of gc/roots.h (GR), gc/handles.c (GH) and gc/registers.c (GX).
  *
- * Whether an object lives is asked by a weak field of a holder that a root keeps. The one word that holds it is inverted
- * everywhere but in the place that is tested; a control case shows that it dies otherwise. */
+ * Whether an object lives is asked by a weak field of a holder that a root keeps. The one word that holds it is
+ * inverted everywhere but in the place that is tested; a control case shows that it dies otherwise. */
 #include "gc/managed.h"
 #include "os/sys.h"
 #include "support/child.h"
@@ -184,11 +184,11 @@ static hold *const holds[] = { hold_rbx, hold_rbp, hold_r12, hold_r13, hold_r14,
 	"1:\nldr x9, [sp, #24]\nldp x10, x0, [x9]\ncbz x10, 2f\nadd x9, x9, #16\nstr x9, [sp, #24]\nblr x10\nb 1b\n2:\n"
 #define HOLD_IN(n)                                                                                                     \
 	hold hold_x##n;                                                                                                \
-	HOLD(x##n, "stp x30, x" #n ", [sp, #-32]!\nstr x1, [sp, #24]\nmvn x" #n ", x0\n" HOLD_LOOP                      \
+	HOLD(x##n, "stp x30, x" #n ", [sp, #-32]!\nstr x1, [sp, #24]\nmvn x" #n ", x0\n" HOLD_LOOP                     \
 		"mov x0, x" #n "\nldp x30, x" #n ", [sp], #32\nret\n")
 #define HOLD_IN_VECTOR(n)                                                                                              \
 	hold hold_d##n;                                                                                                \
-	HOLD(d##n, "str x30, [sp, #-32]!\nstr d" #n ", [sp, #8]\nstr x1, [sp, #24]\nmvn x9, x0\nfmov d" #n ", x9\n"     \
+	HOLD(d##n, "str x30, [sp, #-32]!\nstr d" #n ", [sp, #8]\nstr x1, [sp, #24]\nmvn x9, x0\nfmov d" #n ", x9\n"    \
 		HOLD_LOOP "fmov x0, d" #n "\nldr d" #n ", [sp, #8]\nldr x30, [sp], #32\nret\n")
 HOLD_IN(19);
 HOLD_IN(20);
