@@ -216,7 +216,19 @@ enum { HOLDS = sizeof holds / sizeof *holds };
 
 static int waiting, stops_wanted;
 
-static void leave_now(void *m) { cairn_gc_leave(m); }
+/* A wrapper whose frame is gone when the collection comes, with the callee-saved registers of its caller. */
+__attribute__((noinline)) static void leave_now(void *m)
+{
+#if defined(__x86_64__)
+	__asm__ volatile("xorl %%ebx, %%ebx\nxorl %%r12d, %%r12d\nxorl %%r13d, %%r13d\nxorl %%r14d, %%r14d\n"
+			 "xorl %%r15d, %%r15d"
+			 : : : "rbx", "r12", "r13", "r14", "r15");
+#else
+	__asm__ volatile("mov x19, #0\nmov x20, #0\nfmov d8, xzr\nfmov d15, xzr" : : : "x19", "x20", "d8", "d15");
+#endif
+	cairn_gc_leave(m);
+	__asm__ volatile("" : : : "memory");
+}
 static void enter_now(void *m) { cairn_gc_enter(m); }
 static void let_others_collect(void *arg)
 {
@@ -282,8 +294,8 @@ static void so_it_does_while_another_collects_and_this_polls_or_is_out(void) /* 
 	const call out[] = { { (void (*)(void *))cairn_gc_leave, mutator }, { wipe_now, NULL },
 		{ let_others_collect, NULL }, { (void (*)(void *))cairn_gc_enter, mutator }, { NULL, NULL } };
 	each_register_keeps(out);
-	const call deeper[] = { { wipe_now, NULL }, { leave_now, mutator }, { let_others_collect, NULL },
-		{ enter_now, mutator }, { NULL, NULL } };
+	const call deeper[] = { { wipe_now, NULL }, { leave_now, mutator }, { wipe_now, NULL },
+		{ let_others_collect, NULL }, { enter_now, mutator }, { NULL, NULL } };
 	each_register_keeps(deeper);
 	__atomic_store_n(&stops_wanted, 2, __ATOMIC_SEQ_CST);
 	CAIRN_GC_BLOCKING(mutator) pthread_join(t, NULL);
