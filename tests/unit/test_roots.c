@@ -265,7 +265,7 @@ static void each_register_keeps(const call *calls)
 	for (int i = 0; i < HOLDS; i++) {
 		uintptr_t inverted = make(i);
 		uintptr_t after = holds[i](inverted, calls);
-		EXPECT_EQ(after, ~inverted);
+		EXPECT_EQ(invert(after), inverted);
 		EXPECT(lives(i));
 		if (!lives(i))
 			NOTE("callee-saved register %d", i);
