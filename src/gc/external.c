@@ -44,6 +44,8 @@ static bool external_get(external_memory *e)
 		e->span = cairn_pageheap_alloc(
 			e->bytes >> CAIRN_GRANULE_SHIFT, 1, CAIRN_SPAN_MANAGED_EXTERNAL, &is_zero);
 		e->memory = e->span ? e->span->base : NULL;
+		if (e->span)
+			e->span->large_granules = e->bytes >> CAIRN_GRANULE_SHIFT; /* for who walks spans */
 	}
 	cairn_gc_uncalm(before);
 	if (e->memory && !is_zero)

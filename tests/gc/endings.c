@@ -386,7 +386,7 @@ static void what_is_given_back_can_be_kept_and_guarded_again(void)
 
 static void external_bytes_go_with_their_object(void)
 {
-	enum { EACH = 10000 };
+	enum { EACH = 16000 }; /* they take whole granules */
 	EACH_COLLECTOR(c)
 	{
 		place p = exact_open(c, 100);
