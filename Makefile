@@ -97,11 +97,13 @@ $(O)/obj/lens/%.o: src/lens/%.c $(O)/flags
 	@mkdir -p $(@D)
 	$(call SAY,CC)
 	$(QUIET)$(CC) $(LIB_FLAGS) $(if $(filter release,$(BUILD)),-Os) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
-# Frame pointers, for the backtrace of who stops late (gc/laggard.c).
+# Frame pointers, for the backtrace of who stops late (gc/laggard.c); tracing stops nowhere, and needs every register.
+GC_FRAMES := -fno-omit-frame-pointer
+$(O)/obj/gc/trace.o: GC_FRAMES :=
 $(O)/obj/gc/%.o: src/gc/%.c $(O)/flags
 	@mkdir -p $(@D)
 	$(call SAY,CC)
-	$(QUIET)$(CC) $(LIB_FLAGS) -fno-omit-frame-pointer $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(QUIET)$(CC) $(LIB_FLAGS) $(GC_FRAMES) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 $(O)/obj/malloc/cxx-linked.o: src/malloc/cxx.c $(O)/flags
 	@mkdir -p $(@D)
 	$(call SAY,CC)
