@@ -425,6 +425,7 @@ void cairn_gc_trace_begin(cairn_gc_heap *h, bool is_copying, uint8_t colour)
 		w->has_left_out = w->has_weak_left_out = w->has_no_room = w->has_stays = false;
 		w->has_waited = trace_has_tables(h);
 		w->live_bytes = w->live_objects = w->moved_bytes = w->moved_objects = 0;
+		w->pinned_bytes = w->pinned_objects = 0;
 	}
 	cairn_gc_trace_validate(h);
 }
@@ -445,7 +446,10 @@ void cairn_gc_trace_pinned(cairn_gc_heap *h, void *object)
 	cairn_gc_worker *w = &h->tracing.worker[0];
 	*cairn_gc_byte_of(object) |= CAIRN_GC_PIN;
 	cairn_gc_block_of(object)->has_pins = true;
+	size_t before = w->live_bytes;
 	trace_mark(w, (uintptr_t)object, false);
+	w->pinned_bytes += w->live_bytes - before;
+	w->pinned_objects += w->live_bytes != before;
 }
 
 static void trace_pin_words(cairn_gc_heap *h, void *object)
@@ -519,11 +523,13 @@ void cairn_gc_trace_end(cairn_gc_heap *h)
 {
 	cairn_gc_stats *s = &h->looks.stats;
 	bool has_stays = false;
-	s->live_bytes = s->live_objects = 0;
+	s->live_bytes = s->live_objects = s->pinned_bytes = s->pinned_objects = 0;
 	for (unsigned i = 0; i < h->tracing.workers; i++) {
 		cairn_gc_worker *w = &h->tracing.worker[i];
 		s->live_bytes += w->live_bytes;
 		s->live_objects += w->live_objects;
+		s->pinned_bytes += w->pinned_bytes;
+		s->pinned_objects += w->pinned_objects;
 		s->moved_bytes += w->moved_bytes;
 		s->moved_objects += w->moved_objects;
 		has_stays |= w->has_stays;

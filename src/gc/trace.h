@@ -69,6 +69,7 @@ typedef struct cairn_gc_worker {
 	cairn_gc_bump copy;         /* where it copies to */
 	struct cairn_gc_block *copy_block;
 	size_t live_bytes, live_objects, moved_bytes, moved_objects; /* of this collection */
+	size_t pinned_bytes, pinned_objects; /* likewise: by cairn_gc_trace_pinned */
 	uint64_t cpu_ns;
 	cairn_gc_chunk *weak;       /* objects with weak fields that were reached: cairn_gc_each_weak */
 	void (*relay)(void *arg, uintptr_t *field); /* not NULL: no worker, but a visitor for cairn_gc_each_field */

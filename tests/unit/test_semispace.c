@@ -5,6 +5,7 @@ static cairn_ref(void) root;
 static cairn_gc_heap *heap;
 static cairn_gc_mutator *mutator;
 static unsigned workers = 1;
+static size_t objects = 20000;
 
 static void begin(size_t max)
 {
@@ -49,9 +50,9 @@ static void what_is_reached_moves_and_is_the_same(void)
 	begin((size_t)1 << 30);
 	walk_seed = test_seed();
 	for (unsigned round = 0; round < 3; round++) {
-		walk_build(mutator, &root.cairn_gc_word, 20000, 30 + 30 * round);
-		EXPECT_EQ(stayed_after_collection(20001), 0);
-		EXPECT_EQ(stayed_after_collection(20001), 0);
+		walk_build(mutator, &root.cairn_gc_word, objects, 30 + 30 * round);
+		EXPECT_EQ(stayed_after_collection(objects + 1), 0);
+		EXPECT_EQ(stayed_after_collection(objects + 1), 0);
 	}
 	end();
 }
@@ -59,7 +60,7 @@ static void what_is_reached_moves_and_is_the_same(void)
 static void memory_goes_back(void)
 {
 	begin((size_t)1 << 30);
-	walk_build(mutator, &root.cairn_gc_word, 20000, 100);
+	walk_build(mutator, &root.cairn_gc_word, objects, 100);
 	size_t full = heap->blocks.cells_count;
 	root.cairn_gc_word = 0;
 	walk_collect(mutator);
@@ -71,23 +72,24 @@ static void memory_goes_back(void)
 
 static void what_is_pinned_stays_and_its_holes_are_used(void)
 {
-	enum { OBJECTS = 20000, PINS = 50 };
+	enum { PINS = 50 };
 	void *pinned[PINS];
 	begin((size_t)1 << 30);
-	walk_build(mutator, &root.cairn_gc_word, OBJECTS, 0);
+	walk_build(mutator, &root.cairn_gc_word, objects, 0);
 	walk_array *all = cairn_gc_root_get(mutator, &root);
 	for (size_t i = 0; i < PINS; i++) {
-		pinned[i] = cairn_gc_get(mutator, all, item[i * (OBJECTS / PINS)]);
+		pinned[i] = cairn_gc_get(mutator, all, item[i * (objects / PINS)]);
 		EXPECT(cairn_gc_pin(mutator, pinned[i]));
 	}
-	size_t stayed = stayed_after_collection(OBJECTS + 1), large = 0;
+	size_t stayed = stayed_after_collection(objects + 1), large = 0;
 	all = cairn_gc_root_get(mutator, &root);
 	for (size_t i = 0; i < PINS; i++) {
-		EXPECT(cairn_gc_get(mutator, all, item[i * (OBJECTS / PINS)]) == pinned[i]);
-		EXPECT_EQ(*(uint64_t *)pinned[i], i * (OBJECTS / PINS));
+		EXPECT(cairn_gc_get(mutator, all, item[i * (objects / PINS)]) == pinned[i]);
+		EXPECT_EQ(*(uint64_t *)pinned[i], i * (objects / PINS));
 		large += is_large(pinned[i]);
 	}
 	EXPECT_EQ(stayed, PINS - large);
+	EXPECT_EQ(heap->looks.stats.pinned_objects, PINS);
 	EXPECT(!cairn_list_is_empty(&heap->blocks.partial)); /* their blocks, whose holes are for new ones */
 	size_t blocks = heap->blocks.cells_count;
 	for (size_t i = 0; i < PINS * 200; i++)
@@ -95,25 +97,25 @@ static void what_is_pinned_stays_and_its_holes_are_used(void)
 	EXPECT_EQ(heap->blocks.cells_count, blocks);
 	for (size_t i = 0; i < PINS; i++)
 		cairn_gc_unpin(mutator, pinned[i]);
-	EXPECT_EQ(stayed_after_collection(OBJECTS + 1), 0);
+	EXPECT_EQ(stayed_after_collection(objects + 1), 0);
 	end();
 }
 
 static void a_refused_block_loses_nothing(void)
 {
 	begin((size_t)1 << 30);
-	walk_build(mutator, &root.cairn_gc_word, 20000, 50);
+	walk_build(mutator, &root.cairn_gc_word, objects, 50);
 	size_t max = heap->sizing.max;
 	cairn_gc_mutator_flush(cairn_gc_thread_of(mutator));
 	heap->sizing.max = cairn_gc_held(heap) + 3 * CAIRN_GC_BLOCK_BYTES; /* room for two or so */
 	uint64_t moved = heap->looks.stats.moved_objects;
-	size_t stayed = stayed_after_collection(20001);
-	EXPECT(stayed > 1000);
+	size_t stayed = stayed_after_collection(objects + 1);
+	EXPECT(stayed > objects / 20);
 	EXPECT(heap->looks.stats.moved_objects > moved);
 	heap->sizing.max = cairn_gc_held(heap); /* none at all */
-	EXPECT(stayed_after_collection(20001) > stayed);
+	EXPECT(stayed_after_collection(objects + 1) > stayed);
 	heap->sizing.max = max;
-	EXPECT_EQ(stayed_after_collection(20001), 0);
+	EXPECT_EQ(stayed_after_collection(objects + 1), 0);
 	end();
 }
 
@@ -172,6 +174,7 @@ static void what_a_conservative_object_points_into_stays(void)
 
 static void several_workers_copy_the_same(void)
 {
+	objects = 5000;
 	for (workers = 2; workers <= 4; workers++) {
 		what_is_reached_moves_and_is_the_same();
 		what_is_pinned_stays_and_its_holes_are_used();
@@ -179,6 +182,7 @@ static void several_workers_copy_the_same(void)
 		a_hash_stays_the_same_wherever_its_object_moves();
 		what_a_conservative_object_points_into_stays();
 	}
+	objects = 20000;
 	workers = 1;
 }
 

@@ -141,10 +141,10 @@ static void what_is_pinned_stays_and_others_slide_past_it(void) /* GP2 */
 static void without_memory_for_the_plan_it_evacuates(void)
 {
 	begin();
-	walk_build(mutator, &root.cairn_gc_word, 50000, 60);
+	walk_build(mutator, &root.cairn_gc_word, 120000, 60);
 	EXPECT(heap->blocks.cells_count * 512 > 64 << 10); /* so that it takes a mapping */
 	cairn_gc_mutator_flush(cairn_gc_thread_of(mutator));
-	walk before = walk_from(cairn_gc_root_get(mutator, &root), 50001);
+	walk before = walk_from(cairn_gc_root_get(mutator, &root), 120001);
 	if (!cairn_fault_set("mmap", 1, 12) || !cairn_gc_meta_alloc(NULL, 1)) {
 		cairn_fault_set("mmap", 0, 0);
 		walk_free(&before);
@@ -153,7 +153,7 @@ static void without_memory_for_the_plan_it_evacuates(void)
 	}
 	cairn_gc_collect_now(mutator, CAIRN_GC_CAUSE_LIMIT);
 	cairn_fault_set("mmap", 0, 0);
-	walk after = walk_from(cairn_gc_root_get(mutator, &root), 50001);
+	walk after = walk_from(cairn_gc_root_get(mutator, &root), 120001);
 	EXPECT(before.sum == after.sum);
 	EXPECT_EQ(heap->looks.stats.live_objects, after.count);
 	cairn_gc_blocks_sweep_all(heap);
