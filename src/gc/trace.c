@@ -210,10 +210,18 @@ LEAN void trace_update(cairn_gc_worker *w, uintptr_t *field, bool is_shared)
 		*field = trace_copy(w, b, object, is_shared);
 }
 
+/* Not inline: beside what workers wait for each other a call is little, and this text is long. */
+static __attribute__((noinline)) void trace_update_shared(cairn_gc_worker *w, uintptr_t *field)
+{
+	trace_update(w, field, true);
+}
+
 LEAN void trace_visit(cairn_gc_worker *w, uintptr_t item, trace_mode mode)
 {
-	if (trace_is_copying(mode))
-		trace_update(w, (uintptr_t *)item, trace_is_shared(mode));
+	if (mode == TRACE_COPY)
+		trace_update(w, (uintptr_t *)item, false);
+	else if (mode == TRACE_COPY_SHARED)
+		trace_update_shared(w, (uintptr_t *)item);
 	else
 		trace_mark(w, item, trace_is_shared(mode));
 }
@@ -436,9 +444,9 @@ void cairn_gc_trace_field(cairn_gc_heap *h, uintptr_t *field)
 	if (!*field)
 		return;
 	if (w->is_copying)
-		trace_update(w, field, w->is_shared);
+		trace_update(w, field, false);
 	else
-		trace_mark(w, *field, w->is_shared);
+		trace_mark(w, *field, false);
 }
 
 void cairn_gc_trace_pinned(cairn_gc_heap *h, void *object)
