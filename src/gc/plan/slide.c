@@ -38,6 +38,7 @@ typedef struct sliding {
 	cairn_gc_slab *first;  /* slabs by address; see slide_next_slab */
 	cairn_gc_block *to;    /* the next free place: in this block, here */
 	uintptr_t at;
+	bool moves; /* some KiB does */
 	size_t moved_bytes, moved_objects;
 } sliding;
 
@@ -207,6 +208,7 @@ static void slide_plan_block(sliding *c, cairn_gc_block *b)
 		b->places[i] = k.first ? slide_place(c, b, i, &k) : SLIDE_STAYS;
 		b->is_from |= b->places[i] != SLIDE_STAYS;
 	}
+	c->moves |= b->is_from;
 }
 
 /* Writes down which KiB are PINNED, and sweeps, so that no byte speaks of the dead. */
@@ -222,7 +224,7 @@ static void slide_sweep(sliding *c, cairn_gc_block *b)
 	c->live_bytes += b->live_bytes;
 }
 
-/* False: no memory, or it is not worth it. */
+/* False: it is not worth it, or nothing would move. */
 static bool slide_plan(sliding *c)
 {
 	uintptr_t *places = c->places;
@@ -237,7 +239,7 @@ static bool slide_plan(sliding *c)
 	c->at = c->to ? cairn_gc_block_first(c->to) : 0;
 	for (cairn_gc_block *b = NULL; (b = slide_next_block(c, b));)
 		slide_plan_block(c, b);
-	return c->to;
+	return c->moves;
 }
 
 /* ---- Updating ---- */
