@@ -9,9 +9,9 @@
 
 #include <string.h>
 
-/* The object's bytes: steps of 16, which lie aligned, and the 8 by which a cell ends behind them. (Steps over whole cells,
- * header included, are fewer instructions and split cache lines: binary trees took 7 % longer.) Upwards: a lower `to` may
- * overlap. */
+/* The object's bytes: steps of 16, which lie aligned, and the 8 by which a cell ends behind them. (Steps over whole
+ * cells, header included, are fewer instructions and split cache lines: binary trees took 7 % longer.) Upwards: a lower
+ * `to` may overlap. */
 static inline void cairn_gc_move_bytes(char *to, const char *from, size_t cell)
 {
 	size_t at = 0, last = cell - CAIRN_GC_GRAIN;

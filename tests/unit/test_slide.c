@@ -96,8 +96,10 @@ static void hashes_are_kept_where_every_object_grows_by_one(void) /* GP1 GP2 */
 	begin();
 	walk_build(mutator, &root.cairn_gc_word, OBJECTS, 30);
 	walk_array *all = cairn_gc_root_get(mutator, &root);
-	for (size_t i = 0; i < OBJECTS; i++)
-		hash[i] = cairn_gc_get(mutator, all, item[i]) ? cairn_gc_hash(mutator, cairn_gc_get(mutator, all, item[i])) : 0;
+	for (size_t i = 0; i < OBJECTS; i++) {
+		void *object = cairn_gc_get(mutator, all, item[i]);
+		hash[i] = object ? cairn_gc_hash(mutator, object) : 0;
+	}
 	for (unsigned round = 0; round < 3; round++) {
 		slide(OBJECTS + 1, true);
 		all = cairn_gc_root_get(mutator, &root);

@@ -12,9 +12,9 @@
 
 enum { SPARE_BYTES = 1 << 20 };
 
-/* At worst all that is in cells lives. But what lives is mostly what lived the last time, and a quarter more; where it is
- * more than that the rest stays in place, and there is less to hold until the next collection: so half of max is not
- * set aside for copies that are never made. */
+/* At worst all that is in cells lives. But what lives is mostly what lived the last time, and a quarter more; where it
+ * is more than that the rest stays in place, and there is less to hold until the next collection: so half of max is
+ * not set aside for copies that are never made. */
 static size_t semispace_headroom(const cairn_gc_heap *h, size_t held)
 {
 	size_t large = h->blocks.huge_bytes + h->blocks.large_blocks * (size_t)CAIRN_GC_BLOCK_BYTES;
