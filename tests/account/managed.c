@@ -82,6 +82,22 @@ static void managed(void)
 	tell("live_marked", kept + LARGE);
 }
 
+/* Just after a collection that began because the heap was full: nothing is swept, and the dead lie where they lay. */
+static void managed_unswept(void)
+{
+	enum { EACH = 3, TOGETHER = 300 };
+	heap h = heap_open("unswept", CAIRN_GC_MARKSWEEP, 32 * MIB);
+	cairn_gc_stats stats;
+	size_t count = 0;
+	do {
+		add_nodes(&h, TOGETHER, EACH);
+		count += TOGETHER;
+		cairn_gc_stats_get(h.heap, &stats);
+	} while (!stats.collections);
+	tell("managed_objects", count / EACH * NODE_CELL);
+	tell("managed_holes", (count - count / EACH) * NODE_CELL);
+}
+
 /* Blocks that are empty and were written to. */
 static void managed_free(void)
 {
@@ -139,6 +155,7 @@ static void managed_many(void)
 int main(int argc, char **argv)
 {
 	static const known_kind kinds[] = { { "managed", managed }, { "managed_free", managed_free },
+		{ "managed_unswept", managed_unswept },
 		{ "managed_churn", managed_churn }, { "managed_many", managed_many }, { NULL, NULL } };
 	return known_main(argc, argv, kinds);
 }
