@@ -100,7 +100,7 @@ static size_t managed_find(const cairn_heapwalk *h, uint64_t at)
 /* The bytes that are 1, of a word in which each is 0 or 1, as bits. */
 static uint64_t managed_gather(uint64_t ones) { return ones * 0x0102040810204080 >> 56; }
 
-/* Of 64 grains: bit i of *starts, a cell that lives starts there; of *ends, a cell ends there, of one that died, too. */
+/* Of 64 grains: bit i of *starts: a cell that lives starts there; of *ends: a cell ends there, a dead one also. */
 static void managed_read_marks(const uint8_t *bytes, uint8_t colour, uint64_t *starts, uint64_t *ends)
 {
 	const uint64_t each = 0x0101010101010101;
