@@ -350,7 +350,7 @@ static void cell_cut(void *object, size_t cell, size_t new_cell, bool is_newest)
 {
 	uintptr_t rest = (uintptr_t)object - CAIRN_GC_HEADER_BYTES + new_cell;
 	if (cairn_gc_block_of(object)->kind == CAIRN_GC_BLOCK_CELLS && !is_newest)
-		*(uint64_t *)rest = cairn_gc_header_make(CAIRN_GC_TYPE_BYTES, cell - new_cell - CAIRN_GC_HEADER_BYTES);
+		*(uint64_t *)rest = cairn_gc_header_make(CAIRN_GC_TYPE_FREED, cell - new_cell - CAIRN_GC_HEADER_BYTES);
 	end_move(object, cell, new_cell);
 }
 

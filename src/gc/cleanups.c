@@ -59,6 +59,7 @@ void cairn_gc_listed_run(cairn_gc_heap *h, cairn_gc_mutator *m, cairn_gc_listed 
 	cairn_lock_take(&d->lock, CAIRN_RANK_GC_PARTS);
 	running_push(d, r, m);
 	cairn_lock_drop(&d->lock, CAIRN_RANK_GC_PARTS);
+	cairn_gc_zeal_delay(h); /* running, and in no list but that of those */
 	if (r->call) {
 		r->call(arg);
 	} else {

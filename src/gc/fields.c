@@ -27,6 +27,7 @@ void cairn_gc_store_slow_(cairn_gc_mutator *m, void *object, uintptr_t *field, v
 	cairn_gc_heap *h = cairn_gc_thread_of(m)->heap;
 	cairn_gc_shadow_enter(h);
 	field_told(m, object, field, (uintptr_t)value);
+	cairn_gc_zeal_delay(h); /* told, and not stored */
 	__atomic_store_n(field, (uintptr_t)value, __ATOMIC_RELEASE); /* publishes the referent */
 	cairn_gc_shadow_leave(h);
 }

@@ -159,6 +159,7 @@ void cairn_gc_worker_share(cairn_gc_worker *w)
 	else if (!(given = workers_split(w)))
 		return;
 	w->parts--;
+	cairn_gc_zeal_delay(w->heap); /* nobody has the part */
 	workers_lock(t);
 	given->next = t->shared;
 	__atomic_store_n(&t->shared, given, __ATOMIC_RELAXED); /* under the lock */
@@ -197,6 +198,7 @@ static bool workers_take(cairn_gc_worker *w)
 		w->parts++;
 	}
 	workers_unlock(t);
+	cairn_gc_zeal_delay(w->heap); /* it has work, and does none */
 	return c;
 }
 

@@ -99,6 +99,7 @@ static void mutator_go_out(cairn_gc_thread *t)
 	poll_set(t, 1);
 	if (is_stop_wanted(t))
 		t->stopped_ns = cairn_clock_fine_ns();
+	cairn_gc_zeal_delay(t->heap); /* hidden, and its state says that it runs */
 	__atomic_store_n(&t->state, CAIRN_GC_OUT, __ATOMIC_SEQ_CST);
 	if (is_stop_wanted(t))
 		state_wake(t);
@@ -107,6 +108,7 @@ static void mutator_go_out(cairn_gc_thread *t)
 static bool mutator_try_in(cairn_gc_thread *t)
 {
 	uint32_t out = CAIRN_GC_OUT;
+	cairn_gc_zeal_delay(t->heap); /* about to come in */
 	if (!__atomic_compare_exchange_n(&t->state, &out, CAIRN_GC_RUNNING, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 		return false;
 	bumps_show(t);
@@ -209,6 +211,7 @@ static void thread_stops(cairn_gc_thread *t, void *arg)
 		cairn_gc_late_note(t);
 	thread_go_out(t, t);
 	t->is_aside = true; /* it goes out, too, if it must wait for another heap before it runs on */
+	cairn_gc_zeal_delay(t->heap); /* asked, and not stopped yet */
 	__atomic_store_n(&t->state, CAIRN_GC_STOPPED, __ATOMIC_SEQ_CST);
 	state_wake(t);
 	while (mutator_state(t) == CAIRN_GC_STOPPED)
@@ -357,6 +360,7 @@ static void world_ask(struct cairn_gc_heap *h, const cairn_gc_thread *t)
 	}
 	__atomic_store_n(&h->world.is_wanted, 1, __ATOMIC_SEQ_CST);
 	EACH_MUTATOR(u, &h->world) {
+		cairn_gc_zeal_delay(h); /* some are asked, others are not */
 		if (u == t)
 			continue;
 		poll_set(u, 1);
@@ -441,6 +445,7 @@ void cairn_gc_world_resume(struct cairn_gc_heap *h, cairn_gc_thread *t)
 			continue;
 		}
 		bool was_out = mutator_state(u) == CAIRN_GC_OUT_HELD;
+		cairn_gc_zeal_delay(h); /* some run, others do not */
 		poll_set(u, was_out || poll);
 		__atomic_store_n(&u->state, was_out ? CAIRN_GC_OUT : CAIRN_GC_RUNNING, __ATOMIC_SEQ_CST);
 		state_wake(u);
