@@ -12,8 +12,9 @@
  * Memory is read through the kernel where another thread may unmap it meanwhile. cairn's own static data hold no
  * addresses of objects, and its records are left out.
  *
- * Not looked at: what is swapped out of other private memory, and mappings of more than 16 GiB (a sanitizer's shadow:
- * to find the few pages that it has would take minutes; a line says so); words in CPU registers of threads that are not attached.
+ * Not looked at: what is swapped out of other private memory; mappings of more than 16 GiB, such as a sanitizer's
+ * shadow (to find the few pages that it has would take minutes; a line says so); registers of threads that are not
+ * attached.
  * Locks: the world's, through the stop; the loader's while segments are read, which no mutator can hold at a safepoint.
  * Failure: no memory, or a part that cannot be read: a line says so. */
 #include "gc/verify.h"
