@@ -143,6 +143,12 @@ void cairn_gc_shadow_leave(struct cairn_gc_heap *h)
 		cairn_lock_drop(&h->zeal.shadow->lock, CAIRN_RANK_GC_PARTS);
 }
 
+void cairn_gc_shadow_fork_child(struct cairn_gc_heap *h)
+{
+	if (h->zeal.shadows)
+		cairn_lock_renew(&h->zeal.shadow->lock);
+}
+
 /* Between enter and leave. */
 void cairn_gc_shadow_store(struct cairn_gc_heap *h, void *object, uintptr_t *field, uintptr_t value)
 {

@@ -58,6 +58,7 @@ void cairn_gc_shadow_store(struct cairn_gc_heap *h, void *object, uintptr_t *fie
 /* Between these two a store and its shadow are one step to all others. They nest in nothing. */
 void cairn_gc_shadow_enter(struct cairn_gc_heap *h);
 void cairn_gc_shadow_leave(struct cairn_gc_heap *h);
+void cairn_gc_shadow_fork_child(struct cairn_gc_heap *h); /* what fork entered is left */
 /* These bytes, of one slab, hold no object any more, or read zero again: free and resize. */
 void cairn_gc_shadow_forget(struct cairn_gc_heap *h, void *object, const void *start, size_t bytes);
 /* In a stop: tells each field that does not hold what the barrier left there, eight at most; how many there are. */

@@ -282,6 +282,7 @@ static node *lose_a_node(size_t others)
 	node *n = cairn_gc_new(mutator, node);
 	for (size_t i = 0; i < others; i++)
 		cairn_gc_new(mutator, node);
+	cairn_gc_root_set(mutator, &root, cairn_gc_new(mutator, node)); /* an empty slab may go back to the page heap */
 	cairn_gc_collect(mutator);
 	return n;
 }
@@ -379,7 +380,7 @@ static void freed_and_shrunk_memory_has_no_shadow_left(void)
 	end();
 }
 
-enum { RACERS = 3, RACES = 3000 };
+enum { RACERS = 3, RACES = 20000 };
 
 static void *race(void *arg)
 {
@@ -409,6 +410,36 @@ static void two_threads_that_store_to_one_field_are_no_error(void)
 	cairn_gc_root_set(mutator, &root, n);
 	for (unsigned i = 0; i < RACERS; i++)
 		pthread_create(&threads[i], NULL, race, n);
+	cairn_gc_leave(mutator);
+	for (unsigned i = 0; i < RACERS; i++)
+		pthread_join(threads[i], NULL);
+	cairn_gc_enter(mutator);
+	EXPECT_EQ(cairn_gc_shadow_compare(heap), 0);
+	end();
+}
+
+static void child_stores_and_collects(void *arg)
+{
+	node *n = arg;
+	cairn_gc_set(mutator, n, right, cairn_gc_new(mutator, node));
+	EXPECT_EQ(cairn_gc_shadow_compare(heap), 0);
+	cairn_gc_collect(mutator);
+	n = cairn_gc_root_get(mutator, &root);
+	cairn_gc_swap(mutator, n, right, NULL);
+	EXPECT_EQ(cairn_gc_shadow_compare(heap), 0);
+}
+
+/* Also when another thread was amid a store. */
+static void after_fork_the_shadow_goes_on(void)
+{
+	pthread_t threads[RACERS];
+	begin(CAIRN_GC_MARKSWEEP, "shadow");
+	node *n = cairn_gc_new(mutator, node);
+	cairn_gc_root_set(mutator, &root, n);
+	for (unsigned i = 0; i < RACERS; i++)
+		pthread_create(&threads[i], NULL, race, n);
+	for (unsigned i = 0; i < 20; i++)
+		in_a_child(child_stores_and_collects, n);
 	cairn_gc_leave(mutator);
 	for (unsigned i = 0; i < RACERS; i++)
 		pthread_join(threads[i], NULL);
@@ -452,6 +483,7 @@ int main(void)
 	RUN(a_store_past_the_barrier_is_told_and_aborts);
 	RUN(freed_and_shrunk_memory_has_no_shadow_left);
 	RUN(two_threads_that_store_to_one_field_are_no_error);
+	RUN(after_fork_the_shadow_goes_on);
 	RUN(verify_aborts_at_the_next_collection);
 	DONE();
 }
