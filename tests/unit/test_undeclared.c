@@ -253,7 +253,8 @@ static void a_thread_that_is_not_attached_is_told(void)
 	REQUIRE(pthread_create(&thread, NULL, hold, n) == 0);
 	pthread_barrier_wait(&barrier);
 	find();
-	const char *end_of_line = is_emulated() ? "" : ": cairn_gc_attach(h) in that thread"; /* no robust lists there */
+	const char *end_of_line =
+		is_emulated() ? "" : ": cairn_gc_attach(h) in that thread"; /* no robust lists there */
 	EXPECT(says(is_emulated() ? "mapping at" : "stack or thread-local data of a thread that is not attached",
 		text("node %#lx, which nothing else keeps%s", as_number(n), end_of_line)));
 	pthread_barrier_wait(&barrier);
