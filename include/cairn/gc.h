@@ -435,6 +435,18 @@ struct cairn_gc_mutator {
 	cairn_gc_bump *run[CAIRN_GC_RUNS]; /* likewise */
 };
 
+/* ThreadSanitizer does not know of that order. */
+#if defined __SANITIZE_THREAD__
+#define CAIRN_GC_CONSUME_ __ATOMIC_ACQUIRE
+#elif defined __has_feature
+#if __has_feature(thread_sanitizer)
+#define CAIRN_GC_CONSUME_ __ATOMIC_ACQUIRE
+#endif
+#endif
+#ifndef CAIRN_GC_CONSUME_
+#define CAIRN_GC_CONSUME_ __ATOMIC_RELAXED
+#endif
+
 #define cairn_gc_likely_(c) __builtin_expect(!!(c), 1)
 
 void *cairn_gc_new_slow_(cairn_gc_mutator *m, const cairn_gc_type *t, size_t size);
@@ -482,7 +494,7 @@ static inline void cairn_gc_root_store_(cairn_gc_mutator *m, uintptr_t *root, vo
 static inline void *cairn_gc_load_(cairn_gc_mutator *m, const uintptr_t *field)
 {
 	(void)m; /* a collector that moves objects while the program runs will need it */
-	return (void *)__atomic_load_n(field, __ATOMIC_RELAXED); /* ordered by the address that depends on it */
+	return (void *)__atomic_load_n(field, CAIRN_GC_CONSUME_); /* ordered by the address that depends on it */
 }
 
 /* The bits of one field, or of an array of them. */

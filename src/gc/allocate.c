@@ -329,29 +329,14 @@ void cairn_gc_free(cairn_gc_mutator *m, void *object)
 	}
 }
 
-/* The END of who lived is moved, for it is found by that. */
-static void end_move(void *object, size_t cell, size_t new_cell)
-{
-	uint8_t *byte = cairn_gc_byte_of(object);
-	if (cairn_gc_block_of(object)->kind != CAIRN_GC_BLOCK_CELLS || !(*byte & CAIRN_GC_COLOUR) || cell == new_cell)
-		return;
-	/* another mutator may be reading the block's holes: it finds one END, or both, and zeros between them. release:
-	 * the zeros come first; pairs with the address that it makes of what it finds */
-	__atomic_fetch_or(byte + new_cell / CAIRN_GC_GRAIN - 1, CAIRN_GC_END, __ATOMIC_RELEASE);
-	if (new_cell < cell)
-		__atomic_store_n(byte + cell / CAIRN_GC_GRAIN - 1, 0, __ATOMIC_RELEASE);
-	else
-		__atomic_fetch_and(byte + cell / CAIRN_GC_GRAIN - 1, (uint8_t)~CAIRN_GC_END, __ATOMIC_RELEASE);
-}
-
 /* The cell becomes shorter; what it loses reads zero, but that another cell takes it, unless a bump does: what was made
  * since, and may lie behind it, is found from header to header. */
-static void cell_cut(void *object, size_t cell, size_t new_cell, bool is_newest)
+static void cell_cut(cairn_gc_heap *h, void *object, size_t cell, size_t new_cell, bool is_newest)
 {
 	uintptr_t rest = (uintptr_t)object - CAIRN_GC_HEADER_BYTES + new_cell;
 	if (cairn_gc_block_of(object)->kind == CAIRN_GC_BLOCK_CELLS && !is_newest)
 		*(uint64_t *)rest = cairn_gc_header_make(CAIRN_GC_TYPE_FREED, cell - new_cell - CAIRN_GC_HEADER_BYTES);
-	end_move(object, cell, new_cell);
+	cairn_gc_blocks_move_end(h, object, cell, new_cell);
 }
 
 static void shrink(cairn_gc_thread *t, void *object, uint64_t header, uint64_t wanted)
@@ -369,7 +354,7 @@ static void shrink(cairn_gc_thread *t, void *object, uint64_t header, uint64_t w
 	cairn_gc_bump *bump = bump_that_ends(t, end);
 	if (new_cell == cell)
 		return;
-	cell_cut(object, cell, new_cell, bump != NULL);
+	cell_cut(t->heap, object, cell, new_cell, bump != NULL);
 	if (bump)
 		bump->at = end - cell + new_cell;
 }
@@ -385,7 +370,7 @@ static bool lengthen(cairn_gc_thread *t, void *object, uint64_t header, uint64_t
 		bump->at = at + new_cell;
 	else if (new_cell != cell)
 		return false;
-	end_move(object, cell, new_cell);
+	cairn_gc_blocks_move_end(t->heap, object, cell, new_cell);
 	*cairn_gc_header_at(object) = wanted;
 	return true;
 }

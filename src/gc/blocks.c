@@ -284,6 +284,24 @@ static void sweep(cairn_gc_heap *h, cairn_gc_block *b)
 		give(h, b);
 }
 
+void cairn_gc_blocks_move_end(cairn_gc_heap *h, void *object, size_t cell, size_t new_cell)
+{
+	cairn_gc_block *b = cairn_gc_block_of(object);
+	uint8_t *byte = cairn_gc_byte_of(object);
+	if (b->kind != CAIRN_GC_BLOCK_CELLS || cell == new_cell)
+		return;
+	lock_blocks(&h->blocks);
+	if (!b->is_swept)
+		sweep(h, b);
+	/* Its owner may be reading the block's holes: it finds one END, or both, and between them zeros in the bytes, or
+	 * cells in memory. release: what lies there comes first; pairs with the address that it makes of what it finds */
+	if (*byte & CAIRN_GC_COLOUR) {
+		__atomic_fetch_or(byte + new_cell / CAIRN_GC_GRAIN - 1, CAIRN_GC_END, __ATOMIC_RELEASE);
+		__atomic_fetch_and(byte + cell / CAIRN_GC_GRAIN - 1, (uint8_t)~CAIRN_GC_END, __ATOMIC_RELEASE);
+	}
+	unlock_blocks(&h->blocks);
+}
+
 void cairn_gc_blocks_list(cairn_gc_heap *h, cairn_gc_block *b)
 {
 	lock_blocks(&h->blocks);

@@ -175,6 +175,8 @@ void cairn_gc_blocks_turn(struct cairn_gc_heap *h, uint8_t colour);
 cairn_gc_block *cairn_gc_blocks_take_partial(struct cairn_gc_heap *h);
 /* Sweeps all that is unswept: what is empty by then is EMPTY. In a stop, or by who may wait. */
 void cairn_gc_blocks_sweep_all(struct cairn_gc_heap *h);
+/* The END of an object that lived, and is found by that, is moved to where its new cell ends. Any mutator. */
+void cairn_gc_blocks_move_end(struct cairn_gc_heap *h, void *object, size_t cell, size_t new_cell);
 /* Gives the memory of empty blocks back to the system but for keep_bytes of them; whole slabs go to the page heap. */
 void cairn_gc_blocks_purge(struct cairn_gc_heap *h, size_t keep_bytes);
 void cairn_gc_blocks_validate(struct cairn_gc_heap *h);

@@ -208,7 +208,7 @@ static void a_thread_that_polls_is_stopped(void)
 		__atomic_store_n(&stop, true, __ATOMIC_SEQ_CST);
 		CAIRN_GC_BLOCKING(p.m) { pthread_join(t, NULL); }
 		EXPECT_EQ(finished, 1);
-		EXPECT(stats_of(p).time_to_safepoint.count >= 20);
+		EXPECT(stats_of(p).time_to_safepoint.count > 0 && stats_of(p).collections >= 20);
 		place_close(p);
 	}
 }

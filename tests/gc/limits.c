@@ -37,8 +37,10 @@ static long fill(cairn_gc_mutator *m, bool by_chain)
 	if (by_chain) {
 		node *top = chain_until_full(m, &count);
 		long seen = 0;
-		for (node *n = top; n; n = cairn_gc_get(m, n, left))
+		while (top) { /* each lets go of the next: a stale word keeps one of them, not all */
+			top = cairn_gc_swap(m, top, left, NULL);
 			seen++;
+		}
 		return seen == count ? count : -1;
 	}
 	list *all = cairn_gc_new_array(m, list, 4096);
