@@ -23,10 +23,10 @@
 
 static bool is_fork_registered; /* sync: registered_once */
 
-#define EACH_TABLE(t, h)                                                                                               \
+#define FORK_EACH_TABLE(t, h)                                                                                          \
 	for (cairn_gc_table *t = cairn_container((h)->deaths.tables.next, cairn_gc_table, node);                       \
 		&t->node != &(h)->deaths.tables; t = cairn_container(t->node.next, cairn_gc_table, node))
-#define EACH_HEAP(h)                                                                                                   \
+#define FORK_EACH_HEAP(h)                                                                                              \
 	for (struct cairn_gc_heap *h = cairn_container(cairn_gc_heaps_here.all.next, struct cairn_gc_heap, node);      \
 		&h->node != &cairn_gc_heaps_here.all; h = cairn_container(h->node.next, struct cairn_gc_heap, node))
 
@@ -34,19 +34,21 @@ static void fork_take_all(void *arg)
 {
 	(void)arg;
 	cairn_lock_take(&cairn_gc_heaps_here.lock, CAIRN_RANK_GC_HEAPS);
-	EACH_HEAP(h)
+	if (!cairn_gc_heaps_here.all.next) /* the first heap is about to be opened */
+		cairn_node_init(&cairn_gc_heaps_here.all);
+	FORK_EACH_HEAP(h)
 		cairn_lock_take(&h->world.lock, CAIRN_RANK_GC_WORLD);
 	cairn_gc_types_lock();
-	EACH_HEAP(h) {
+	FORK_EACH_HEAP(h) {
 		cairn_lock_take(&h->roots.lock, CAIRN_RANK_GC_PARTS);
 		cairn_lock_take(&h->deaths.lock, CAIRN_RANK_GC_PARTS);
 		cairn_lock_take(&h->tracing.lock, CAIRN_RANK_GC_PARTS);
 		cairn_gc_shadow_enter(h);
 	}
-	EACH_HEAP(h)
-		EACH_TABLE(t, h)
+	FORK_EACH_HEAP(h)
+		FORK_EACH_TABLE(t, h)
 			cairn_lock_take(&t->lock, CAIRN_RANK_GC_TABLES);
-	EACH_HEAP(h)
+	FORK_EACH_HEAP(h)
 		cairn_lock_take(&h->blocks.lock, CAIRN_RANK_GC_BLOCKS);
 }
 
@@ -55,9 +57,9 @@ static void fork_before(void) { cairn_gc_aside(fork_take_all, NULL); }
 
 static void fork_in_parent(void)
 {
-	EACH_HEAP(h) {
+	FORK_EACH_HEAP(h) {
 		cairn_lock_drop(&h->blocks.lock, CAIRN_RANK_GC_BLOCKS);
-		EACH_TABLE(t, h)
+		FORK_EACH_TABLE(t, h)
 			cairn_lock_drop(&t->lock, CAIRN_RANK_GC_TABLES);
 		cairn_gc_shadow_leave(h);
 		cairn_lock_drop(&h->tracing.lock, CAIRN_RANK_GC_PARTS);
@@ -109,7 +111,7 @@ static void fork_in_child(void)
 {
 	cairn_lock_renew(&cairn_gc_heaps_here.lock);
 	cairn_gc_types_fork_child();
-	EACH_HEAP(h) {
+	FORK_EACH_HEAP(h) {
 		cairn_lock_renew(&h->world.lock);
 		cairn_lock_renew(&h->roots.lock);
 		cairn_lock_renew(&h->deaths.lock);
@@ -117,7 +119,7 @@ static void fork_in_child(void)
 		cairn_gc_shadow_fork_child(h);
 		cairn_lock_renew(&h->blocks.lock);
 	}
-	EACH_HEAP(h) {
+	FORK_EACH_HEAP(h) {
 		cairn_gc_tracing_fork_child(h);
 		cairn_gc_deaths_fork_child(h);
 		fork_drop_others(h);

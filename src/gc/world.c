@@ -322,7 +322,7 @@ void cairn_gc_world_init(struct cairn_gc_heap *h)
 	cairn_node_init(&h->world.mutators);
 }
 
-#define EACH_MUTATOR(u, w)                                                                                             \
+#define WORLD_EACH_MUTATOR(u, w)                                                                                       \
 	for (cairn_gc_thread *u = cairn_container((w)->mutators.next, cairn_gc_thread, node);                          \
 		&u->node != &(w)->mutators; u = cairn_container(u->node.next, cairn_gc_thread, node))
 
@@ -354,12 +354,12 @@ static bool mutator_await(cairn_gc_thread *t)
 static void world_ask(struct cairn_gc_heap *h, const cairn_gc_thread *t)
 {
 	uint64_t now = cairn_clock_fine_ns();
-	EACH_MUTATOR(u, &h->world) {
+	WORLD_EACH_MUTATOR(u, &h->world) {
 		u->asked_ns = now;
 		u->stopped_ns = 0;
 	}
 	__atomic_store_n(&h->world.is_wanted, 1, __ATOMIC_SEQ_CST);
-	EACH_MUTATOR(u, &h->world) {
+	WORLD_EACH_MUTATOR(u, &h->world) {
 		cairn_gc_zeal_delay(h); /* some are asked, others are not */
 		if (u == t)
 			continue;
@@ -382,7 +382,7 @@ static void world_await(struct cairn_gc_heap *h, const cairn_gc_thread *t)
 
 static void world_flush(struct cairn_gc_heap *h, const cairn_gc_thread *t)
 {
-	EACH_MUTATOR(u, &h->world) {
+	WORLD_EACH_MUTATOR(u, &h->world) {
 		bool is_hidden = u->is_hidden;
 		if (u != t && u->stopped_ns)
 			cairn_gc_look_stopped(h, u, u->stopped_ns - u->asked_ns);
@@ -439,7 +439,7 @@ void cairn_gc_world_resume(struct cairn_gc_heap *h, cairn_gc_thread *t)
 	uint32_t poll = h->deaths.due_since && h->config.cleanups == CAIRN_GC_CLEANUPS_AUTO;
 	w->collecting = NULL;
 	__atomic_store_n(&w->is_wanted, 0, __ATOMIC_SEQ_CST); /* before any runs: see above */
-	EACH_MUTATOR(u, w) {
+	WORLD_EACH_MUTATOR(u, w) {
 		if (u == t) {
 			poll_set(u, poll);
 			continue;
@@ -458,7 +458,7 @@ void cairn_gc_world_resume(struct cairn_gc_heap *h, cairn_gc_thread *t)
 void cairn_gc_world_validate(struct cairn_gc_heap *h)
 {
 	size_t count = 0;
-	EACH_MUTATOR(u, &h->world) {
+	WORLD_EACH_MUTATOR(u, &h->world) {
 		uint32_t now = mutator_state(u);
 		cairn_assert(u == h->world.collecting || now == CAIRN_GC_STOPPED || now == CAIRN_GC_OUT_HELD); /* GW1 */
 		cairn_assert(u->heap == h && u->sp >= u->stack_low && u->sp <= u->stack_base); /* GW2 */
