@@ -257,8 +257,8 @@ static void workers_round(cairn_gc_heap *h)
 
 void cairn_gc_workers_drain(cairn_gc_heap *h)
 {
-	bool is_alone = h->tracing.workers == 1;
-	if (!cairn_gc_worker_drain(&h->tracing.worker[0], is_alone ? SIZE_MAX : WORKERS_ALONE))
+	size_t alone = h->tracing.workers == 1 ? SIZE_MAX : h->zeal.is_small ? 1 : WORKERS_ALONE;
+	if (!cairn_gc_worker_drain(&h->tracing.worker[0], alone))
 		workers_round(h);
 }
 
