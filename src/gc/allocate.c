@@ -339,7 +339,7 @@ static void cell_cut(cairn_gc_heap *h, void *object, size_t cell, size_t new_cel
 	cairn_gc_blocks_move_end(h, object, cell, new_cell);
 }
 
-static void shrink(cairn_gc_thread *t, void *object, uint64_t header, uint64_t wanted)
+static void cell_shrink(cairn_gc_thread *t, void *object, uint64_t header, uint64_t wanted)
 {
 	size_t old = cairn_gc_header_size(header), size = cairn_gc_header_size(wanted);
 	size_t cell = cairn_gc_header_cell(header), new_cell = cairn_gc_header_cell(wanted);
@@ -359,7 +359,7 @@ static void shrink(cairn_gc_thread *t, void *object, uint64_t header, uint64_t w
 		bump->at = end - cell + new_cell;
 }
 
-static bool lengthen(cairn_gc_thread *t, void *object, uint64_t header, uint64_t wanted)
+static bool cell_lengthen(cairn_gc_thread *t, void *object, uint64_t header, uint64_t wanted)
 {
 	size_t cell = cairn_gc_header_cell(header), new_cell = cairn_gc_header_cell(wanted);
 	uintptr_t at = (uintptr_t)object - CAIRN_GC_HEADER_BYTES;
@@ -385,9 +385,9 @@ bool cairn_gc_resize(cairn_gc_mutator *m, void *object, size_t new_size)
 	if (new_size < cairn_gc_record_of(header)->size || new_size > CAIRN_GC_SIZE_MAX)
 		return false;
 	if (new_size > old)
-		return lengthen(t, object, header, wanted);
+		return cell_lengthen(t, object, header, wanted);
 	if (new_size < old)
-		shrink(t, object, header, wanted);
+		cell_shrink(t, object, header, wanted);
 	return true;
 }
 

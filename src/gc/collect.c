@@ -65,7 +65,7 @@ static void collect_in_stop(cairn_gc_heap *h, cairn_gc_cause cause)
 
 /* What will not be used before long goes back. After the stop: mutators wait for it only where they want a block. Not
  * where the next allocation is to have what was found. */
-static void give_back(cairn_gc_heap *h, cairn_gc_cause cause)
+static void collect_gives_back(cairn_gc_heap *h, cairn_gc_cause cause)
 {
 	if (cause == CAIRN_GC_CAUSE_ASKED)
 		cairn_gc_blocks_sweep_all(h);
@@ -88,7 +88,7 @@ static void collect_with_registers(cairn_gc_thread *t, void *arg)
 	collect_in_stop(h, cause);
 	cairn_gc_look_end(h);
 	cairn_gc_world_resume(h, t);
-	give_back(h, cause);
+	collect_gives_back(h, cause);
 	cairn_gc_deaths_nudge(h);
 }
 
