@@ -286,7 +286,8 @@ bool cairn_gc_resize(cairn_gc_mutator *m, void *object, size_t new_size);
 /* A number that stays the same while the object lives, wherever it moves; seldom that of another. */
 uint64_t cairn_gc_hash(cairn_gc_mutator *m, void *object);
 
-/* Uninterrupted use of a pointer: object is not gone before here, whatever the compiler made of the last use. */
+/* Uninterrupted use of a pointer: object is not gone before here, whatever the compiler made of the last use. Behind a
+ * loop over object->a[i - bias] with a safepoint in it: a compiler may hold the address of a[-bias] alone. */
 static inline void cairn_gc_keep(const void *object) { __asm__ volatile("" : : "r"(object) : "memory"); }
 
 /* ---- Roots ---- */
@@ -320,8 +321,11 @@ void cairn_gc_unpin(cairn_gc_mutator *m, void *object); /* misuse: is not pinned
  * structs of other libraries, foreign stacks, thread-local data of libraries loaded later. False: no memory. */
 bool cairn_gc_range_add(cairn_gc_heap *h, const void *start, size_t bytes);
 void cairn_gc_range_remove(cairn_gc_heap *h, const void *start); /* misuse: was not added */
-/* The calling thread now runs on another stack, of its own (makecontext): [low, low + bytes). NULL: back on its own.
- * The stack that it left is kept as a range until it is removed. False: no memory. */
+/* The calling thread runs on another stack of its own (makecontext): [low, low + bytes). NULL: on its own again. The
+ * stack that it leaves is looked at until it is back on it, or until cairn_gc_range_remove of its low end. Best called
+ * just before the switch, on the stack that is left: then it is looked at from here on, with the registers; called after
+ * it, all of that stack is, and registers that were saved elsewhere are not. No safepoint may lie between the two.
+ * False: no memory. */
 bool cairn_gc_stack_switch(cairn_gc_mutator *m, const void *low, size_t bytes);
 
 /* ---- Death ---- */
