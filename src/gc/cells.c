@@ -176,7 +176,8 @@ void *cairn_gc_object_at(cairn_gc_heap *h, uintptr_t p)
 	cairn_gc_block_find_starts(b, h->blocks.colour);
 	const uint8_t *bytes = cairn_gc_block_bytes(b);
 	size_t grain = grain_at(b, q), at = grain;
-	while (!(bytes[at] & IS_START)) {
+	/* relaxed: other workers may be giving colours, which change one start's byte into another's */
+	while (!(__atomic_load_n(&bytes[at], __ATOMIC_RELAXED) & IS_START)) {
 		if (!at || grain - at >= CAIRN_GC_CELL_MAX / CAIRN_GC_GRAIN)
 			return NULL;
 		at--;

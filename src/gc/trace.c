@@ -75,7 +75,7 @@ LEAN void trace_reached(
 	if (is_shared && end == byte) /* relaxed, as all here; another worker may make it PINNED */
 		__atomic_fetch_or(end, CAIRN_GC_END, __ATOMIC_RELAXED);
 	else if (cairn_likely(cell <= CAIRN_GC_CELL_MAX))
-		*end |= CAIRN_GC_END;
+		__atomic_store_n(end, *end | CAIRN_GC_END, __ATOMIC_RELAXED);
 	w->live_bytes += cell;
 	w->live_objects++;
 	if (cairn_unlikely(before & CAIRN_GC_WAITED))
@@ -278,6 +278,23 @@ LEAN void trace_scan_tail(cairn_gc_worker *w, uintptr_t object, const cairn_gc_r
 			trace_put(w, element + __builtin_ctzll(bits), mode);
 }
 
+/* What an ambiguous word points at. While several copy, a block may become one of copies, and these cells, as it is
+ * looked at; what is not of a block that is_from was not there when PINNED was set, and is nobody's word's. */
+static void *trace_find(cairn_gc_worker *w, uintptr_t word)
+{
+	cairn_gc_heap *h = w->heap;
+	if (!w->is_copying || !w->is_shared)
+		return cairn_gc_object_at(h, word);
+	uintptr_t at = word - CAIRN_GC_HEADER_BYTES;
+	cairn_lock_take(&h->blocks.lock, CAIRN_RANK_GC_BLOCKS);
+	const cairn_gc_slab *slab = cairn_gc_slab_at(at);
+	const cairn_gc_block *b = cairn_gc_block_of((void *)at);
+	bool is_copies = slab && !slab->is_huge && b->kind == CAIRN_GC_BLOCK_CELLS && !b->is_from;
+	void *object = is_copies ? NULL : cairn_gc_object_at(h, word);
+	cairn_lock_drop(&h->blocks.lock, CAIRN_RANK_GC_BLOCKS);
+	return object;
+}
+
 /* Ambiguous words pin. Where objects are copied trace_pin_conservative has set PINNED before; what else is found is a
  * copy. */
 static void trace_scan_conservative(cairn_gc_worker *w, uintptr_t object, size_t from)
@@ -288,7 +305,7 @@ static void trace_scan_conservative(cairn_gc_worker *w, uintptr_t object, size_t
 		trace_push_rest(w, object, end);
 	}
 	for (; from < end; from++) {
-		void *to = cairn_gc_object_at(w->heap, ((uintptr_t *)object)[from]);
+		void *to = trace_find(w, ((uintptr_t *)object)[from]);
 		if (!to)
 			continue;
 		if (!w->is_copying) { /* relaxed, both: read when the tracing is over */
