@@ -59,7 +59,7 @@ static void what_ambiguous_words_point_at_stays_and_is_whole(void)
 		cairn_gc_stats s = stats_of(p);
 		NOTE("%s: %zu pinned, %zu moved", cairn_gc_collector_name(c), s.pinned_objects, s.moved_objects);
 		EXPECT(s.pinned_objects > WORDS / 4 && s.pinned_objects < WORDS + 500);
-		EXPECT(!MOVES(c) || s.moved_objects > 0);
+		EXPECT(c != CAIRN_GC_SEMISPACE || s.moved_objects > 0); /* the other leaves blocks with pins alone */
 		EXPECT_EQ(cairn_gc_verify(p.m, stderr), 0);
 		cairn_gc_range_remove(p.h, words);
 		scrub();
