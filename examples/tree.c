@@ -14,7 +14,8 @@ static node *insert(cairn_gc_mutator *m, node *at, long key, long value)
 	if (at->key == key)
 		at->value = value;
 	else
-		cairn_gc_set(m, at, kids[key > at->key], insert(m, cairn_gc_get(m, at, kids[key > at->key]), key, value));
+		cairn_gc_set(m, at, kids[key > at->key],
+			insert(m, cairn_gc_get(m, at, kids[key > at->key]), key, value));
 	return at;
 }
 
@@ -55,6 +56,5 @@ int main(void)
 	}
 	long count = print(m, top);
 	printf("\n%ld in all, and 38033 is %ld\n", count, find(m, top, 38033)->value);
-	cairn_gc_detach(m);
 	cairn_gc_close(h);
 }

@@ -1,6 +1,6 @@
-/* The programs that collectors have been measured by, as users would write them: what they build is there, and what they
- * dropped is not held. Ideas of binary-trees (Hans Boehm, the benchmarks game), GCBench (Ellis, Kovac and Boehm), gcold
- * (Detlefs), and of everyday structures. */
+/* The programs that collectors have been measured by, as users would write them: what they build is there, and
+ * what they dropped is not held. Ideas of binary-trees (Hans Boehm, the benchmarks game), GCBench (Ellis, Kovac
+ * and Boehm), gcold (Detlefs), and of everyday structures. */
 #include "heaps.h"
 
 typedef struct entry {
@@ -139,7 +139,8 @@ static void a_queue_of_a_thousand_never_grows(void)
 			n->key = i;
 			cairn_gc_set(p.m, last, right, n);
 			last = n;
-			if (i >= 1000) /* what is taken out lets go of the next: a stale word would keep all that came after */
+			/* what is taken out lets go of the next: a stale word would keep all that came after */
+			if (i >= 1000)
 				head = cairn_gc_swap(p.m, head, right, NULL);
 		}
 		EXPECT_EQ(head->key, count - 1000);
@@ -216,9 +217,11 @@ static void bytes_of_every_size_stay_as_written(void)
 			int i = (int)(test_random(&rnd) % KEPT);
 			if (kept[i]) {
 				size_t n = cairn_gc_size(kept[i]);
-				EXPECT(n == 0 || (kept[i][0] == (unsigned char)i && kept[i][n - 1] == (unsigned char)i));
+				EXPECT(n == 0 ||
+					(kept[i][0] == (unsigned char)i && kept[i][n - 1] == (unsigned char)i));
 			}
-			size_t order = test_random(&rnd) % (step % 50 ? 12 : 20), n = test_random(&rnd) % (2ul << order);
+			size_t order = test_random(&rnd) % (step % 50 ? 12 : 20),
+			       n = test_random(&rnd) % (2ul << order);
 			kept[i] = cairn_gc_new_bytes(p.m, n);
 			EXPECT_EQ(cairn_gc_size(kept[i]), n);
 			if (n)

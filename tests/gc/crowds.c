@@ -1,5 +1,5 @@
-/* Threads and processes around managed heaps: blocked in system calls, coming and going, dying with pins, jumping out of
- * scopes, forking. As users' programs do it; every wait is inside a BLOCKING scope. */
+/* Threads and processes around managed heaps: blocked in system calls, coming and going, dying with pins, jumping
+ * out of scopes, forking. As users' programs do it; every wait is inside a BLOCKING scope. */
 #include "heaps.h"
 
 #include <pthread.h>
@@ -34,7 +34,8 @@ static void crowd(void *(*body)(void *), long n, cairn_gc_mutator *m)
 	finished = 0;
 	for (long i = 0; i < n; i++)
 		EXPECT(pthread_create(&t[i], NULL, body, (void *)i) == 0);
-	CAIRN_GC_BLOCKING(m) {
+	CAIRN_GC_BLOCKING(m)
+	{
 		for (long i = 0; i < n; i++)
 			pthread_join(t[i], NULL);
 	}
@@ -81,7 +82,8 @@ static void collections_do_not_wait_for_threads_that_wait(void)
 		EXPECT(stats_of(p).live_objects >= THREADS * 500);
 		for (long i = 0; i < THREADS; i++)
 			EXPECT(write(ends[i][1], "x", 1) == 1);
-		CAIRN_GC_BLOCKING(p.m) {
+		CAIRN_GC_BLOCKING(p.m)
+		{
 			for (long i = 0; i < THREADS; i++)
 				pthread_join(t[i], NULL);
 		}

@@ -1,5 +1,5 @@
-/* Structures that break recursion and small buffers: a list of ten million nodes, marked by a thread whose own stack has
- * 64 KiB; arrays of 100 MB; both at once. Release builds alone: they take seconds and up to a gigabyte. */
+/* Structures that break recursion and small buffers: a list of ten million nodes, marked by a thread whose own
+ * stack has 64 KiB; arrays of 100 MB; both at once. Release builds alone: they take seconds and up to a gigabyte. */
 #include "heaps.h"
 
 #include <limits.h>
@@ -60,7 +60,7 @@ static void *long_list(void *arg)
 static void a_list_of_ten_million_is_marked_on_a_stack_of_64_KiB(void)
 {
 	EACH_COLLECTOR(c)
-		on_small_stack(long_list, &c);
+	on_small_stack(long_list, &c);
 }
 
 /* Every element refers to an object of its own: the widest and shallowest. */
@@ -78,7 +78,8 @@ static void *wide_array(void *arg)
 	}
 	double began = test_seconds();
 	cairn_gc_collect(p.m);
-	NOTE("%s: an array of %zu references collected in %.2f s", cairn_gc_collector_name(c), n, test_seconds() - began);
+	NOTE("%s: an array of %zu references collected in %.2f s", cairn_gc_collector_name(c), n,
+		test_seconds() - began);
 	for (size_t i = 0; i < n; i++)
 		wrong += ((link_t *)cairn_gc_get(p.m, all, items[i]))->number != (i & ~(size_t)7);
 	EXPECT_EQ(wrong, 0);
@@ -89,7 +90,7 @@ static void *wide_array(void *arg)
 static void an_array_of_100_MB_of_references_is_marked_on_a_stack_of_64_KiB(void)
 {
 	EACH_COLLECTOR(c)
-		on_small_stack(wide_array, &c);
+	on_small_stack(wide_array, &c);
 }
 
 /* A comb: an array of lists, each of which ends in an array of lists. */
@@ -117,7 +118,7 @@ static void *comb(void *arg)
 static void lists_that_share_their_ends_are_marked_once(void)
 {
 	EACH_COLLECTOR(c)
-		on_small_stack(comb, &c);
+	on_small_stack(comb, &c);
 }
 
 int main(void)

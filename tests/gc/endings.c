@@ -1,5 +1,6 @@
-/* What is told when objects end, counted exactly, by users of the header: weak fields, ephemeron tables, drop functions,
- * cleanups, guardians, external bytes, explicit free. Roots are exact where counts are, so that no stale word counts. */
+/* What is told when objects end, counted exactly, by users of the header: weak fields, ephemeron tables, drop
+ * functions, cleanups, guardians, external bytes, explicit free. Roots are exact where counts are, so that no
+ * stale word counts. */
 #include "heaps.h"
 
 #include <pthread.h>
@@ -11,8 +12,8 @@ static cairn_ref(list) top;
 
 static place exact_open(cairn_gc_collector c, size_t n)
 {
-	place p = place_open((cairn_gc_config){ .collector = c, .exact_roots = true, .min = 1 << 20,
-						.cleanups = CAIRN_GC_CLEANUPS_MANUAL });
+	place p = place_open((cairn_gc_config){
+		.collector = c, .exact_roots = true, .min = 1 << 20, .cleanups = CAIRN_GC_CLEANUPS_MANUAL });
 	EXPECT(cairn_gc_root_add(p.h, &top));
 	cairn_gc_root_set(p.m, &top, cairn_gc_new_array(p.m, list, n));
 	return p;
@@ -46,7 +47,8 @@ static void weak_fields_are_null_for_the_dead_and_for_no_other(void)
 		for (int again = 0; again < 3; again++) {
 			cairn_gc_collect(p.m);
 			for (size_t i = 0; i < MANY; i++) {
-				node *n = cairn_gc_get_weak(p.m, cairn_gc_get(p.m, cairn_gc_root_get(p.m, &all), items[i]), of);
+				node *n = cairn_gc_get_weak(
+					p.m, cairn_gc_get(p.m, cairn_gc_root_get(p.m, &all), items[i]), of);
 				EXPECT(i % 3 ? n && n == at(p, i) && n->key == (long)i : !n);
 			}
 		}
@@ -175,7 +177,8 @@ static void a_chain_of_ephemerons_takes_time_in_its_length(void)
 			sixteen = b < sixteen ? b : sixteen;
 		}
 		if (sixteen > 80 * once) /* quadratic: 256 times */
-			NOTE("%s: %.4f s for %ld, %.4f s for 16 times as many", cairn_gc_collector_name(c), once, n, sixteen);
+			NOTE("%s: %.4f s for %ld, %.4f s for 16 times as many", cairn_gc_collector_name(c), once, n,
+				sixteen);
 		EXPECT(sixteen <= 80 * once);
 	}
 }
@@ -289,8 +292,8 @@ static void a_heap_with_a_cleanup_thread_runs_them_there(void)
 	EACH_COLLECTOR(c)
 	{
 		told_elsewhere = 0;
-		place p = place_open((cairn_gc_config){ .collector = c, .exact_roots = true,
-							.cleanups = CAIRN_GC_CLEANUPS_THREAD });
+		place p = place_open(
+			(cairn_gc_config){ .collector = c, .exact_roots = true, .cleanups = CAIRN_GC_CLEANUPS_THREAD });
 		for (int i = 0; i < 100; i++)
 			EXPECT(cairn_gc_cleanup(p.m, cairn_gc_new(p.m, node), tell_thread, NULL));
 		cairn_gc_collect(p.m);

@@ -1,5 +1,6 @@
-/* heaps.h - what the programs of tests/gc share: heaps of every collector, a watch that tells whether an object is gone
- * without holding it, and a stack without stale words. They include cairn/gc.h as a user's program does, and nothing of src.
+/* heaps.h - what the programs of tests/gc share: heaps of every collector, a watch that tells whether an object is
+ * gone without holding it, and a stack without stale words. They include cairn/gc.h as a user's program does, and
+ * nothing of src.
  *
  * Locks and threads: none; main thread, unless said. */
 #ifndef CAIRN_GC_TESTS_HEAPS_H
@@ -15,7 +16,7 @@ enum { IS_RELEASE = !IS_SANITIZED && CAIRN_DEBUG == 0, IS_SLOW = !IS_RELEASE };
 #define EACH_COLLECTOR(c) for (cairn_gc_collector c = CAIRN_GC_MARKSWEEP; c <= CAIRN_GC_MARKCOMPACT; c++)
 /* With the one that does not. */
 #define EVERY_COLLECTOR(c) for (cairn_gc_collector c = CAIRN_GC_NONE; c <= CAIRN_GC_MARKCOMPACT; c++)
-#define MOVES(c) ((c) == CAIRN_GC_SEMISPACE || (c) == CAIRN_GC_MARKCOMPACT)
+#define MOVES(c)           ((c) == CAIRN_GC_SEMISPACE || (c) == CAIRN_GC_MARKCOMPACT)
 
 typedef struct place {
 	cairn_gc_heap *h;

@@ -63,27 +63,27 @@ __attribute__((noinline)) static long fill_and_let_go(cairn_gc_mutator *m, bool 
 static void a_full_heap_says_null_and_works_again_when_roots_are_dropped(void)
 {
 	EACH_COLLECTOR(c)
-		for (int by_chain = 0; by_chain < 2; by_chain++) {
-			place p = place_open((cairn_gc_config){ .collector = c, .max = MAX, .min = 1 << 20 });
-			long first = fill_and_let_go(p.m, by_chain);
-			size_t bytes = (size_t)first * (by_chain ? 32 : 100000);
-			if (bytes < MAX / (c == CAIRN_GC_SEMISPACE ? 4 : 2))
-				NOTE("%s: full with %zu bytes of %d", cairn_gc_collector_name(c), bytes, MAX);
-			EXPECT(bytes >= MAX / (c == CAIRN_GC_SEMISPACE ? 4 : 2));
-			EXPECT(stats_of(p).held_peak_bytes <= MAX);
-			for (int again = 0; again < 2; again++) {
-				long count = fill_and_let_go(p.m, by_chain);
-				if (count * 10 < first * 9)
-					NOTE("%s: first %ld, then %ld", cairn_gc_collector_name(c), first, count);
-				EXPECT(count * 10 >= first * 9);
-			}
-			scrub();
-			cairn_gc_collect(p.m);
-			EXPECT(stats_of(p).live_bytes < MAX / 4);
-			EXPECT_EQ(cairn_gc_verify(p.m, stderr), 0);
-			EXPECT(stats_of(p).held_peak_bytes <= MAX);
-			place_close(p);
+	for (int by_chain = 0; by_chain < 2; by_chain++) {
+		place p = place_open((cairn_gc_config){ .collector = c, .max = MAX, .min = 1 << 20 });
+		long first = fill_and_let_go(p.m, by_chain);
+		size_t bytes = (size_t)first * (by_chain ? 32 : 100000);
+		if (bytes < MAX / (c == CAIRN_GC_SEMISPACE ? 4 : 2))
+			NOTE("%s: full with %zu bytes of %d", cairn_gc_collector_name(c), bytes, MAX);
+		EXPECT(bytes >= MAX / (c == CAIRN_GC_SEMISPACE ? 4 : 2));
+		EXPECT(stats_of(p).held_peak_bytes <= MAX);
+		for (int again = 0; again < 2; again++) {
+			long count = fill_and_let_go(p.m, by_chain);
+			if (count * 10 < first * 9)
+				NOTE("%s: first %ld, then %ld", cairn_gc_collector_name(c), first, count);
+			EXPECT(count * 10 >= first * 9);
 		}
+		scrub();
+		cairn_gc_collect(p.m);
+		EXPECT(stats_of(p).live_bytes < MAX / 4);
+		EXPECT_EQ(cairn_gc_verify(p.m, stderr), 0);
+		EXPECT(stats_of(p).held_peak_bytes <= MAX);
+		place_close(p);
+	}
 }
 
 static void a_heap_that_never_frees_is_full_at_max(void)
@@ -129,8 +129,12 @@ static void on_no_memory_lets_go_and_the_allocation_succeeds(void)
 	EACH_COLLECTOR(c)
 	{
 		store = (cache){ .lets_go = true };
-		place p = place_open((cairn_gc_config){ .collector = c, .max = MAX, .min = 1 << 20, .reserve = 1 << 20,
-							.on_no_memory = no_memory, .on_no_memory_arg = &store });
+		place p = place_open((cairn_gc_config){ .collector = c,
+			.max = MAX,
+			.min = 1 << 20,
+			.reserve = 1 << 20,
+			.on_no_memory = no_memory,
+			.on_no_memory_arg = &store });
 		EXPECT(cairn_gc_root_add(p.h, &store.kept));
 		fill_cache(p.m);
 		scrub();
@@ -208,28 +212,28 @@ static void huge_objects_come_and_go(void)
 static void every_element_of_a_large_array_keeps_its_object(void)
 {
 	EACH_COLLECTOR(c)
-		for (size_t n = 1; n < 3000000 && n < (IS_SLOW ? 100000 : 3000000); n = n * 3 + 1) {
-			place p = place_open((cairn_gc_config){ .collector = c, .min = 1 << 20 });
-			list *all = cairn_gc_new_array(p.m, list, n);
-			EXPECT_EQ(cairn_gc_length(all), n);
-			const size_t places[] = { 0, n / 2, n - 1 };
-			for (int i = 0; i < 3; i++)
-				cairn_gc_set(p.m, all, items[places[i]], NULL);
-			for (int i = 0; i < 3; i++) {
-				node *x = cairn_gc_new(p.m, node);
-				x->key = (long)places[i];
-				cairn_gc_set(p.m, all, items[places[i]], x);
-			}
-			scrub();
-			cairn_gc_collect(p.m);
-			for (int i = 0; i < 1000; i++)
-				cairn_gc_new(p.m, node);
-			for (int i = 0; i < 3; i++) {
-				node *x = cairn_gc_get(p.m, all, items[places[i]]);
-				EXPECT(x && x->key == (long)places[i]);
-			}
-			place_close(p);
+	for (size_t n = 1; n < 3000000 && n < (IS_SLOW ? 100000 : 3000000); n = n * 3 + 1) {
+		place p = place_open((cairn_gc_config){ .collector = c, .min = 1 << 20 });
+		list *all = cairn_gc_new_array(p.m, list, n);
+		EXPECT_EQ(cairn_gc_length(all), n);
+		const size_t places[] = { 0, n / 2, n - 1 };
+		for (int i = 0; i < 3; i++)
+			cairn_gc_set(p.m, all, items[places[i]], NULL);
+		for (int i = 0; i < 3; i++) {
+			node *x = cairn_gc_new(p.m, node);
+			x->key = (long)places[i];
+			cairn_gc_set(p.m, all, items[places[i]], x);
 		}
+		scrub();
+		cairn_gc_collect(p.m);
+		for (int i = 0; i < 1000; i++)
+			cairn_gc_new(p.m, node);
+		for (int i = 0; i < 3; i++) {
+			node *x = cairn_gc_get(p.m, all, items[places[i]]);
+			EXPECT(x && x->key == (long)places[i]);
+		}
+		place_close(p);
+	}
 }
 
 static void external_bytes_count_against_max(void)
@@ -285,7 +289,7 @@ static void a_thousand_heaps_open_and_close(void)
 				place_close(all[i]);
 		}
 		NOTE("%s: %zu bytes resident and %.0f us for each of %ld heaps", cairn_gc_collector_name(c), each,
-		     (test_seconds() - began) / 2 / (double)count * 1e6, count);
+			(test_seconds() - began) / 2 / (double)count * 1e6, count);
 		if (!IS_SANITIZED)
 			EXPECT(each < 100 << 10);
 	}

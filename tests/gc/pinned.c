@@ -5,10 +5,10 @@
 
 enum { WORDS = 2000, EXACT = 500, STEPS = 60000 };
 
-static uintptr_t words[WORDS];       /* a range: objects' addresses, and some into them */
+static uintptr_t words[WORDS]; /* a range: objects' addresses, and some into them */
 static uint32_t offset[WORDS];
 static long key[WORDS];
-static cairn_ref(list) exact;        /* whose objects may move */
+static cairn_ref(list) exact; /* whose objects may move */
 
 __attribute__((noinline)) static void step(place p, uint64_t *rnd)
 {
@@ -112,7 +112,8 @@ static void objects_of_pinned_types_never_move(void)
 	static uintptr_t at[COUNT]; /* not looked at by anybody */
 	EACH_COLLECTOR(c)
 	{
-		place p = place_open((cairn_gc_config){ .collector = c, .exact_roots = true, .zeal = "move", .min = 256 << 10 });
+		place p = place_open(
+			(cairn_gc_config){ .collector = c, .exact_roots = true, .zeal = "move", .min = 256 << 10 });
 		EXPECT(cairn_gc_root_add(p.h, &first));
 		for (long i = 0; i < COUNT; i++) {
 			for (int k = 0; k < 50; k++)

@@ -1,9 +1,9 @@
-/* Places where C programs leave pointers: what only one of them refers to lives, and is gone when it is cleared; or it is
- * no place that is looked at, and the report of undeclared words tells of it.
+/* Places where C programs leave pointers: what only one of them refers to lives, and is gone when it is cleared;
+ * or it is no place that is looked at, and the report of undeclared words tells of it.
  *
- * Each case makes objects that nothing else refers to. Their addresses pass through `hidden`, complemented, and the stack
- * is scrubbed, so that a survivor was found where the case put it; each case has a control, which puts the complement
- * there, and which most objects do not survive (a stale word may keep some). */
+ * Each case makes objects that nothing else refers to. Their addresses pass through `hidden`, complemented, and
+ * the stack is scrubbed, so that a survivor was found where the case put it; each case has a control, which puts
+ * the complement there, and which most objects do not survive (a stale word may keep some). */
 #include "heaps.h"
 
 #include <pthread.h>
@@ -62,8 +62,8 @@ static void every_collector_finds(way *hold, unsigned line)
 		EXPECT(cairn_gc_root_add(here.h, &watching));
 		unsigned held = survivors(hold, ~(uintptr_t)0), control = survivors(hold, 0);
 		if (held != TRIES || (control > TRIES / 4 && !IS_SANITIZED))
-			NOTE("line %u, %s: %u of %u held, %u where nothing holds them", line, cairn_gc_collector_name(c),
-			     held, TRIES, control);
+			NOTE("line %u, %s: %u of %u held, %u where nothing holds them", line,
+				cairn_gc_collector_name(c), held, TRIES, control);
 		EXPECT_EQ(held, TRIES);
 		EXPECT(control <= TRIES / 4 || IS_SANITIZED); /* whose frames are not scrubbed */
 		cairn_gc_root_remove(here.h, &watching);
@@ -76,28 +76,28 @@ static void every_collector_finds(way *hold, unsigned line)
 /* ---- Registers: each that a call keeps, alone ---- */
 
 #if defined __x86_64__
-#define REGISTER_WAY(reg, saver)                                                                                      \
-	__attribute__((noinline)) static void in_##reg(uintptr_t mask, void (*f)(void))                               \
-	{                                                                                                             \
-		__asm__ volatile("mov %%rsp, %%" #saver "\n\tsub $256, %%rsp\n\tand $-64, %%rsp\n\t"                  \
+#define REGISTER_WAY(reg, saver)                                                                                       \
+	__attribute__((noinline)) static void in_##reg(uintptr_t mask, void (*f)(void))                                \
+	{                                                                                                              \
+		__asm__ volatile("mov %%rsp, %%" #saver "\n\tsub $256, %%rsp\n\tand $-64, %%rsp\n\t"                   \
 				 "mov %0, %%" #reg "\n\txor %1, %%" #reg "\n\txor %%ecx, %%ecx\n\tcall *%2\n\t"        \
-				 "xor %%" #reg ", %%" #reg "\n\tmov %%" #saver ", %%rsp"                              \
-				 :                                                                                    \
-				 : "m"(hidden), "c"(mask), "a"(f)                                                     \
-				 : "memory", "cc", #reg, #saver, "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11");      \
+				 "xor %%" #reg ", %%" #reg "\n\tmov %%" #saver ", %%rsp"                               \
+				 :                                                                                     \
+				 : "m"(hidden), "c"(mask), "a"(f)                                                      \
+				 : "memory", "cc", #reg, #saver, "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11");       \
 	}
 #elif defined __aarch64__
-#define REGISTER_WAY(reg, saver)                                                                                      \
-	__attribute__((noinline)) static void in_##reg(uintptr_t mask, void (*f)(void))                               \
-	{                                                                                                             \
-		register uintptr_t value __asm__("x0") = hidden;                                                      \
-		register uintptr_t by __asm__("x1") = mask;                                                           \
-		register void (*call)(void) __asm__("x2") = f;                                                        \
-		__asm__ volatile("eor " #reg ", %0, %1\n\tmov %0, xzr\n\tblr %2\n\tmov " #reg ", xzr"                 \
-				 : "+r"(value), "+r"(by), "+r"(call)                                                  \
-				 :                                                                                    \
-				 : "memory", "cc", #reg, "x30", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10",      \
-				   "x11", "x12", "x13", "x14", "x15", "x16", "x17");                                  \
+#define REGISTER_WAY(reg, saver)                                                                                       \
+	__attribute__((noinline)) static void in_##reg(uintptr_t mask, void (*f)(void))                                \
+	{                                                                                                              \
+		register uintptr_t value __asm__("x0") = hidden;                                                       \
+		register uintptr_t by __asm__("x1") = mask;                                                            \
+		register void (*call)(void) __asm__("x2") = f;                                                         \
+		__asm__ volatile("eor " #reg ", %0, %1\n\tmov %0, xzr\n\tblr %2\n\tmov " #reg ", xzr"                  \
+				 : "+r"(value), "+r"(by), "+r"(call)                                                   \
+				 :                                                                                     \
+				 : "memory", "cc", #reg, "x30", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10",       \
+				 "x11", "x12", "x13", "x14", "x15", "x16", "x17");                                     \
 	}
 #endif
 
@@ -146,7 +146,7 @@ __attribute__((noinline)) static void in_d9(uintptr_t mask, void (*f)(void))
 			 : "+r"(value), "+r"(call)
 			 :
 			 : "memory", "cc", "d9", "x30", "x1", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11",
-			   "x12", "x13", "x14", "x15", "x16", "x17");
+			 "x12", "x13", "x14", "x15", "x16", "x17");
 }
 static void what_only_a_register_holds_lives(void)
 {
@@ -475,7 +475,7 @@ static void a_word_in_a_block_of_malloc_is_reported(void)
 
 /* ---- Numbers that look like addresses, and addresses in disguise ---- */
 
-/* Words of all kinds in a range: inside the heap's blocks, before, behind, unaligned. Nothing breaks, and what lives is whole. */
+/* Words of all kinds in a range: inside the heap's blocks, before, behind, unaligned. Nothing breaks. */
 static void junk_in_ambiguous_words_does_no_harm(void)
 {
 	enum { WORDS = 4096 };
@@ -496,7 +496,8 @@ static void junk_in_ambiguous_words_does_no_harm(void)
 				words[test_random(&rnd) % WORDS] = (uintptr_t)n + test_random(&rnd) % 64 - 16;
 				words[test_random(&rnd) % WORDS] = (uintptr_t)n ^ (test_random(&rnd) & 0xfffff);
 				words[test_random(&rnd) % WORDS] = test_random(&rnd);
-				words[test_random(&rnd) % WORDS] = ((uintptr_t)n & ~(uintptr_t)0xffff) - test_random(&rnd) % 9;
+				words[test_random(&rnd) % WORDS] =
+					((uintptr_t)n & ~(uintptr_t)0xffff) - test_random(&rnd) % 9;
 			}
 			cairn_gc_collect(p.m);
 			EXPECT_EQ(cairn_gc_verify(p.m, stderr), 0);

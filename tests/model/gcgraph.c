@@ -1,14 +1,14 @@
-/* Managed heaps against a model: a seeded program makes, links, roots, forgets and exchanges objects in every way that
- * cairn/gc.h has, beside records of them in ordinary memory.
+/* Managed heaps against a model: a seeded program makes, links, roots, forgets and exchanges objects in every way
+ * that cairn/gc.h has, beside records of them in ordinary memory.
  *
- * Checked at intervals: a walk from the roots finds the same ids in the same order as the model's, every byte beside the
- * references, sizes, hashes, external bytes; a weak field is NULL only where the model says unreachable; nothing is told
- * dead that is reachable; the verifier is silent; with exact roots and one mutator the number of live objects. At the end
- * each drop function and cleanup has run once. The hash of the walks depends on the seed and the number of mutators
- * alone, and is compared between collectors.
+ * Checked at intervals: a walk from the roots finds the same ids in the same order as the model's, every byte
+ * beside the references, sizes, hashes, external bytes; a weak field is NULL only where the model says
+ * unreachable; nothing is told dead that is reachable; the verifier is silent; with exact roots and one mutator
+ * the number of live objects. At the end each drop function and cleanup has run once. The hash of the walks
+ * depends on the seed and the number of mutators alone, and is compared between collectors.
  *
- * CAIRN_SEED, CAIRN_TEST_SECONDS, CAIRN_TEST_OPS; CAIRN_GC_COLLECTOR, CAIRN_GC_ZEAL and CAIRN_GC_THREADS choose one of each
- * instead of all. Each program runs in a child of its own. */
+ * CAIRN_SEED, CAIRN_TEST_SECONDS, CAIRN_TEST_OPS; CAIRN_GC_COLLECTOR, CAIRN_GC_ZEAL and CAIRN_GC_THREADS choose
+ * one of each instead of all. Each program runs in a child of its own. */
 #include "support/child.h"
 #include "support/gcmodel.h"
 
@@ -52,7 +52,8 @@ static actor actors[ACTORS];
 static cairn_gc_handle *mail[ACTORS]; /* sync: written between barriers */
 static pthread_barrier_t barrier;
 static cairn_ref(shared_stack) stack_root;
-static uint8_t token_kind[TOKENS]; /* 1: a drop function's, 2: a cleanup's, 0: neither, or freed by hand; one writer each */
+static uint8_t
+	token_kind[TOKENS]; /* 1: a drop function's, 2: a cleanup's, 0: neither, or freed by hand; one writer each */
 static cairn_gc_collector running; /* the collector that the heap says it has */
 
 static size_t below(actor *a, size_t n) { return test_random(&a->rnd) % n; }
@@ -61,9 +62,9 @@ static size_t below(actor *a, size_t n) { return test_random(&a->rnd) % n; }
 static _Noreturn void broken(actor *a, const char *what, uint64_t got, uint64_t wanted)
 {
 	NOTE("BROKEN: %s: got %#llx, wanted %#llx; while: %s, operation %u of actor %u", what, (unsigned long long)got,
-	     (unsigned long long)wanted, a->doing, a->done, a->self);
+		(unsigned long long)wanted, a->doing, a->done, a->self);
 	NOTE("BROKEN: CAIRN_SEED=%#llx CAIRN_GC_COLLECTOR=%s CAIRN_GC_ZEAL=%s CAIRN_GC_THREADS=%u CAIRN_TEST_OPS=%u",
-	     (unsigned long long)a->p->seed, cairn_gc_collector_name(running), a->p->zeal, a->p->actors, a->p->ops);
+		(unsigned long long)a->p->seed, cairn_gc_collector_name(running), a->p->zeal, a->p->actors, a->p->ops);
 	abort();
 }
 static void must_equal(actor *a, const char *what, uint64_t got, uint64_t wanted)
@@ -78,10 +79,7 @@ static record *must_know(actor *a, uint64_t id)
 		broken(a, "an object that the model does not know", id, 0);
 	return r;
 }
-static void must_be(actor *a, const char *what, const thing *o, uint64_t id)
-{
-	must_equal(a, what, o ? o->id : 0, id);
-}
+static void must_be(actor *a, const char *what, const thing *o, uint64_t id) { must_equal(a, what, o ? o->id : 0, id); }
 
 /* ---- Roots, by number: see the enum of slots ---- */
 
@@ -90,7 +88,7 @@ static slot_class class_of(int slot, int *index)
 {
 	static const int sizes[] = { EXACT, STACK, HANDLES, PINS, RANGE };
 	int class = 0;
-	for (; slot >= sizes[class]; class++)
+	for (; slot >= sizes[class]; class ++)
 		slot -= sizes[class];
 	*index = slot;
 	return class;
@@ -258,7 +256,7 @@ static void *actor_main(void *arg)
 		a->m = cairn_gc_attach(a->h);
 	must_equal(a, "attached", a->m != NULL, true);
 	if (!cairn_gc_roots_add(a->h, a->exact, EXACT) || !cairn_gc_roots_add(a->h, a->spare, STACK) ||
-	    !cairn_gc_range_add(a->h, a->range, sizeof a->range))
+		!cairn_gc_range_add(a->h, a->range, sizeof a->range))
 		broken(a, "roots added", false, true);
 	a->table = cairn_gc_table_new(a->h);
 	a->guardian = cairn_gc_guardian_new(a->h);
@@ -288,7 +286,8 @@ static void actors_run(const program *p, cairn_gc_heap *h, cairn_gc_mutator *m)
 	for (unsigned i = 1; i < p->actors; i++)
 		EXPECT(pthread_create(&threads[i], NULL, actor_main, &actors[i]) == 0);
 	actor_main(&actors[0]);
-	CAIRN_GC_BLOCKING(actors[0].m) {
+	CAIRN_GC_BLOCKING(actors[0].m)
+	{
 		for (unsigned i = 1; i < p->actors; i++)
 			pthread_join(threads[i], NULL);
 	}
@@ -304,8 +303,9 @@ static void program_run(void *arg)
 	task *t = arg;
 	const program *p = &t->p;
 	test_case_failures = 0; /* those of the parent */
-	cairn_gc_config config = { .collector = p->collector, .zeal = p->zeal, .exact_roots = p->exact, .min = 1 << 20,
-				   .name = "graph" };
+	cairn_gc_config config = {
+		.collector = p->collector, .zeal = p->zeal, .exact_roots = p->exact, .min = 1 << 20, .name = "graph"
+	};
 	cairn_gc_heap *h = cairn_gc_open(&config);
 	REQUIRE(h);
 	running = cairn_gc_collector_of(h);
@@ -338,7 +338,7 @@ static uint64_t hash_of(task t)
 /* ---- Configurations ---- */
 
 static const char *const zeal_default[] = { "", "collect=61,move,verify", "collect=97,small,pins=5,poison,delay",
-					    "collect=31,shadow,move,poison" };
+	"collect=31,shadow,move,poison" };
 enum { ZEALS = 4 };
 
 typedef struct tally {
@@ -361,21 +361,24 @@ static void seed_run(uint64_t seed, bool is_first, double end)
 				double began = test_seconds();
 				if (!is_first && began > end)
 					return;
-				task t = { .p = { .seed = seed, .collector = c, .zeal = zeals[z], .exact = seed & 1,
-						  .actors = thread_choices[th],
-						  .ops = (unsigned)test_setting("CAIRN_TEST_OPS", 2500) } };
+				task t = { .p = { .seed = seed,
+						   .collector = c,
+						   .zeal = zeals[z],
+						   .exact = seed & 1,
+						   .actors = thread_choices[th],
+						   .ops = (unsigned)test_setting("CAIRN_TEST_OPS", 2500) } };
 				uint64_t hash = hash_of(t);
 				wanted = wanted ? wanted : hash;
 				EXPECT_EQ(hash, wanted);
 				if (hash != wanted)
 					NOTE("of seed %#llx, %s, zeal %s, %u mutators", (unsigned long long)seed,
-					     cairn_gc_collector_name(c), zeals[z], t.p.actors);
+						cairn_gc_collector_name(c), zeals[z], t.p.actors);
 				tally *y = &tallies[c][z][th];
 				y->seconds += test_seconds() - began;
 				y->first = y->programs++ ? y->first : hash;
 				if (getenv("CAIRN_GC_HASHES"))
 					NOTE("hash %#llx %u %016llx", (unsigned long long)seed, t.p.actors,
-					     (unsigned long long)hash);
+						(unsigned long long)hash);
 			}
 	}
 }
@@ -396,8 +399,8 @@ static void a_program_has_the_hash_of_its_model_under_every_collector(void)
 			for (unsigned th = 0; th < thread_count; th++) {
 				const tally *y = &tallies[c][z][th];
 				NOTE("%-11s %-38s %u mutators: %5.1f s, %4u programs, first hash %016llx",
-				     getenv("CAIRN_GC_COLLECTOR") ?: cairn_gc_collector_name(c), zeals[z],
-				     thread_choices[th], y->seconds, y->programs, (unsigned long long)y->first);
+					getenv("CAIRN_GC_COLLECTOR") ?: cairn_gc_collector_name(c), zeals[z],
+					thread_choices[th], y->seconds, y->programs, (unsigned long long)y->first);
 			}
 }
 

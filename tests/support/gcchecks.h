@@ -2,7 +2,8 @@
 #ifndef CAIRN_SUPPORT_GCCHECKS_H
 #define CAIRN_SUPPORT_GCCHECKS_H
 
-static thing *found_queue[ACTORS][RECORDS]; /* of the walk: looked at by no collection, for there is no safepoint in it */
+static thing
+	*found_queue[ACTORS][RECORDS]; /* of the walk: looked at by no collection, for there is no safepoint in it */
 
 static void found(actor *a, thing *o, uint64_t id, const char *by, uint32_t *count)
 {
@@ -49,7 +50,10 @@ static void check_object(actor *a, thing *o, const record *r)
 {
 	must_equal(a, "a kind", o->kind, r->kind);
 	must_equal(a, "a size", cairn_gc_size(o), r->size);
-	must_equal(a, "a length", cairn_gc_length(o), r->kind == LEAF ? r->size : r->kind == TAIL || r->kind == ROWS ? r->n : 0);
+	must_equal(a, "a length", cairn_gc_length(o),
+		r->kind == LEAF                      ? r->size
+		: r->kind == TAIL || r->kind == ROWS ? r->n
+						     : 0);
 	must_equal(a, "a type's name", strcmp(cairn_gc_type_name(o), kind_name(r->kind)), 0);
 	must_equal(a, "contents", contents(o, r->n, false), true);
 	if (r->hash)
@@ -149,7 +153,7 @@ static void shared_stack_check(actor *a, unsigned count)
 	}
 	a->doing = "the end of the shared stack";
 	for (pair *n = cairn_gc_get(a->m, cairn_gc_root_get(a->m, &stack_root), top); n;
-	     n = (pair *)cairn_gc_get(a->m, n, edges[0]))
+		n = (pair *)cairn_gc_get(a->m, n, edges[0]))
 		popped += n->is.id;
 	must_equal(a, "what was popped and is there", popped, pushed);
 }

@@ -1,5 +1,5 @@
-/* support/gckinds.h - the objects of tests/model/gcgraph.c as they lie in a managed heap: ten kinds, all beginning with an
- * id, whose edges are read and stored by number.
+/* support/gckinds.h - the objects of tests/model/gcgraph.c as they lie in a managed heap: ten kinds, all beginning
+ * with an id, whose edges are read and stored by number.
  *
  * What is in an object beside its references follows from its id, so that who meets it can check every byte of it. */
 #ifndef CAIRN_SUPPORT_GCKINDS_H
@@ -10,8 +10,8 @@
 #include <cairn/gc.h>
 
 typedef enum kind {
-	PAIR,   /* fixed fields */
-	SPARSE, /* references in the first and the last word that a bitmap can name, numbers like addresses between them */
+	PAIR, /* fixed fields */
+	SPARSE, /* references in the first and the last word that a bitmap can name, numbers between them */
 	TAIL,   /* a trailing array of references */
 	ROWS,   /* a trailing array of structs with one */
 	LEAF,   /* bytes */
@@ -59,7 +59,8 @@ typedef struct rows {
 	thing is;
 	row items[];
 } rows;
-CAIRN_GC_TYPE(rows, .tail_offset = offsetof(rows, items), .tail_stride = sizeof(row), .tail_refs = CAIRN_GC_REFS(row, at));
+CAIRN_GC_TYPE(
+	rows, .tail_offset = offsetof(rows, items), .tail_stride = sizeof(row), .tail_refs = CAIRN_GC_REFS(row, at));
 
 typedef struct leaf {
 	thing is;
@@ -185,22 +186,23 @@ static void edge_set(cairn_gc_mutator *m, thing *o, uint32_t i, thing *value)
 
 static uint32_t edges_of(kind k, uint32_t n)
 {
-	static const uint32_t fixed_edges[KINDS] = { [PAIR] = 2, [SPARSE] = 2, [WEAK] = 1, [DROP] = 2,
-						     [WORDS] = 4, [TRACED] = 4, [FIXED] = 1 };
+	static const uint32_t fixed_edges[KINDS] = {
+		[PAIR] = 2, [SPARSE] = 2, [WEAK] = 1, [DROP] = 2, [WORDS] = 4, [TRACED] = 4, [FIXED] = 1
+	};
 	return k == TAIL || k == ROWS ? n : fixed_edges[k];
 }
 
 static size_t size_of(kind k, uint32_t n)
 {
 	static const size_t sizes[KINDS] = { sizeof(pair), sizeof(sparse), sizeof(tail), sizeof(rows), sizeof(leaf),
-					     sizeof(weak), sizeof(drop), sizeof(words), sizeof(traced), sizeof(fixed) };
+		sizeof(weak), sizeof(drop), sizeof(words), sizeof(traced), sizeof(fixed) };
 	return sizes[k] + (k == TAIL ? 8 * n : k == ROWS ? sizeof(row) * n : k == LEAF ? n : 0);
 }
 
 static const char *kind_name(kind k)
 {
-	static const char *const names[KINDS] = { "pair", "sparse", "tail", "rows", "bytes",
-						  "weak", "drop", "words", "traced", "fixed" };
+	static const char *const names[KINDS] = { "pair", "sparse", "tail", "rows", "bytes", "weak", "drop", "words",
+		"traced", "fixed" };
 	return names[k];
 }
 

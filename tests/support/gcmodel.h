@@ -1,9 +1,9 @@
-/* support/gcmodel.h - what tests/model/gcgraph.c believes of a managed heap: records in ordinary memory, one for each
- * object that is reachable, by the ids that the objects carry.
+/* support/gcmodel.h - what tests/model/gcgraph.c believes of a managed heap: records in ordinary memory, one for
+ * each object that is reachable, by the ids that the objects carry.
  *
- * Edges are ids. A record goes when nothing reaches it; neither it nor its id is used again. What is guarded is kept when nothing
- * reaches it, *in limbo*, until its guardian gives it back. Nothing here knows an address but those of pinned objects.
- * One model for each mutator; no sharing. */
+ * Edges are ids. A record goes when nothing reaches it; neither it nor its id is used again. What is guarded is
+ * kept when nothing reaches it, *in limbo*, until its guardian gives it back. Nothing here knows an address but
+ * those of pinned objects. One model for each mutator; no sharing. */
 #ifndef CAIRN_SUPPORT_GCMODEL_H
 #define CAIRN_SUPPORT_GCMODEL_H
 
@@ -13,26 +13,26 @@ enum { EXACT = 16, STACK = 12, HANDLES = 6, PINS = 4, RANGE = 8, SLOTS = EXACT +
 enum { RECORDS = 1 << 14 };
 
 typedef struct record {
-	uint64_t id;          /* 0: none */
+	uint64_t id; /* 0: none */
 	kind kind;
-	uint32_t n, token;    /* n: of elements or bytes */
-	uint64_t *edges;      /* owned */
-	uint64_t weakly;      /* id of the object in the weak field */
-	uint64_t value;       /* of the table's entry whose key it is */
-	uint64_t hash;        /* 0: never asked */
+	uint32_t n, token; /* n: of elements or bytes */
+	uint64_t *edges;   /* owned */
+	uint64_t weakly;   /* id of the object in the weak field */
+	uint64_t value;    /* of the table's entry whose key it is */
+	uint64_t hash;     /* 0: never asked */
 	size_t size, external;
-	uint32_t offsets[4];  /* WORDS: how far behind the object's start each word points */
-	uintptr_t address;    /* FIXED: where it must be */
+	uint32_t offsets[4];      /* WORDS: how far behind the object's start each word points */
+	uintptr_t address;        /* FIXED: where it must be */
 	uint32_t guards, cleanup; /* times it is under guard; cleanup: a token */
-	uint32_t reached, seen; /* the number of the walk that reached it, in the model and in the heap */
+	uint32_t reached, seen;   /* the number of the walk that reached it, in the model and in the heap */
 } record;
 
 typedef struct model {
 	record all[RECORDS];
 	uint32_t used, walk, live;
-	uint64_t owner;            /* in the high bits of ids */
-	uint64_t slots[SLOTS];     /* roots, by what they are in turn */
-	uint32_t offset[SLOTS];    /* of ambiguous ones: how far into the object they point */
+	uint64_t owner;         /* in the high bits of ids */
+	uint64_t slots[SLOTS];  /* roots, by what they are in turn */
+	uint32_t offset[SLOTS]; /* of ambiguous ones: how far into the object they point */
 	uint64_t queue[RECORDS];
 } model;
 

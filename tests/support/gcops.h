@@ -1,7 +1,8 @@
-/* support/gcops.h - the operations of tests/model/gcgraph.c, each done to the heap and to the model. Part of that file.
+/* support/gcops.h - the operations of tests/model/gcgraph.c, each done to the heap and to the model. Part of that
+ * file.
  *
- * What is chosen depends on the seed and the model alone: never on an address, or on what a collection did. A pointer is
- * held over a safepoint only where a stack is looked at. */
+ * What is chosen depends on the seed and the model alone: never on an address, or on what a collection did. A
+ * pointer is held over a safepoint only where a stack is looked at. */
 #ifndef CAIRN_SUPPORT_GCOPS_H
 #define CAIRN_SUPPORT_GCOPS_H
 
@@ -31,8 +32,8 @@ static thing *fresh(actor *a, kind k, uint32_t n, uint64_t id)
 
 static void make(actor *a)
 {
-	static const kind weights[] = { PAIR, PAIR, PAIR, PAIR, SPARSE, TAIL, TAIL, TAIL, ROWS,  ROWS,  LEAF,
-					LEAF, LEAF, WEAK, WEAK, WEAK,   DROP, DROP, WORDS, TRACED, FIXED };
+	static const kind weights[] = { PAIR, PAIR, PAIR, PAIR, SPARSE, TAIL, TAIL, TAIL, ROWS, ROWS, LEAF, LEAF, LEAF,
+		WEAK, WEAK, WEAK, DROP, DROP, WORDS, TRACED, FIXED };
 	kind k = weights[below(a, sizeof weights / sizeof *weights)];
 	uint32_t n = elements_of(a, k);
 	record *r = record_new(&a->g, k, n);
@@ -409,12 +410,24 @@ static void operation(actor *a)
 		const char *name;
 		void (*run)(actor *a);
 	} all[] = {
-		{ 30, "make", make },          { 20, "link", link_two },         { 12, "unlink", unlink_one },
-		{ 5, "cas", cas_one },         { 4, "swap", swap_one },          { 4, "copy", copy_some },
-		{ 8, "root", root_one },       { 7, "unroot", unroot_one },      { 4, "weak", weaken },
-		{ 3, "hash", ask_hash },       { 2, "external", give_external }, { 2, "cleanup", give_cleanup },
-		{ 1, "guard", guard_one },     { 4, "table", table_change },     { 2, "free", free_one },
-		{ 2, "resize", resize_one },   { 3, "hold", hold },              { 1, "leave", leave_and_come_back },
+		{ 30, "make", make },
+		{ 20, "link", link_two },
+		{ 12, "unlink", unlink_one },
+		{ 5, "cas", cas_one },
+		{ 4, "swap", swap_one },
+		{ 4, "copy", copy_some },
+		{ 8, "root", root_one },
+		{ 7, "unroot", unroot_one },
+		{ 4, "weak", weaken },
+		{ 3, "hash", ask_hash },
+		{ 2, "external", give_external },
+		{ 2, "cleanup", give_cleanup },
+		{ 1, "guard", guard_one },
+		{ 4, "table", table_change },
+		{ 2, "free", free_one },
+		{ 2, "resize", resize_one },
+		{ 3, "hold", hold },
+		{ 1, "leave", leave_and_come_back },
 		{ 4, "stack", shared_stack_use },
 	};
 	unsigned sum = 0;
@@ -425,7 +438,8 @@ static void operation(actor *a)
 	for (; pick >= all[i].weight; i++)
 		pick -= all[i].weight;
 	a->doing = all[i].name;
-	const char *without = getenv("CAIRN_TEST_WITHOUT"); /* names of operations that are left out: to find a culprit */
+	const char *without =
+		getenv("CAIRN_TEST_WITHOUT"); /* names of operations that are left out: to find a culprit */
 	if (!without || !strstr(without, a->doing))
 		all[i].run(a);
 }
