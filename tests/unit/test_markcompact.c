@@ -222,27 +222,31 @@ static void what_a_conservative_object_points_into_stays(void)
 {
 	enum { WORDS = 300 };
 	begin((size_t)1 << 30, true);
+	walk_array *top = cairn_gc_new_array(mutator, walk_array, WORDS + 1);
+	cairn_gc_root_set(mutator, &root, top);
 	words *w = cairn_gc_new_array(mutator, words, WORDS);
-	cairn_gc_root_set(mutator, &root, w);
+	cairn_gc_set(mutator, top, item[WORDS], w);
 	for (size_t i = 0; i < WORDS; i++) {
 		walk_pair *p = cairn_gc_new(mutator, walk_pair);
 		p->key = i;
 		walk_pair *q = cairn_gc_new(mutator, walk_pair);
 		q->key = i + WORDS;
 		cairn_gc_set(mutator, p, a, q);
+		cairn_gc_set(mutator, top, item[i], p); /* an exact field, which is come to first */
 		w->word[i] = (uintptr_t)p + i % 3 * 8;
 	}
 	for (unsigned round = 0; round < 3; round++) {
-		words *before = cairn_gc_root_get(mutator, &root);
+		words *before = cairn_gc_get(mutator, top, item[WORDS]);
 		walk_collect(mutator);
-		w = cairn_gc_root_get(mutator, &root);
+		top = cairn_gc_root_get(mutator, &root);
+		w = cairn_gc_get(mutator, top, item[WORDS]);
 		EXPECT(w != before);
 		for (size_t i = 0; i < WORDS; i++) {
-			walk_pair *p = (walk_pair *)(w->word[i] - i % 3 * 8);
-			EXPECT(p->key == i && cairn_gc_get(mutator, p, b) == NULL);
+			walk_pair *p = cairn_gc_get(mutator, top, item[i]);
+			EXPECT(p->key == i && (uintptr_t)p == w->word[i] - i % 3 * 8);
 			EXPECT_EQ(((walk_pair *)cairn_gc_get(mutator, p, a))->key, i + WORDS);
 		}
-		EXPECT_EQ(heap->looks.stats.live_objects, 2 * WORDS + 1);
+		EXPECT_EQ(heap->looks.stats.live_objects, 2 * WORDS + 2);
 	}
 	end();
 }

@@ -2,7 +2,7 @@
 #include "os/sys.h"
 #include "support/gcwalk.h"
 
-static cairn_ref(void) root;
+static cairn_ref(void) root, other;
 static cairn_gc_heap *heap;
 static cairn_gc_mutator *mutator;
 
@@ -12,12 +12,15 @@ static void begin(void)
 		.exact_roots = true, .min = (size_t)256 << 20, .max = (size_t)1 << 30 });
 	mutator = cairn_gc_attach(heap);
 	root.cairn_gc_word = 0;
+	other.cairn_gc_word = 0;
 	cairn_gc_root_add(heap, &root);
+	cairn_gc_root_add(heap, &other);
 }
 
 static void end(void)
 {
 	cairn_gc_root_remove(heap, &root);
+	cairn_gc_root_remove(heap, &other);
 	cairn_gc_detach(mutator);
 	cairn_gc_close(heap);
 }
@@ -76,7 +79,15 @@ static void what_lives_slides_down_in_its_order(void) /* GP1 GP2 */
 	walk_seed = test_seed();
 	for (unsigned round = 0; round < 3; round++) {
 		walk_build(mutator, &root.cairn_gc_word, 20000, 30 + 30 * round);
+		walk_array *all = cairn_gc_root_get(mutator, &root); /* large: stays */
+		size_t last = 19999;
+		while (!cairn_gc_get(mutator, all, item[last]) || is_large(cairn_gc_get(mutator, all, item[last])))
+			last--;
+		void *was = cairn_gc_get(mutator, all, item[last]);
+		cairn_gc_root_set(mutator, &other, was);
 		slide(20001, true);
+		EXPECT(cairn_gc_root_get(mutator, &other) != was);
+		EXPECT(cairn_gc_root_get(mutator, &other) == cairn_gc_get(mutator, all, item[last]));
 		EXPECT(heap->looks.stats.moved_objects > 0);
 		size_t live = 0, moved = heap->looks.stats.moved_objects;
 		CAIRN_GC_EACH_SLAB (s, &heap->blocks)

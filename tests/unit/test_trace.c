@@ -112,6 +112,52 @@ static void a_long_array_is_scanned_in_slices(void)
 	end();
 }
 
+/* The stack has room for each of the inner arrays but the one in the ring, and none for two items more. */
+static void a_slice_that_finds_no_room_is_not_left_out_for_good(void) /* GT1 */
+{
+	enum { ARRAYS = CAIRN_GC_CHUNK_ITEMS + 1, ITEMS = CAIRN_GC_SLICE_WORDS + 10 };
+	begin();
+	walk_array *outer = cairn_gc_new_array(mutator, walk_array, ARRAYS);
+	cairn_gc_root_set(mutator, &root, outer);
+	for (size_t i = 0; i < ARRAYS; i++) {
+		walk_array *inner = cairn_gc_new_array(mutator, walk_array, ITEMS);
+		cairn_gc_set(mutator, outer, item[i], inner);
+		cairn_gc_set(mutator, inner, item[ITEMS - 1], cairn_gc_new(mutator, walk_pair));
+	}
+	heap->tracing.parts_most = 0;
+	heap->zeal.is_small = true;
+	walk_collect(mutator);
+	EXPECT_EQ(heap->looks.stats.live_objects, 2 * ARRAYS + 1);
+	end();
+}
+
+static void the_two_items_of_a_slice_are_given_away_together(void)
+{
+	begin();
+	cairn_gc_tracing *t = &heap->tracing;
+	cairn_gc_worker *w = &t->worker[0];
+	uintptr_t object = 4096;
+	cairn_gc_trace_begin(heap, false, heap->blocks.colour);
+	w->top->item[0] = object;
+	w->top->item[1] = 5 << 1; /* where to go on, */
+	w->top->item[2] = object | 1; /* and with what: above the half of four */
+	w->top->item[3] = object;
+	w->top->count = 4;
+	cairn_gc_worker_share(w);
+	cairn_gc_chunk *given = t->shared;
+	EXPECT(given && given->count == 3 && given->item[2] == (object | 1) && given->item[1] == 10);
+	EXPECT(w->top->count == 1 && w->top->item[0] == object);
+	t->shared = NULL;
+	w->top->count = 0;
+	if (given) {
+		given->next = w->spare;
+		w->spare = given;
+		w->parts++;
+	}
+	cairn_gc_trace_end(heap);
+	end();
+}
+
 static void count_field(void *arg, uintptr_t *field)
 {
 	(void)field;
@@ -254,6 +300,8 @@ int main(void)
 	RUN(a_stack_that_cannot_grow_leaves_nothing_out);
 	RUN(a_long_list_takes_no_stack);
 	RUN(a_long_array_is_scanned_in_slices);
+	RUN(a_slice_that_finds_no_room_is_not_left_out_for_good);
+	RUN(the_two_items_of_a_slice_are_given_away_together);
 	RUN(each_field_knows_strong_weak_and_traced_ones);
 	RUN(a_weak_field_reaches_nothing_and_its_object_is_listed);
 	RUN(words_of_a_conservative_object_keep_what_they_point_into);
