@@ -1,4 +1,4 @@
-/* Tracing from roots to what they reach, by the collector that moves nothing. Cases cite the invariants of gc/trace.h. */
+/* Tracing from roots to what they reach, by the collector that moves nothing. Cases cite gc/trace.h. */
 #include "support/gcwalk.h"
 
 #include <sys/wait.h>
