@@ -182,8 +182,8 @@ void *cairn_gc_object_at(cairn_gc_heap *h, uintptr_t p)
 			return NULL;
 		at--;
 	}
-	if (!b->is_swept && !(bytes[at] & CAIRN_GC_START) && (bytes[at] & CAIRN_GC_COLOUR) != h->blocks.colour)
-		return NULL; /* it died: its byte is of an older cycle. In a collection all is swept */
+	if (!b->is_swept && (bytes[at] & CAIRN_GC_COLOUR) != h->blocks.colour)
+		return NULL; /* it died: its byte, START too, is of the cycle before. In a collection all is swept */
 	void *object = cairn_gc_cell_object(cell_at(b, at));
 	uint64_t header = cairn_gc_header_of(object);
 	while (cairn_gc_header_is_moved(header)) /* its copy is at least as large */
