@@ -339,6 +339,15 @@ static void cell_cut(cairn_gc_heap *h, void *object, size_t cell, size_t new_cel
 	cairn_gc_blocks_move_end(h, object, cell, new_cell);
 }
 
+/* relaxed: a hash that another thread asks for, or the list of deaths, sets bits below meanwhile; the size is its user's */
+static void header_resize(void *object, uint64_t wanted)
+{
+	uint64_t *at = cairn_gc_header_at(object), now = __atomic_load_n(at, __ATOMIC_RELAXED), low = 0xff;
+	while (!__atomic_compare_exchange_n(
+		at, &now, (wanted & ~low) | (now & low), true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+}
+
 static void cell_shrink(cairn_gc_thread *t, void *object, uint64_t header, uint64_t wanted)
 {
 	size_t old = cairn_gc_header_size(header), size = cairn_gc_header_size(wanted);
@@ -348,7 +357,7 @@ static void cell_shrink(cairn_gc_thread *t, void *object, uint64_t header, uint6
 	uint64_t hash = is_kept ? *(uint64_t *)((char *)object + cairn_round_up(old, 8)) : 0;
 	memset((char *)object + size, 0, cairn_round_up(old, 8) - size + (is_kept ? 8 : 0));
 	cairn_gc_shadow_forget(t->heap, object, (char *)object + cairn_round_up(size, 8), old - size);
-	*cairn_gc_header_at(object) = wanted;
+	header_resize(object, wanted);
 	if (is_kept)
 		*(uint64_t *)((char *)object + cairn_round_up(size, 8)) = hash;
 	cairn_gc_bump *bump = bump_that_ends(t, end);
@@ -371,7 +380,7 @@ static bool cell_lengthen(cairn_gc_thread *t, void *object, uint64_t header, uin
 	else if (new_cell != cell)
 		return false;
 	cairn_gc_blocks_move_end(t->heap, object, cell, new_cell);
-	*cairn_gc_header_at(object) = wanted;
+	header_resize(object, wanted);
 	return true;
 }
 
