@@ -24,13 +24,13 @@ typedef struct external_memory {
 } external_memory;
 
 /* Bytes that so many take; 0: too many. */
-static size_t external_takes(size_t asked)
+static size_t external_takes(size_t bytes)
 {
-	if (asked <= EXTERNAL_LEAST)
+	if (bytes <= EXTERNAL_LEAST)
 		return EXTERNAL_LEAST;
-	if (asked <= EXTERNAL_RECORD_MOST)
-		return (size_t)2 << cairn_log2(asked - 1);
-	return asked <= PTRDIFF_MAX ? cairn_granules_for(asked) << CAIRN_GRANULE_SHIFT : 0;
+	if (bytes <= EXTERNAL_RECORD_MOST)
+		return (size_t)2 << cairn_log2(bytes - 1);
+	return bytes <= PTRDIFF_MAX ? cairn_granules_for(bytes) << CAIRN_GRANULE_SHIFT : 0;
 }
 
 /* Memory for e->bytes, zeroed. */

@@ -201,12 +201,12 @@ static void stack_must_be_known(cairn_gc_thread *t)
 static void thread_stops(cairn_gc_thread *t, void *arg)
 {
 	(void)arg;
-	uint64_t asked = t->asked_ns; /* is_wanted was read */
+	uint64_t since_ns = t->asked_ns; /* is_wanted was read */
 	stack_must_be_known(t);
 	t->fake_stack = cairn_gc_fake_stack();
 	t->stopped_at = __builtin_return_address(0);
 	t->stopped_ns = cairn_clock_fine_ns();
-	uint64_t late_ns = t->stopped_ns - asked;
+	uint64_t late_ns = t->stopped_ns - since_ns;
 	if (late_ns >= CAIRN_GC_LATE_NS)
 		cairn_gc_late_note(t);
 	thread_go_out(t, t);

@@ -60,13 +60,13 @@ static void managed_read_heap(cairn_heapwalk *h, uint64_t at, const managed_head
 void cairn_managedwalk_read(cairn_heapwalk *h)
 {
 	uint64_t root = 0;
-	cairn_gc_heaps heaps;
+	cairn_gc_heaps list;
 	cairn_heapwalk_managed *to = cairn_peer_room_add(&h->managed, sizeof *to); /* nobody's */
 	if (!to || !h->map.managed || !cairn_peer_read(h->peer, (uintptr_t)h->map.managed, &root, sizeof root) || !root)
 		return;
-	if (!cairn_peer_read(h->peer, root, &heaps, sizeof heaps) || heaps.layout != CAIRN_GC_LAYOUT)
+	if (!cairn_peer_read(h->peer, root, &list, sizeof list) || list.layout != CAIRN_GC_LAYOUT)
 		return;
-	uint64_t end = root + offsetof(cairn_gc_heaps, all), at = (uintptr_t)heaps.all.next;
+	uint64_t end = root + offsetof(cairn_gc_heaps, all), at = (uintptr_t)list.all.next;
 	for (unsigned i = 0; at && at != end && i < MANAGED_HEAPS_MAX; i++) {
 		managed_head head;
 		at -= offsetof(cairn_gc_heap, node);
