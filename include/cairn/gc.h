@@ -9,22 +9,22 @@
  *   cairn_gc_set(m, n, left, other);                   fields are stored and read through these two
  *   node *l = cairn_gc_get(m, n, left);
  *
- * Words. An *object* is a C struct in a managed heap, from its first byte on; it is described by a *type*. A *field* that
- * refers to an object is declared cairn_ref(T): it cannot be read or assigned directly, that does not compile. A
+ * Words. An *object* is a C struct in a managed heap, from its first byte on; it is described by a *type*. A *field*
+ * that refers to an object is declared cairn_ref(T): it cannot be read or assigned directly, that does not compile. A
  * *mutator* is a thread attached to a heap. A *safepoint* is a call in which a mutator may be stopped for a collection:
- * allocation, cairn_gc_poll, leaving and entering a BLOCKING scope, attach, detach. Nothing else is: between two of them
- * no object moves or dies.
+ * allocation, cairn_gc_poll, leaving and entering a BLOCKING scope, attach, detach. Nothing else is: between two of
+ * them no object moves or dies.
  *
  * What keeps an object: fields of kept objects; roots (cairn_gc_root_add), handles, pins, ambiguous ranges; and any
- * word on a mutator's stack, in its registers or its static thread-local data that points at it, into it, or to its end.
- * What such a word points at is also not moved (it is pinned) by that collection. Not looked into are malloc's blocks,
- * mappings, other stacks and plain static variables: cairn_gc_find_undeclared tells of those.
+ * word on a mutator's stack, in its registers or its static thread-local data that points at it, into it, or to its
+ * end. What such a word points at is also not moved (it is pinned) by that collection. Not looked into are malloc's
+ * blocks, mappings, other stacks and plain static variables: cairn_gc_find_undeclared tells of those.
  *
  * Sizes are bytes. Objects are aligned to 16 and zeroed. An object takes 8 bytes more than its size, rounded up to 16.
- * Failure: NULL, false or an errno value, and nothing changed, unless said otherwise; misuse prints one line and aborts.
- * Threads: a mutator may be used by its own thread alone; an object by every thread attached to its heap, with the
- * program's own locking; functions that take a heap, from any thread. Nothing here may be called from a signal handler,
- * and no signal is used. */
+ * Failure: NULL, false or an errno value, and nothing changed, unless said otherwise; misuse prints one line and
+ * aborts. Threads: a mutator may be used by its own thread alone; an object by every thread attached to its heap, with
+ * the program's own locking; functions that take a heap, from any thread. Nothing here may be called from a signal
+ * handler, and no signal is used. */
 #ifndef CAIRN_GC_H
 #define CAIRN_GC_H
 
@@ -47,7 +47,8 @@ typedef struct cairn_gc_guardian cairn_gc_guardian;
 
 /* ---- Types ---- */
 
-/* A field that refers to an object of struct T, or to none (NULL); also in arrays: cairn_ref(node) kids[4]. One word. */
+/* A field that refers to an object of struct T, or to none (NULL): one word. Also in arrays: cairn_ref(node) kids[4].
+ * Each use is a type of its own; for extern declarations, or pointers to fields: typedef cairn_ref(node) node_ref. */
 #define cairn_ref(T)                                                                                                   \
 	union {                                                                                                        \
 		uintptr_t cairn_gc_word;                                                                               \
@@ -72,16 +73,16 @@ typedef struct cairn_gc_type {
 	 * any thread, with the mutators stopped; it calls cairn_gc_visit for each cairn_ref that is not in the bitmaps,
 	 * and does nothing else: no allocation, no lock, no look at what a field refers to. */
 	void (*trace)(cairn_gc_visitor *v, void *object);
-	/* Called once after the object has died, see cairn_gc_run_cleanups; its references read NULL, weak ones too. The
-	 * object's memory is gone when it returns. */
+	/* Called once after the object has died, see cairn_gc_run_cleanups; its references read NULL, weak ones too.
+	 * The object's memory is gone when it returns. */
 	void (*drop)(void *object); /* by CAIRN_GC_DROP_TYPE alone */
 	unsigned flags;      /* of cairn_gc_type_flags */
 	bool is_listed;      /* cairn's, as the next: has a drop function */
 	uint64_t header;     /* 0 until it is registered */
 } cairn_gc_type;
 
-/* Describes struct (or typedef) T in this file: CAIRN_GC_TYPE(node, .refs = CAIRN_GC_REFS(node, left, right)); the types
- * are registered when the program, or the library that holds them, is loaded. */
+/* Describes struct (or typedef) T in this file: CAIRN_GC_TYPE(node, .refs = CAIRN_GC_REFS(node, left, right)); the
+ * types are registered when the program, or the library that holds them, is loaded. */
 #define CAIRN_GC_TYPE(T, ...)                                                                                          \
 	enum { T##_cairn_gc_is_listed = 0 };                                                                           \
 	CAIRN_GC_TYPE_(T, NULL, ##__VA_ARGS__)
@@ -122,9 +123,9 @@ typedef struct cairn_gc_type {
 /* For a trailing array of cairn_ref itself: .tail_refs = CAIRN_GC_TAIL_REF. */
 #define CAIRN_GC_TAIL_REF UINT64_C(1)
 
-/* Registers a type, once; CAIRN_GC_TYPE calls it. Borrows t, whose header it writes; what it describes is copied, so that
- * the library that holds t may be unloaded while objects live, but for its trace and drop functions. Aborts, with a line,
- * where the description contradicts itself, and where there is no memory. Any thread. */
+/* Registers a type, once; CAIRN_GC_TYPE calls it. Borrows t, whose header it writes; what it describes is copied, so
+ * that the library that holds t may be unloaded while objects live, but for its trace and drop functions. Aborts, with
+ * a line, where the description contradicts itself, and where there is no memory. Any thread. */
 void cairn_gc_register(cairn_gc_type *t);
 
 /* For a type's trace function: this field is a cairn_ref. */
@@ -145,7 +146,8 @@ typedef enum cairn_gc_collector {
 } cairn_gc_collector;
 
 typedef enum cairn_gc_cleanups {
-	CAIRN_GC_CLEANUPS_AUTO,   /* in cairn_gc_poll; where nobody polls from one collection to the next, by a thread */
+	/* in cairn_gc_poll; where nobody polls from one collection to the next, by a thread */
+	CAIRN_GC_CLEANUPS_AUTO,
 	CAIRN_GC_CLEANUPS_MANUAL, /* in cairn_gc_run_cleanups alone */
 	CAIRN_GC_CLEANUPS_THREAD, /* by a thread of the heap's */
 } cairn_gc_cleanups;
@@ -158,7 +160,8 @@ typedef struct cairn_gc_config {
 	 * default: a quarter of the tightest of the cgroup, the resource limits and the machine's memory */
 	size_t max;
 	size_t soft;          /* bytes past which it collects more often, up to half of the CPU; default: none */
-	unsigned growth;      /* percent of what lived by which the heap may grow before the next collection; default 100 */
+	/* percent of what lived by which the heap may grow before the next collection; default 100 */
+	unsigned growth;
 	/* > 0: instead of growth, the memory balancer's rule (Kirisame and others, OOPSLA 2022), with this constant:
 	 * larger is smaller and slower; CAIRN_GC_BALANCE= */
 	double balance;
@@ -166,11 +169,13 @@ typedef struct cairn_gc_config {
 	bool exact_roots;     /* stacks are not looked at: everything is held by handles and roots; CAIRN_GC_EXACT= */
 	cairn_gc_cleanups cleanups;
 	/* Called where an allocation finds no memory after a full collection, in the allocating thread, with no lock
-	 * held. True: something was let go, try again. Default, and when it returns false: cairn_gc_new prints a line and
-	 * aborts, cairn_gc_try_new returns NULL. */
+	 * held. True: something was let go, try again. Default, and when it returns false: cairn_gc_new prints a line
+	 * and aborts, cairn_gc_try_new returns NULL. */
 	bool (*on_no_memory)(cairn_gc_heap *h, size_t bytes, void *arg);
 	void *on_no_memory_arg;
-	size_t reserve;       /* bytes under max that are kept back until on_no_memory is called, for what it allocates */
+	/* bytes under max that are kept back until on_no_memory is called, for what it allocates; under semispace what
+	 * the next collection needs for copies goes before it */
+	size_t reserve;
 	const char *name;     /* in messages and the account; borrowed while the heap lives; default "heap" */
 	const char *zeal;     /* see docs/design/gc.md; CAIRN_GC_ZEAL="collect=100,move,verify" */
 	bool verify;          /* before and after each collection; as zeal "verify" */
@@ -179,15 +184,15 @@ typedef struct cairn_gc_config {
 /* NULL: with errno ENOMEM, EINVAL (contradictory figures), ENOTSUP (a collector that is not built; a line says so).
  * Returns owned. config: NULL as all defaults. About 80 KiB where little is allocated; there may be thousands. */
 cairn_gc_heap *cairn_gc_open(const cairn_gc_config *config);
-/* Takes h and all its objects: types' drop functions and cleanups that are due or would never be run otherwise, external
- * bytes. Misuse: mutators other than this thread's are attached. */
+/* Takes h and all its objects: types' drop functions and cleanups that are due or would never be run otherwise,
+ * external bytes. Misuse: mutators other than this thread's are attached. */
 void cairn_gc_close(cairn_gc_heap *h);
 cairn_gc_collector cairn_gc_collector_of(const cairn_gc_heap *h);
 const char *cairn_gc_collector_name(cairn_gc_collector c); /* "marksweep"; NULL: none such */
 
-/* Makes the calling thread a mutator of h; its stack is looked at from now on, from its base. A thread may be attached to
- * several heaps, and to one only once. NULL: no memory (ENOMEM), attached already (EBUSY). Returns owned. A thread that
- * ends is detached. */
+/* Makes the calling thread a mutator of h; its stack is looked at from now on, from its base. A thread may be attached
+ * to several heaps, and to one only once. NULL: no memory (ENOMEM), attached already (EBUSY). Returns owned. A thread
+ * that ends is detached. */
 cairn_gc_mutator *cairn_gc_attach(cairn_gc_heap *h);
 /* Takes m. What only this thread's stack held may be gone. */
 void cairn_gc_detach(cairn_gc_mutator *m);
@@ -243,15 +248,16 @@ bool cairn_gc_is_object(cairn_gc_mutator *m, const void *p);
  * the reference is seen. */
 #define cairn_gc_get(m, object, field)                                                                                 \
 	((__typeof__((object)->field.cairn_gc_type_of[0]))cairn_gc_load_((m), &(object)->field.cairn_gc_word))
-/* Stores to a field of object: value is NULL or an object of the same heap. Release. Not a safepoint. value is evaluated
- * first, then object: each once, here and in the ones below. */
+/* Stores to a field of object: value is NULL or an object of the same heap. Release. Not a safepoint. value is
+ * evaluated first, then object: each once, here and in the ones below. */
 #define cairn_gc_set(m, object, field, value)                                                                          \
 	do {                                                                                                           \
 		__typeof__((object)->field.cairn_gc_type_of[0]) cairn_gc_value_ = (value);                             \
 		__typeof__(&*(object)) cairn_gc_object_ = (object);                                                    \
 		cairn_gc_store_((m), cairn_gc_object_, &cairn_gc_object_->field.cairn_gc_word, cairn_gc_value_);       \
 	} while (0)
-/* The first store to a field of the newest object of this mutator, before any safepoint. Cheaper under some collectors. */
+/* The first store to a field of the newest object of this mutator, before any safepoint. Cheaper under some
+ * collectors. */
 #define cairn_gc_init(m, object, field, value) cairn_gc_set(m, object, field, value)
 /* Stores value if the field refers to expected; true: it did. seq_cst. */
 #define cairn_gc_cas(m, object, field, expected, value)                                                                \
@@ -277,10 +283,12 @@ bool cairn_gc_is_object(cairn_gc_mutator *m, const void *p);
 #define cairn_gc_get_weak(m, object, field) cairn_gc_get(m, object, field)
 
 /* The object dies now; nothing may refer to it any more (verify says who does). Its drop function and cleanups do not
- * run, external bytes go. For those who know; the memory comes back at once where the collector can. */
+ * run, external bytes go; weak fields and tables must not lead to it any more either. For those who know; the memory
+ * comes back at once where the collector can. */
 void cairn_gc_free(cairn_gc_mutator *m, void *object);
 /* Changes the size in place: true, or false where that is not possible. Shrinking always is; to grow has room for what
- * rounding left over, or, for the newest object, more. What is new is zero. new_size counts as in cairn_gc_size. */
+ * rounding left over, or, for the newest object, more. What is new is zero. new_size counts as in cairn_gc_size;
+ * not below that of the type. What an ambiguous word pointed into is kept only if it points into what is left. */
 bool cairn_gc_resize(cairn_gc_mutator *m, void *object, size_t new_size);
 
 /* A number that stays the same while the object lives, wherever it moves; seldom that of another. */
@@ -323,9 +331,9 @@ bool cairn_gc_range_add(cairn_gc_heap *h, const void *start, size_t bytes);
 void cairn_gc_range_remove(cairn_gc_heap *h, const void *start); /* misuse: was not added */
 /* The calling thread runs on another stack of its own (makecontext): [low, low + bytes). NULL: on its own again. The
  * stack that it leaves is looked at until it is back on it, or until cairn_gc_range_remove of its low end. Best called
- * just before the switch, on the stack that is left: then it is looked at from here on, with the registers; called after
- * it, all of that stack is, and registers that were saved elsewhere are not. No safepoint may lie between the two.
- * False: no memory. */
+ * just before the switch, on the stack that is left: then it is looked at from here on, with the registers; called
+ * after it, all of that stack is, and registers that were saved elsewhere are not. No safepoint may lie between the
+ * two. False: no memory. */
 bool cairn_gc_stack_switch(cairn_gc_mutator *m, const void *low, size_t bytes);
 
 /* ---- Death ---- */
@@ -346,8 +354,8 @@ void *cairn_gc_guardian_next(cairn_gc_mutator *m, cairn_gc_guardian *g);      /*
 void cairn_gc_guardian_free(cairn_gc_guardian *g);
 
 /* A table from objects to objects by identity: an entry keeps its value while its key is kept by others (an ephemeron),
- * and is gone with its key. The table is a root; not an object. Any mutator; calls are serialised by the table. A key is
- * not NULL; a value may be. The heap's end takes the tables that are left. */
+ * and is gone with its key. The table is a root; not an object. Any mutator; calls are serialised by the table. A key
+ * is not NULL; a value may be. The heap's end takes the tables that are left. */
 cairn_gc_table *cairn_gc_table_new(cairn_gc_heap *h); /* NULL: no memory. Returns owned */
 bool cairn_gc_table_put(cairn_gc_mutator *m, cairn_gc_table *t, void *key, void *value); /* false: no memory */
 void *cairn_gc_table_get(cairn_gc_mutator *m, cairn_gc_table *t, void *key);             /* NULL: not there */
@@ -357,7 +365,8 @@ void cairn_gc_table_free(cairn_gc_table *t);    /* takes t; NULL is allowed */
 
 /* n bytes outside the heap that live as long as object: zeroed, aligned to 16, never moved; counted against the heap's
  * max and by its sizing. One for each object. NULL: no memory, there is one. Borrowed; goes with object. A
- * safepoint; object itself neither moves nor dies in it. */
+ * safepoint; object itself neither moves nor dies in it. Up to 8 KiB they take the next power of two, from there on
+ * multiples of 16 KiB. */
 void *cairn_gc_external(cairn_gc_mutator *m, void *object, size_t n);
 void *cairn_gc_external_of(cairn_gc_mutator *m, const void *object, size_t *n); /* NULL: none; n may be NULL */
 /* Memory of other libraries that object stands for: counted by the sizing, not against max. */
@@ -365,7 +374,7 @@ void cairn_gc_external_add(cairn_gc_mutator *m, ptrdiff_t bytes);
 
 /* ---- Looking ---- */
 
-/* Times in ns. A histogram of values v: bucket 4 * floor(log2 v) + the two bits below the highest (an error of 12 %). */
+/* Times in ns. A histogram of values v: bucket 4 * floor(log2 v) + the two bits below the highest (at most 12 % off). */
 enum { CAIRN_GC_BUCKETS = 160 };
 typedef struct cairn_gc_histogram {
 	uint64_t count, sum, max;
@@ -415,8 +424,8 @@ size_t cairn_gc_verify(cairn_gc_mutator *m, FILE *to);
  * declared nowhere, and words of objects outside their type's bitmaps that look like references; each with the line of
  * code that would declare it. How many. Not each is an error: a stale word looks like any other. */
 size_t cairn_gc_find_undeclared(cairn_gc_mutator *m, FILE *to);
-/* Calls visit for every object in a stop, reachable or not yet swept; it may not call anything here but size, length and
- * type_name. */
+/* Calls visit for every object in a stop, reachable or not yet swept; it may not call anything here but size, length
+ * and type_name. */
 void cairn_gc_each(cairn_gc_mutator *m, void (*visit)(void *object, void *arg), void *arg);
 
 /* ---- What the macros stand on: laid out here for their sake, and not to be used directly ---- */

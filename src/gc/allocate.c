@@ -102,7 +102,8 @@ static void ask_ahead(uintptr_t from, uintptr_t end)
 		__builtin_prefetch((void *)from, 1);
 }
 
-/* Clears the next step of the hole, of `least` bytes at least, and lets the bump have it. False: it is not that long. */
+/* Clears the next step of the hole, of `least` bytes at least, and lets the bump have it. False: it is not that
+ * long. */
 static bool hole_clear(cairn_gc_thread *t, cairn_gc_bump *bump, hole_of *hole, size_t least)
 {
 	size_t left = hole->end - hole->at, want = least > bump->end - bump->at ? least - (bump->end - bump->at) : 0;
@@ -351,7 +352,8 @@ static void cell_cut(cairn_gc_heap *h, void *object, size_t cell, size_t new_cel
 	cairn_gc_blocks_move_end(h, object, cell, new_cell);
 }
 
-/* relaxed: a hash that another thread asks for, or the list of deaths, sets bits below meanwhile; the size is its user's */
+/* relaxed: a hash that another thread asks for, or the list of deaths, sets bits below meanwhile; the size is its
+ * user's */
 static void header_resize(void *object, uint64_t wanted)
 {
 	uint64_t *at = cairn_gc_header_at(object), now = __atomic_load_n(at, __ATOMIC_RELAXED), low = 0xff;

@@ -1,4 +1,5 @@
-/* gc/blocks.c - slabs and blocks: taking, giving, sweeping. How they are read is in gc/cells.c; the design in blocks.h. */
+/* gc/blocks.c - slabs and blocks: taking, giving, sweeping. How they are read is in gc/cells.c; the design in
+ * blocks.h. */
 #include "gc/blocks.h"
 
 #include "base/assert.h"
@@ -293,8 +294,9 @@ void cairn_gc_blocks_move_end(cairn_gc_heap *h, void *object, size_t cell, size_
 	lock_blocks(&h->blocks);
 	if (!b->is_swept)
 		sweep(h, b);
-	/* Its owner may be reading the block's holes: it finds one END, or both, and between them zeros in the bytes, or
-	 * cells in memory. release: what lies there comes first; pairs with the address that it makes of what it finds */
+	/* Its owner may be reading the block's holes: it finds one END, or both, and between them zeros in the bytes,
+	 * or cells in memory. release: what lies there comes first; pairs with the address that it makes of what it
+	 * finds */
 	if (*byte & CAIRN_GC_COLOUR) {
 		__atomic_fetch_or(byte + new_cell / CAIRN_GC_GRAIN - 1, CAIRN_GC_END, __ATOMIC_RELEASE);
 		__atomic_fetch_and(byte + cell / CAIRN_GC_GRAIN - 1, (uint8_t)~CAIRN_GC_END, __ATOMIC_RELEASE);

@@ -11,16 +11,16 @@
  *                       a slab has, its slab is longer than others, has no other block in use, and is its own span.
  *
  * The slab, the block and the byte about an object follow from the address of its start alone. The bytes say:
- *   colour    1, 2, 3 in turn, a mark phase each: the object that starts here lived when the phase of that colour ended.
+ *   colour    1, 2, 3 in turn, a mark phase each: the object that starts here lived when that phase ended.
  *             0: nothing starts here, or what does was made since.
  *   END       the last grain of the cell of such an object. (A cell of one grain has both.)
  *   PINNED    in this collection: an ambiguous word points at it, or it is pinned: it does not move
  *   START     in this collection: an object that was made since the last one starts here (cairn_gc_block_find_starts)
  *   WAITED    in this collection: the key of an ephemeron whose value is to be traced when this is: gc/tables.h
  *
- * How a block of CELLS is read, at any stop, by cairn_gc_block_next: left to right; where a byte has the heap's colour a
- * cell starts that lived; else this is a hole. A hole below `filled` was allocated into: cell after cell, up to a zero
- * header, or its end. A hole at or above it was not: what lies there is dead, whatever it looks like.
+ * How a block of CELLS is read, at any stop, by cairn_gc_block_next: left to right; where a byte has the heap's colour
+ * a cell starts that lived; else this is a hole. A hole below `filled` was allocated into: cell after cell, up to a
+ * zero header, or its end. A hole at or above it was not: what lies there is dead, whatever it looks like.
  *
  * Invariants, checked by cairn_gc_blocks_validate(), in a stop between collections:
  *   (GB1) Every block of a slab is EMPTY, CELLS, or of one LARGE object; the sums of each kind are those of the heap.
@@ -159,8 +159,8 @@ void cairn_gc_blocks_init(cairn_gc_blocks *s);
 /* Gives every slab back. */
 void cairn_gc_blocks_close(cairn_gc_blocks *s);
 
-/* An EMPTY block made one of CELLS, owned: it reads zero, or is_zero is false and who allocates clears. Takes a slab from
- * the page heap where there is none. NULL: refused, by the system or because held_bytes would pass `most`. */
+/* An EMPTY block made one of CELLS, owned: it reads zero, or is_zero is false and who allocates clears. Takes a slab
+ * from the page heap where there is none. NULL: refused, by the system or because held_bytes would pass `most`. */
 cairn_gc_block *cairn_gc_blocks_take(struct cairn_gc_heap *h, size_t most);
 /* A LARGE one of that many bytes, header included, zeroed; its header is still 0. NULL: likewise. */
 cairn_gc_block *cairn_gc_blocks_take_large(struct cairn_gc_heap *h, size_t cell_bytes, size_t most);

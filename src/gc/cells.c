@@ -1,6 +1,7 @@
 /* gc/cells.c - reading a block by the bytes about its grains: sweeping, holes, cells, and what an address points into.
  *
- * The bytes are looked at eight at a time where nothing is expected: most are zero. Design and invariants: gc/blocks.h. */
+ * The bytes are looked at eight at a time where nothing is expected: most are zero. Design and invariants:
+ * gc/blocks.h. */
 #include "base/assert.h"
 #include "gc/managed.h"
 #include "page/window.h"

@@ -25,7 +25,10 @@ enum { COLLECTORS = sizeof collector_names / sizeof *collector_names };
 static const cairn_gc_plan *const plans[] = { &cairn_gc_plan_none, &cairn_gc_plan_marksweep, &cairn_gc_plan_semispace,
 	&cairn_gc_plan_markcompact };
 
-const char *cairn_gc_collector_name(cairn_gc_collector c) { return (unsigned)c < COLLECTORS ? collector_names[c] : NULL; }
+const char *cairn_gc_collector_name(cairn_gc_collector c)
+{
+	return (unsigned)c < COLLECTORS ? collector_names[c] : NULL;
+}
 
 const cairn_gc_plan *cairn_gc_plan_of(cairn_gc_collector c)
 {

@@ -10,10 +10,10 @@
  *   sizing   when to collect, limits          gc/sizing.h        looks   what it did, for people       gc/looks.h
  *   zeal     modes that look for our errors   gc/zeal.h          trace   workers and their work        gc/trace.h
  *
- * Locks of a managed heap, in rising rank: the list of heaps (GC_HEAPS), its world (GC_WORLD: held through a collection),
- * its parts' (GC_PARTS: roots, handles, deaths: never two at once), a table's (GC_TABLES), its blocks (GC_BLOCKS). All
- * rank below malloc's. A lock of the page heap or os/meta is never taken with signals open, for a handler may call
- * malloc, which would wait for its own thread: cairn_gc_calm.
+ * Locks of a managed heap, in rising rank: the list of heaps (GC_HEAPS), its world (GC_WORLD: held through a
+ * collection), its parts' (GC_PARTS: roots, handles, deaths: never two at once), a table's (GC_TABLES), its blocks
+ * (GC_BLOCKS). All rank below malloc's. A lock of the page heap or os/meta is never taken with signals open, for a
+ * handler may call malloc, which would wait for its own thread: cairn_gc_calm.
  *
  * Not here: the public entry points; they are with the part that does the work. */
 #ifndef CAIRN_GC_MANAGED_H
@@ -42,7 +42,8 @@ typedef struct cairn_gc_plan {
 	cairn_gc_collector collector;
 	uint8_t barrier;      /* of mutators between collections */
 	bool is_moving;
-	/* Bytes held that the next collection itself may need, when `held` are: room that allocation leaves under max. */
+	/* Bytes held that the next collection itself may need, when `held` are: room that allocation leaves under
+	 * max. */
 	size_t (*headroom)(const struct cairn_gc_heap *h, size_t held);
 	/* The whole of a collection but for what comes before and after in every one: see gc/collect.c. */
 	void (*collect)(struct cairn_gc_heap *h);

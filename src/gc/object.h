@@ -8,8 +8,9 @@
  *   └─────────────────────────────────────────────────────────────────────────────────────────┴───┘
  *   0: no object lies here.
  *
- * A *cell* is a header and its object, rounded up to a multiple of 16 bytes, a *grain*; cells begin at 8 modulo 16. So a
- * block can be walked from cell to cell without its types. (A self-describing header: Whippet and MPS ask the embedder.)
+ * A *cell* is a header and its object, rounded up to a multiple of 16 bytes, a *grain*; cells begin at 8 modulo 16. So
+ * a block can be walked from cell to cell without its types. (A self-describing header: Whippet and MPS ask the
+ * embedder.)
  *
  * Size is what was asked for, without the word that HASH_KEPT appends. Threads: an object's header changes while the
  * mutators are stopped, or by an atomic operation on its low byte. */
@@ -78,7 +79,8 @@ static inline size_t cairn_gc_header_size(uint64_t header) { return header >> CA
 static inline size_t cairn_gc_header_cell(uint64_t header)
 {
 	size_t kept = header & CAIRN_GC_HASH_KEPT ? 8 : 0; /* behind the size rounded up to 8 */
-	return cairn_round_up(cairn_round_up(cairn_gc_header_size(header), 8) + kept + CAIRN_GC_HEADER_BYTES, CAIRN_GC_GRAIN);
+	return cairn_round_up(
+		cairn_round_up(cairn_gc_header_size(header), 8) + kept + CAIRN_GC_HEADER_BYTES, CAIRN_GC_GRAIN);
 }
 static inline size_t cairn_gc_cell_of_size(size_t size)
 {

@@ -1,7 +1,7 @@
 /* gc/types.c - the registry of types: from the number in a header to what tracing must know.
  *
- * A type is copied when it is registered, so that a library may be unloaded while its objects live. Records and the array
- * that leads to them are never freed; when the array grows, the former one stays for whoever reads it.
+ * A type is copied when it is registered, so that a library may be unloaded while its objects live. Records and the
+ * array that leads to them are never freed; when the array grows, the former one stays for whoever reads it.
  *
  * Invariants, checked by cairn_gc_types_validate():
  *   (GY1) Entries 1 to count - 1 lead to a record; entry 0, and what lies behind, to none.
@@ -136,7 +136,8 @@ void cairn_gc_register(cairn_gc_type *t)
 	if (r && !id && types_count >> CAIRN_GC_TYPE_BITS == 0 && grow()) {
 		id = types_count;
 		((const cairn_gc_record **)cairn_gc_records)[id] = r;
-		__atomic_store_n(&types_count, id + 1, __ATOMIC_RELEASE); /* publishes the record: cairn_gc_type_count */
+		/* publishes the record: cairn_gc_type_count */
+		__atomic_store_n(&types_count, id + 1, __ATOMIC_RELEASE);
 	}
 	cairn_lock_drop(&types_lock, CAIRN_RANK_GC_PARTS);
 	if (!id)

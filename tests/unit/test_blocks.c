@@ -120,7 +120,8 @@ static void an_address_leads_to_the_object_it_lies_in(void)
 	for (unsigned i = 0; i < N; i++) {
 		EXPECT(cairn_gc_object_at(heap, (uintptr_t)objects[i]) == objects[i]);
 		EXPECT(cairn_gc_object_at(heap, (uintptr_t)objects[i] + sizes[i]) == objects[i]); /* its end */
-		EXPECT(cairn_gc_object_at(heap, (uintptr_t)objects[i] + test_random(&state) % (sizes[i] + 1)) == objects[i]);
+		EXPECT(cairn_gc_object_at(heap, (uintptr_t)objects[i] + test_random(&state) % (sizes[i] + 1)) ==
+			objects[i]);
 		EXPECT(cairn_gc_object_at(heap, (uintptr_t)objects[i] - 9) != objects[i]);
 	}
 	int local;
