@@ -374,7 +374,7 @@ void cairn_gc_external_add(cairn_gc_mutator *m, ptrdiff_t bytes);
 
 /* ---- Looking ---- */
 
-/* Times in ns. A histogram of values v: bucket 4 * floor(log2 v) + the two bits below the highest (at most 12 % off). */
+/* Times in ns. Of values v: bucket 4 * floor(log2 v) + the two bits below the highest (12 % off at most). */
 enum { CAIRN_GC_BUCKETS = 160 };
 typedef struct cairn_gc_histogram {
 	uint64_t count, sum, max;

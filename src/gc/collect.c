@@ -1,6 +1,6 @@
 /* gc/collect.c - one collection, from the stop to the resume; and what collectors have in common.
  *
- *   stop ─▶ sweep what the last one left ─▶ the plan: roots, trace, deaths, what it does with the dead ─▶ size ─▶ resume
+ *   stop ─▶ sweep what is left ─▶ the plan: roots, trace, deaths, what it does with the dead ─▶ size ─▶ resume
  *
  * Each step is a phase of gc/looks.h. Locks: the world's, held through it. Failure: a collection does not fail: what it
  * cannot get memory for stays where it is. */
