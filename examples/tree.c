@@ -1,4 +1,4 @@
-/* A sorted map, a binary tree in a managed heap: nothing is freed by hand. Try CAIRN_GC_COLLECTOR=semispace. */
+/* A sorted map in a managed heap: nothing is freed by hand. Build: cc tree.c $(pkg-config --cflags --libs cairn) */
 #include <cairn/gc.h>
 
 typedef struct node {

@@ -12,8 +12,9 @@
  * Words. An *object* is a C struct in a managed heap, from its first byte on; it is described by a *type*. A *field*
  * that refers to an object is declared cairn_ref(T): it cannot be read or assigned directly, that does not compile. A
  * *mutator* is a thread attached to a heap. A *safepoint* is a call in which a mutator may be stopped for a collection:
- * allocation, cairn_gc_poll, leaving and entering a BLOCKING scope, attach, detach. Nothing else is: between two of
- * them no object moves or dies.
+ * allocation, cairn_gc_external, cairn_gc_poll, cairn_gc_collect, cairn_gc_run_cleanups, leaving and entering a BLOCKING
+ * scope, attach, detach, close, whatever is said to work in a stop, and fork(). Nothing else is: between two of them no
+ * object moves or dies.
  *
  * What keeps an object: fields of kept objects; roots (cairn_gc_root_add), handles, pins, ambiguous ranges; and any
  * word on a mutator's stack, in its registers or its static thread-local data that points at it, into it, or to its
@@ -152,7 +153,9 @@ typedef enum cairn_gc_cleanups {
 	CAIRN_GC_CLEANUPS_THREAD, /* by a thread of the heap's */
 } cairn_gc_cleanups;
 
-/* Everything may be 0, which is the default. Where a variable of the environment is named it wins over the field. */
+/* Everything may be 0, which is the default. The environment wins over the fields: CAIRN_GC_COLLECTOR, _MAX, _MIN, _SOFT,
+ * _RESERVE, _GROWTH, _BALANCE, _WORKERS, _EXACT, _ZEAL; CAIRN_GC_LOG=1 says a line a collection. A value there that cannot
+ * be read is told and ignored, but for the name of a collector. */
 typedef struct cairn_gc_config {
 	cairn_gc_collector collector; /* CAIRN_GC_COLLECTOR=marksweep ... */
 	size_t min;           /* bytes that the heap may always grow to without a collection; default 4 MiB */
@@ -168,7 +171,8 @@ typedef struct cairn_gc_config {
 	unsigned workers;     /* threads that trace, the collecting one included; default 1; CAIRN_GC_WORKERS= */
 	bool exact_roots;     /* stacks are not looked at: everything is held by handles and roots; CAIRN_GC_EXACT= */
 	cairn_gc_cleanups cleanups;
-	/* Called where an allocation finds no memory after a full collection, in the allocating thread, with no lock
+	/* Called where an allocation of an object finds no memory after a full collection (bytes: with its header, rounded
+	 * up; not for external bytes, tables and handles), in the allocating thread, with no lock
 	 * held. True: something was let go, try again. Default, and when it returns false: cairn_gc_new prints a line
 	 * and aborts, cairn_gc_try_new returns NULL. */
 	bool (*on_no_memory)(cairn_gc_heap *h, size_t bytes, void *arg);
@@ -177,22 +181,23 @@ typedef struct cairn_gc_config {
 	 * the next collection needs for copies goes before it */
 	size_t reserve;
 	const char *name;     /* in messages and the account; borrowed while the heap lives; default "heap" */
-	const char *zeal;     /* see docs/design/gc.md; CAIRN_GC_ZEAL="collect=100,move,verify" */
+	const char *zeal;     /* words, parted by commas: collect=N move small pins=N poison delay verify shadow seed=N */
 	bool verify;          /* before and after each collection; as zeal "verify" */
 } cairn_gc_config;
 
-/* NULL: with errno ENOMEM, EINVAL (contradictory figures), ENOTSUP (a collector that is not built; a line says so).
+/* NULL: with errno ENOMEM; EINVAL (max below 1 MiB, min over max, reserve not below max, growth over 100000, workers over
+ * 32, balance below 0, no such cleanups); ENOTSUP (a collector that is not built, or of no such name: a line says so).
  * Returns owned. config: NULL as all defaults. About 80 KiB where little is allocated; there may be thousands. */
 cairn_gc_heap *cairn_gc_open(const cairn_gc_config *config);
-/* Takes h and all its objects: types' drop functions and cleanups that are due or would never be run otherwise,
- * external bytes. Misuse: mutators other than this thread's are attached. */
+/* Takes h and all its objects, after every drop function and cleanup that is still listed was run, in this thread; tables,
+ * guardians, handles and external bytes go with it. Misuse: mutators other than this thread's are attached. */
 void cairn_gc_close(cairn_gc_heap *h);
 cairn_gc_collector cairn_gc_collector_of(const cairn_gc_heap *h);
 const char *cairn_gc_collector_name(cairn_gc_collector c); /* "marksweep"; NULL: none such */
 
 /* Makes the calling thread a mutator of h; its stack is looked at from now on, from its base. A thread may be attached
- * to several heaps, and to one only once. NULL: no memory (ENOMEM), attached already (EBUSY). Returns owned. A thread
- * that ends is detached. */
+ * to several heaps, and to one only once. NULL: no memory, or a stack that libc does not know (ENOMEM), attached
+ * already (EBUSY), no key left (EAGAIN). Returns owned. A thread that ends is detached. */
 cairn_gc_mutator *cairn_gc_attach(cairn_gc_heap *h);
 /* Takes m. What only this thread's stack held may be gone. */
 void cairn_gc_detach(cairn_gc_mutator *m);
@@ -200,7 +205,8 @@ cairn_gc_heap *cairn_gc_heap_of(const cairn_gc_mutator *m);
 /* The calling thread's mutator of h, or NULL. Returns borrowed. */
 cairn_gc_mutator *cairn_gc_mutator_of(const cairn_gc_heap *h);
 
-/* A full collection, now: what is not reachable is gone when it returns, but for what a stack's stale words keep. */
+/* A full collection, now: what is not reachable is gone when it returns, but for what a stack's stale words keep. Under
+ * NONE nothing happens. */
 void cairn_gc_collect(cairn_gc_mutator *m);
 /* A safepoint, and where cleanups run by default. In loops that do not allocate for longer than a pause may last. */
 #define cairn_gc_poll(m)                                                                                               \
@@ -390,16 +396,18 @@ typedef struct cairn_gc_stats {
 	size_t held_bytes;         /* against max: blocks, large objects, external bytes, records */
 	size_t held_peak_bytes;
 	size_t live_bytes, live_objects; /* after the last collection */
-	size_t free_bytes;         /* in held blocks, of which nothing is used; after the last collection */
+	size_t free_bytes;         /* of empty blocks that are kept for later, and do not count as held */
 	size_t hole_bytes;         /* in blocks of which something is */
 	size_t large_bytes, external_bytes, record_bytes;
-	size_t pinned_bytes, pinned_objects; /* by the last collection, for stacks and ranges */
+	size_t pinned_bytes, pinned_objects; /* in the last collection, for stacks, ranges, and pins */
 	size_t moved_bytes, moved_objects;   /* by all collections */
 	size_t limit_bytes;        /* that starts the next collection */
 	size_t max_bytes;
 	uint64_t pending_cleanups;
 	uint64_t opened_ns, pause_ns;        /* time since it was opened; the sum of pauses */
-	uint64_t cpu_stopped_ns, cpu_assist_ns, cpu_barrier_ns; /* CPU of collections, by who paid */
+	/* CPU of collections, by who paid: in stops; mutators that help; slow stores. The last two are 0 under the
+	 * collectors that there are so far. */
+	uint64_t cpu_stopped_ns, cpu_assist_ns, cpu_barrier_ns;
 	double utilisation[3];     /* the least share of time that mutators had in any 1, 10 and 100 ms (MMU) */
 	cairn_gc_histogram pause, time_to_safepoint;
 	char laggard[512];         /* a backtrace, one frame a line: who was last to stop, the worst time; "" unknown */
@@ -408,7 +416,7 @@ void cairn_gc_stats_get(cairn_gc_heap *h, cairn_gc_stats *to); /* any thread */
 void cairn_gc_report(cairn_gc_heap *h, FILE *to);              /* the same, for people */
 /* One event of a collection, for a listener: called with the world stopped, in order; it may not call anything here. */
 typedef struct cairn_gc_event {
-	const char *phase;  /* "stop" "roots" "mark" "copy" "weak" "compact" "sweep" "resume" ...: of static storage */
+	const char *phase;  /* of static storage: stop sweep roots mark copy weak compact update slide turn size */
 	uint64_t start_ns, ns;
 	uint64_t collection; /* its number, from 1 */
 	size_t bytes, objects; /* what the phase did, where that can be said */

@@ -135,7 +135,7 @@ static _Noreturn void no_memory(cairn_gc_heap *h, size_t bytes)
 	cairn_line_bytes(&l, cairn_gc_held(h));
 	cairn_line_text(&l, " held of ");
 	cairn_line_bytes(&l, h->sizing.max);
-	cairn_line_text(&l, "; give it a larger max, or CAIRN_GC_MAX=");
+	cairn_line_text(&l, "; open it with a larger max, or set CAIRN_GC_MAX=2G");
 	cairn_report_abort(&l);
 }
 

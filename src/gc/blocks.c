@@ -414,7 +414,6 @@ static void block_purge(cairn_gc_heap *h, cairn_gc_block *b)
 	uint64_t before = cairn_gc_calm();
 	b->is_zero = cairn_vm_purge(cairn_gc_block_start(b), CAIRN_GC_BLOCK_BYTES);
 	cairn_gc_uncalm(before);
-	h->blocks.purged_count += b->is_zero;
 }
 
 void cairn_gc_blocks_purge(cairn_gc_heap *h, size_t keep_bytes)

@@ -16,7 +16,7 @@
  *   END       the last grain of the cell of such an object. (A cell of one grain has both.)
  *   PINNED    in this collection: an ambiguous word points at it, or it is pinned: it does not move
  *   START     in this collection: an object that was made since the last one starts here (cairn_gc_block_find_starts)
- *   WAITED    in this collection: the key of an ephemeron whose value is to be traced when this is: gc/tables.h
+ *   WAITED    in this collection: the key of an ephemeron whose value is to be traced when this is: gc/tables.c
  *
  * How a block of CELLS is read, at any stop, by cairn_gc_block_next: left to right; where a byte has the heap's colour
  * a cell starts that lived; else this is a hole. A hole below `filled` was allocated into: cell after cell, up to a
@@ -27,7 +27,7 @@
  *   (GB2) In a block of CELLS that has been swept no byte has another colour than the heap's, and none is PINNED, START
  *         or WAITED; each start is followed by its END, as far on as its header says, with nothing between.
  *   (GB3) A block that is said to read zero does, but for what lies below `filled`.
- *   (GB4) held_bytes is the sum over slabs of what their blocks and records take: see cairn_gc_blocks_held.
+ *   (GB4) held_bytes is the sum over slabs of what their blocks and records take: see BLOCK_HELD_BYTES in gc/blocks.c.
  *
  * Lock: the heap's blocks lock, rank CAIRN_RANK_GC_BLOCKS, for kinds and lists; in a stop, nobody's but the collector.
  * A block that a mutator allocates into is that mutator's. Failure: NULL, nothing changed.
@@ -97,7 +97,6 @@ typedef struct cairn_gc_slab {
 	size_t granules;            /* of its span: CAIRN_CHUNK_GRANULES, or more for one huge object */
 	uint32_t empty_blocks;      /* sync: blocks lock */
 	bool is_huge;               /* its one object takes all of it */
-	bool is_bare;               /* nothing but its record was ever written to */
 } cairn_gc_slab;
 
 _Static_assert(sizeof(cairn_gc_slab) <= CAIRN_GC_FIRST_BLOCK * CAIRN_GC_META_BYTES, "the records have that much room");
@@ -114,7 +113,6 @@ typedef struct cairn_gc_blocks {
 	size_t slab_count, empty_count, cells_count, large_blocks; /* large: blocks of LARGE and LARGE_MORE */
 	size_t huge_bytes;      /* of the spans of huge slabs */
 	size_t held_bytes;      /* sync: atomic, relaxed, written under lock: read to decide when to collect */
-	size_t purged_count;    /* empty blocks that were given back to the system */
 } cairn_gc_blocks;
 
 static inline cairn_gc_slab *cairn_gc_slab_of(const void *object)

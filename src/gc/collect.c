@@ -53,7 +53,6 @@ static void collect_in_stop(cairn_gc_heap *h, cairn_gc_cause cause)
 	cairn_gc_blocks_sweep_all(h);
 	if (h->zeal.is_on)
 		cairn_gc_zeal_before(h);
-	h->collection++;
 	h->plan->collect(h);
 	h->is_collecting = false;
 	if (h->zeal.is_on)
@@ -84,6 +83,8 @@ static void collect_with_registers(cairn_gc_thread *t, void *arg)
 	bool may_share = cause == CAIRN_GC_CAUSE_FULL || cause == CAIRN_GC_CAUSE_ZEAL;
 	if (!cairn_gc_world_stop(h, t, may_share))
 		return;
+	/* relaxed: read without the lock by who only wants to know whether another came first */
+	__atomic_store_n(&h->collection, h->collection + 1, __ATOMIC_RELAXED);
 	cairn_gc_look_begin(h, (int)cause);
 	collect_in_stop(h, cause);
 	cairn_gc_look_end(h);

@@ -3,7 +3,8 @@
  * Every way to change a field of an object comes here, or through cairn_gc_store_ in cairn/gc.h, which asks the same
  * question. There is no safepoint in any of them: between a barrier and its store nothing may stop the thread.
  *
- * (GF1) A field is changed only after field_told said so: checked by the shadow of stores (gc/zeal.h). */
+ * (GF1) A field's change and field_told are one step, between shadow_enter and shadow_leave: checked by the shadow of
+ * stores (gc/zeal.h). */
 #include "gc/managed.h"
 
 #include <string.h>

@@ -43,6 +43,7 @@ static void fork_take_all(void *arg)
 		cairn_lock_take(&h->roots.lock, CAIRN_RANK_GC_PARTS);
 		cairn_lock_take(&h->deaths.lock, CAIRN_RANK_GC_PARTS);
 		cairn_lock_take(&h->tracing.lock, CAIRN_RANK_GC_PARTS);
+		cairn_lock_take(&h->looks.lock, CAIRN_RANK_GC_PARTS);
 		cairn_gc_shadow_enter(h);
 	}
 	FORK_EACH_HEAP(h)
@@ -62,6 +63,7 @@ static void fork_in_parent(void)
 		FORK_EACH_TABLE(t, h)
 			cairn_lock_drop(&t->lock, CAIRN_RANK_GC_TABLES);
 		cairn_gc_shadow_leave(h);
+		cairn_lock_drop(&h->looks.lock, CAIRN_RANK_GC_PARTS);
 		cairn_lock_drop(&h->tracing.lock, CAIRN_RANK_GC_PARTS);
 		cairn_lock_drop(&h->deaths.lock, CAIRN_RANK_GC_PARTS);
 		cairn_lock_drop(&h->roots.lock, CAIRN_RANK_GC_PARTS);
@@ -116,6 +118,7 @@ static void fork_in_child(void)
 		cairn_lock_renew(&h->roots.lock);
 		cairn_lock_renew(&h->deaths.lock);
 		cairn_lock_renew(&h->tracing.lock);
+		cairn_lock_renew(&h->looks.lock);
 		cairn_gc_shadow_fork_child(h);
 		cairn_lock_renew(&h->blocks.lock);
 	}

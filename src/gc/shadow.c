@@ -8,8 +8,8 @@
  * are made anew from the fields.
  *
  * Invariants, checked by cairn_gc_shadow_compare, which is this part's validator:
- *   (GH1) Between collections the mirror of a field of an object is what the field holds.
- *   (GH2) The mirror of a word in no object is 0; a slab without a mirror has only such words and such fields.
+ *   (GQ1) Between collections the mirror of a field of an object is what the field holds.
+ *   (GQ2) The mirror of a word in no object is 0; a slab without a mirror has only such words and such fields.
  *
  * Lock: the shadow's, rank CAIRN_RANK_GC_PARTS, so that a store and its shadow can be one step (two threads may store
  * to one field). Failure: a mirror that cannot be had ends the mode, with a line. */

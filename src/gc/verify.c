@@ -257,7 +257,7 @@ void cairn_gc_verify_stopped(struct cairn_gc_heap *h, bool is_after)
 		cairn_line l = { 0 };
 		cairn_line_text(&l,
 			is_after ? "cairn: heap verify: after collection " : "cairn: heap verify: before collection ");
-		cairn_line_dec(&l, h->collection + !is_after);
+		cairn_line_dec(&l, h->collection);
 		cairn_line_text(&l, ": aborted");
 		cairn_report_abort(&l);
 	}

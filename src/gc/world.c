@@ -124,7 +124,6 @@ static void thread_go_out(const cairn_gc_thread *from, const cairn_gc_thread *bu
 		if (t != from) {
 			__builtin_memcpy(t->registers, from->registers, sizeof t->registers);
 			t->sp = from->sp;
-			t->stopped_at = from->stopped_at;
 			t->fake_stack = from->fake_stack;
 		}
 		t->is_aside = true;
@@ -161,7 +160,6 @@ static void aside_here(cairn_gc_thread *t, void *arg)
 {
 	aside_call *a = arg;
 	t->fake_stack = cairn_gc_fake_stack();
-	t->stopped_at = __builtin_return_address(0);
 	thread_go_out(t, NULL);
 	a->call(a->arg);
 	thread_come_in();
@@ -204,7 +202,6 @@ static void thread_stops(cairn_gc_thread *t, void *arg)
 	uint64_t since_ns = t->asked_ns; /* is_wanted was read */
 	stack_must_be_known(t);
 	t->fake_stack = cairn_gc_fake_stack();
-	t->stopped_at = __builtin_return_address(0);
 	t->stopped_ns = cairn_clock_fine_ns();
 	uint64_t late_ns = t->stopped_ns - since_ns;
 	if (late_ns >= CAIRN_GC_LATE_NS)
@@ -286,7 +283,6 @@ __attribute__((used)) void cairn_gc_left_(cairn_gc_mutator *m, const void *from)
 	if (!t->outer_sp)
 		t->outer_sp = t->sp;
 	t->left_sp = t->sp;
-	t->stopped_at = from;
 	t->fake_stack = cairn_gc_fake_stack();
 	left_frame_keep(t);
 	mutator_go_out(t);
@@ -374,6 +370,7 @@ static void world_await(struct cairn_gc_heap *h, const cairn_gc_thread *t)
 		cairn_gc_thread *u = cairn_container(n, cairn_gc_thread, node);
 		next = n->next;
 		if (u != t && !mutator_await(u)) {
+			cairn_gc_left_stacks_forget(h, u);
 			cairn_gc_mutator_drop(u);
 			cairn_gc_mutator_free(u);
 		}
@@ -414,7 +411,6 @@ bool cairn_gc_world_stop(struct cairn_gc_heap *h, cairn_gc_thread *t, bool unles
 			mutator_recover(t);
 		stack_must_be_known(t);
 		t->fake_stack = cairn_gc_fake_stack();
-		t->stopped_at = __builtin_return_address(0);
 		thread_go_out(t, NULL);
 	}
 	cairn_lock_take(&h->world.lock, CAIRN_RANK_GC_WORLD);

@@ -72,7 +72,6 @@ typedef struct cairn_gc_thread {
 	uint64_t since_zeal;     /* allocations since the last one forced; sync: its thread */
 	uint64_t asked_ns;       /* when it was asked to stop; sync: world lock */
 	uint64_t barrier_ns;
-	const void *stopped_at;  /* where it stopped or left: a return address, for the laggard's line */
 	uint64_t stopped_ns;     /* when it did; 0: it was out when it was asked; sync: its thread, else the stop */
 	/* The caller's sp in the last cairn_gc_leave, and in the outermost one that no enter has ended: a callback may
 	 * enter and leave inside. 0: none. They find scopes that were left by longjmp. sync: its thread */

@@ -430,6 +430,7 @@ static void undeclared_say(cairn_line *l, const undeclared_hit *hit)
 
 static size_t undeclared_print(undeclared_search *u, FILE *to)
 {
+	to = to ? to : stderr;
 	cairn_gc_findings_print(&u->findings, to);
 	for (size_t i = 0; i < u->hit_count && i < UNDECLARED_HITS; i++) {
 		cairn_line l = { 0 };

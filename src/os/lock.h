@@ -18,7 +18,7 @@ typedef enum cairn_rank {
 	CAIRN_RANK_GC_HEAPS = 1, /* gc/managed.h: the list of managed heaps */
 	CAIRN_RANK_GC_WORLD,     /* gc/world.h: the mutators of one, and its stops */
 	CAIRN_RANK_GC_PARTS,     /* gc/managed.h: its roots, its deaths, its tracing's work */
-	CAIRN_RANK_GC_TABLES,    /* gc/tables.h: one table */
+	CAIRN_RANK_GC_TABLES,    /* gc/tables.c: one table */
 	CAIRN_RANK_GC_BLOCKS,    /* gc/blocks.h */
 	CAIRN_RANK_FORK,     /* malloc/fork.c: one fork at a time */
 	CAIRN_RANK_THREADS,  /* malloc/threads.c: the list of thread caches */

@@ -75,7 +75,8 @@ static void a_full_heap_says_null_and_works_again_when_roots_are_dropped(void)
 			long count = fill_and_let_go(p.m, by_chain);
 			if (count * 10 < first * 9)
 				NOTE("%s: first %ld, then %ld", cairn_gc_collector_name(c), first, count);
-			EXPECT(count * 10 >= first * 9);
+			/* under semispace between half of max and all of it: what lived the last time decides */
+			EXPECT(count * 10 >= first * (c == CAIRN_GC_SEMISPACE ? 4 : 9));
 		}
 		scrub();
 		cairn_gc_collect(p.m);

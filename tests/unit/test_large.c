@@ -26,6 +26,7 @@ static void run_comes_and_goes(void *unused)
 	(void)unused;
 	enum { BYTES = 64 << 20 };
 	size_t purged = 0;
+	double began = test_seconds();
 	for (int i = 0; i < 8; i++) {
 		char *p = cairn_malloc(BYTES);
 		REQUIRE(p);
@@ -34,7 +35,8 @@ static void run_comes_and_goes(void *unused)
 		if (i == 2)
 			purged = cairn_pageheap_count().purged_granules;
 	}
-	EXPECT_EQ(cairn_pageheap_count().purged_granules, purged);
+	if (test_seconds() - began < 8) /* else what came a second ago has gone for good, and is given back */
+		EXPECT_EQ(cairn_pageheap_count().purged_granules, purged);
 	cairn_purge_validate();
 }
 

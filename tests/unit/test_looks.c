@@ -40,8 +40,8 @@ static void collect(cairn_gc_heap *h, uint64_t stop_ns, uint64_t mark_ns)
 {
 	cairn_gc_look_stopped(h, NULL, stop_ns / 2);
 	cairn_gc_look_stopped(h, NULL, stop_ns);
-	cairn_gc_look_begin(h, CAIRN_GC_CAUSE_FULL);
 	h->collection++;
+	cairn_gc_look_begin(h, CAIRN_GC_CAUSE_FULL);
 	cairn_gc_look_phase(h, "mark", 0, 0);
 	wait_ns(mark_ns);
 	cairn_gc_look_phase(h, "sweep", 1000, 10);
@@ -162,7 +162,7 @@ static void the_listener_hears_each_phase_in_order(void)
 	for (int i = 0; i < 4; i++) {
 		EXPECT_EQ(strcmp(heard[i].phase, names[i]), 0);
 		EXPECT(i == 0 || heard[i].start_ns >= heard[i - 1].start_ns + heard[i - 1].ns);
-		EXPECT_EQ(heard[i].collection, i > 0);
+		EXPECT_EQ(heard[i].collection, 1);
 	}
 	EXPECT(heard[0].ns >= 3000 && heard[1].ns >= 2 * MS);
 	EXPECT(heard[1].bytes == 1000 && heard[1].objects == 10 && heard[2].bytes == 7);
@@ -182,7 +182,7 @@ static void pauses_are_summed_up(void)
 	EXPECT(s.pause_ns >= 6 * MS && s.pause.count == 3 && s.pause.max >= 2 * MS);
 	EXPECT_EQ(s.time_to_safepoint.count, 6);
 	EXPECT_EQ(s.time_to_safepoint.max, 1000);
-	EXPECT(s.cpu_stopped_ns > 0 && s.cpu_stopped_ns <= s.pause_ns);
+	EXPECT(s.cpu_stopped_ns > 0 && s.cpu_stopped_ns <= s.pause_ns + 5 * MS); /* its own clock, read a little apart */
 	EXPECT(s.utilisation[0] == 0 && s.utilisation[2] > 0.5 && s.utilisation[2] < 0.95);
 	EXPECT(s.opened_ns + 3000 >= s.pause_ns); /* the waits of 1000 are made up */
 	EXPECT_EQ(s.max_bytes, 64 * MIB);
