@@ -173,7 +173,8 @@ typedef struct cairn_gc_config {
 	cairn_gc_cleanups cleanups;
 	/* Called where an allocation of an object finds no memory after a full collection (bytes: with its header, rounded
 	 * up; not for external bytes, tables and handles), in the allocating thread, with no lock
-	 * held. True: something was let go, try again. Default, and when it returns false: cairn_gc_new prints a line
+	 * held. It returns; longjmp out of it is misuse. True: something was let go, try
+	 * again. Default, and when it returns false: cairn_gc_new prints a line
 	 * and aborts, cairn_gc_try_new returns NULL. */
 	bool (*on_no_memory)(cairn_gc_heap *h, size_t bytes, void *arg);
 	void *on_no_memory_arg;
@@ -307,7 +308,8 @@ static inline void cairn_gc_keep(const void *object) { __asm__ volatile("" : : "
 /* ---- Roots ---- */
 
 /* A variable outside the heap that is a root while it is added: static cairn_ref(node) top; cairn_gc_root_add(h, &top).
- * Read and stored by the two below. Exact: what it refers to may move. False: no memory. Any thread. */
+ * Read and stored by the two below. Exact: what it refers to may move. Each word is a root once: what overlaps
+ * is misuse. False: no memory. Any thread. */
 #define cairn_gc_root_add(h, variable)    cairn_gc_roots_add((h), &(variable)->cairn_gc_word, 1)
 #define cairn_gc_root_remove(h, variable) cairn_gc_roots_remove((h), &(variable)->cairn_gc_word)
 /* n of them, one after the other. */

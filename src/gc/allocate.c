@@ -342,23 +342,22 @@ void cairn_gc_free(cairn_gc_mutator *m, void *object)
 	}
 }
 
-/* The cell becomes shorter; what it loses reads zero, but that another cell takes it, unless a bump does: what was made
- * since, and may lie behind it, is found from header to header. */
-static void cell_cut(cairn_gc_heap *h, void *object, size_t cell, size_t new_cell, bool is_newest)
+/* What a cell loses reads zero, but that another cell takes it, unless a bump does: what was made since, and may lie
+ * behind it, is found from header to header. */
+static void cell_cut(void *object, size_t cell, size_t new_cell)
 {
 	uintptr_t rest = (uintptr_t)object - CAIRN_GC_HEADER_BYTES + new_cell;
-	if (cairn_gc_block_of(object)->kind == CAIRN_GC_BLOCK_CELLS && !is_newest)
+	if (new_cell != cell && cairn_gc_block_of(object)->kind == CAIRN_GC_BLOCK_CELLS)
 		*(uint64_t *)rest = cairn_gc_header_make(CAIRN_GC_TYPE_FREED, cell - new_cell - CAIRN_GC_HEADER_BYTES);
-	cairn_gc_blocks_move_end(h, object, cell, new_cell);
 }
 
-/* relaxed: a hash that another thread asks for, or the list of deaths, sets bits below meanwhile; the size is its
- * user's */
+/* A hash that another thread asks for, or the list of deaths, sets bits below meanwhile; the size is its user's. release:
+ * a child of fork that sees the shorter cell finds the one behind it. */
 static void header_resize(void *object, uint64_t wanted)
 {
 	uint64_t *at = cairn_gc_header_at(object), now = __atomic_load_n(at, __ATOMIC_RELAXED), low = 0xff;
 	while (!__atomic_compare_exchange_n(
-		at, &now, (wanted & ~low) | (now & low), true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		at, &now, (wanted & ~low) | (now & low), true, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
 		;
 }
 
@@ -371,13 +370,13 @@ static void cell_shrink(cairn_gc_thread *t, void *object, uint64_t header, uint6
 	uint64_t hash = is_kept ? *(uint64_t *)((char *)object + cairn_round_up(old, 8)) : 0;
 	memset((char *)object + size, 0, cairn_round_up(old, 8) - size + (is_kept ? 8 : 0));
 	cairn_gc_shadow_forget(t->heap, object, (char *)object + cairn_round_up(size, 8), old - size);
+	cairn_gc_bump *bump = bump_that_ends(t, end);
+	if (!bump)
+		cell_cut(object, cell, new_cell);
 	header_resize(object, wanted);
 	if (is_kept)
 		*(uint64_t *)((char *)object + cairn_round_up(size, 8)) = hash;
-	cairn_gc_bump *bump = bump_that_ends(t, end);
-	if (new_cell == cell)
-		return;
-	cell_cut(t->heap, object, cell, new_cell, bump != NULL);
+	cairn_gc_blocks_move_end(t->heap, object, cell, new_cell);
 	if (bump)
 		bump->at = end - cell + new_cell;
 }

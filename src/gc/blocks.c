@@ -46,6 +46,10 @@ static cairn_gc_slab *slab_take(cairn_gc_heap *h, size_t granules)
 	bool is_zero = false;
 	uint64_t before = cairn_gc_calm();
 	cairn_span *span = cairn_pageheap_alloc(granules, CAIRN_CHUNK_GRANULES, CAIRN_SPAN_MANAGED, &is_zero);
+	if (span && !cairn_window_open_pages(span->base, granules << CAIRN_GRANULE_SHIFT)) {
+		cairn_pageheap_free(span, granules, is_zero ? 0 : granules);
+		span = NULL;
+	}
 	cairn_gc_uncalm(before);
 	if (!span)
 		return NULL;
@@ -136,7 +140,8 @@ cairn_gc_block *cairn_gc_blocks_take(cairn_gc_heap *h, size_t most)
 	cairn_gc_blocks *s = &h->blocks;
 	cairn_gc_block *b = NULL;
 	lock_blocks(s);
-	if (has_room(s, BLOCK_HELD_BYTES, most) && (!cairn_list_is_empty(&s->empty) || slab_add_empty(h))) {
+	size_t record = cairn_list_is_empty(&s->empty) ? SLAB_RECORD_BYTES : 0;
+	if (has_room(s, BLOCK_HELD_BYTES + record, most) && (!record || slab_add_empty(h))) {
 		b = cairn_container(s->empty.next, cairn_gc_block, node);
 		block_leave_empty(h, b, CAIRN_GC_BLOCK_CELLS);
 		b->is_swept = b->is_owned = true;
@@ -208,7 +213,7 @@ cairn_gc_block *cairn_gc_blocks_take_large(cairn_gc_heap *h, size_t cell_bytes, 
 	size_t bytes = n <= SLAB_USABLE ? n * BLOCK_HELD_BYTES : granules << CAIRN_GRANULE_SHIFT;
 	cairn_gc_block *b = NULL;
 	lock_blocks(s);
-	if (has_room(s, bytes, most))
+	if (has_room(s, bytes + SLAB_RECORD_BYTES, most)) /* a slab may have to be taken for it */
 		b = n <= SLAB_USABLE ? take_row(h, (unsigned)n, cell_bytes) : take_huge(h, granules);
 	if (b)
 		cairn_list_append(&s->large, &b->node);

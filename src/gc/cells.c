@@ -149,7 +149,10 @@ cairn_gc_slab *cairn_gc_slab_at(uintptr_t p)
 	/* relaxed: another floor's span may be coming or going; one of this heap is there since before the stop */
 	if (!s || __atomic_load_n(&s->kind, __ATOMIC_RELAXED) != CAIRN_SPAN_MANAGED)
 		return NULL;
-	return (cairn_gc_slab *)s->base;
+	uintptr_t base = (uintptr_t)__atomic_load_n(&s->base, __ATOMIC_RELAXED); /* likewise */
+	bool is_there = base && base <= p && base % CAIRN_GC_SLAB_BYTES == 0 &&
+			(!cairn_window_is_lazy((void *)base) || cairn_window_pages_are_open((void *)base, 1));
+	return is_there ? (cairn_gc_slab *)base : NULL;
 }
 
 static void *large_at(const cairn_gc_block *b, uintptr_t p)
@@ -179,7 +182,7 @@ void *cairn_gc_object_at(cairn_gc_heap *h, uintptr_t p)
 	size_t grain = grain_at(b, q), at = grain;
 	/* relaxed: other workers may be giving colours, which change one start's byte into another's */
 	while (!(__atomic_load_n(&bytes[at], __ATOMIC_RELAXED) & IS_START)) {
-		if (!at || grain - at >= CAIRN_GC_CELL_MAX / CAIRN_GC_GRAIN)
+		if (!at || grain - at > CAIRN_GC_CELL_MAX / CAIRN_GC_GRAIN)
 			return NULL;
 		at--;
 	}

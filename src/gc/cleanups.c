@@ -210,9 +210,11 @@ void cairn_gc_deaths_stop_thread(cairn_gc_heap *h)
 	cairn_gc_mutator *m = cairn_gc_mutator_of(h);
 	if (m)
 		cairn_gc_leave(m); /* what still runs there may want to collect */
-	__atomic_store_n(&d->thread_state, THREAD_CLOSING, __ATOMIC_SEQ_CST);
-	thread_futex(d, FUTEX_WAKE, 1);
-	pthread_join(d->thread, NULL);
+	/* it may have given up since, and nobody may join it then */
+	if (__atomic_exchange_n(&d->thread_state, THREAD_CLOSING, __ATOMIC_SEQ_CST) != THREAD_NONE) {
+		thread_futex(d, FUTEX_WAKE, 1);
+		pthread_join(d->thread, NULL);
+	}
 	__atomic_store_n(&d->thread_state, THREAD_NONE, __ATOMIC_SEQ_CST);
 	if (m)
 		cairn_gc_enter(m);

@@ -12,6 +12,7 @@
 #include "gc/managed.h"
 #include "os/meta.h"
 #include "page/pageheap.h"
+#include "page/window.h"
 
 #include <string.h>
 
@@ -43,6 +44,10 @@ static bool external_get(external_memory *e)
 	} else {
 		e->span = cairn_pageheap_alloc(
 			e->bytes >> CAIRN_GRANULE_SHIFT, 1, CAIRN_SPAN_MANAGED_EXTERNAL, &is_zero);
+		if (e->span && !cairn_window_open_pages(e->span->base, e->bytes)) {
+			cairn_pageheap_free(e->span, e->bytes >> CAIRN_GRANULE_SHIFT, e->bytes >> CAIRN_GRANULE_SHIFT);
+			e->span = NULL;
+		}
 		e->memory = e->span ? e->span->base : NULL;
 		if (e->span)
 			e->span->large_granules = e->bytes >> CAIRN_GRANULE_SHIFT; /* for who walks spans */

@@ -133,8 +133,9 @@ void cairn_gc_misuse(const cairn_gc_heap *h, const char *what, const void *p)
 static void heaps_add(cairn_gc_heap *h)
 {
 	cairn_lock_take(&cairn_gc_heaps_here.lock, CAIRN_RANK_GC_HEAPS);
-	if (!cairn_gc_heaps_here.all.next) {
+	if (!cairn_gc_heaps_here.all.next)
 		cairn_node_init(&cairn_gc_heaps_here.all);
+	if (!cairn_gc_heaps_here.layout) { /* a fork may have come between the list and this */
 		cairn_gc_heaps_here.layout = CAIRN_GC_LAYOUT;
 		/* publishes the list to a reader from outside */
 		__atomic_store_n(&cairn_window_managed, &cairn_gc_heaps_here, __ATOMIC_RELEASE);

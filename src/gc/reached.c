@@ -52,7 +52,8 @@ void cairn_gc_each_reached(cairn_gc_heap *h, void (*visit)(void *arg, void *obje
 			while (cell) {
 				size_t bytes = cairn_gc_header_cell(cairn_gc_header_of(cairn_gc_cell_object(cell)));
 				visit(arg, cairn_gc_cell_object(cell));
-				bool is_last = bytes > CAIRN_GC_CELL_MAX;
+				/* by its kind: a cell may have grown past CAIRN_GC_CELL_MAX by its hash */
+				bool is_last = b->kind == CAIRN_GC_BLOCK_LARGE;
 				cell = is_last ? 0 : cairn_gc_next_of_colour(b, colour, cell + bytes);
 			}
 		}

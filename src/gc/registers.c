@@ -6,7 +6,7 @@
  * call; of aarch64's d8 to d15 the low halves do.
  *
  *   cairn_gc_with_registers(t, call, arg)  saves, and goes on in call(t, arg)
- *   cairn_gc_leave(m)                      RUNNING: saves, and goes on in cairn_gc_left_(m, return address);
+ *   cairn_gc_leave(m)                      RUNNING: saves, and goes on in cairn_gc_left_(m);
  *                                          else cairn_gc_left_again_(m, sp) first: registers may be being read
  *   cairn_gc_enter(m)                      goes on in cairn_gc_entered_(m, sp)
  * sp is that of the caller, at the call.
@@ -63,7 +63,6 @@ __asm__(ASM_BEGIN(cairn_gc_leave, ASM_PUBLIC) ASM_LANDING
 	"cmpl $0, " ASM_TEXT(STATE_AT) "(%rdi)\n"
 	"jne 2f\n"
 	ASM_SAVE
-	"movq (%rsp), %rsi\n"
 	"jmp cairn_gc_left_\n"
 	"2:\n"
 	"pushq %rdi\n.cfi_adjust_cfa_offset 8\n"
@@ -109,7 +108,6 @@ __asm__(ASM_BEGIN(cairn_gc_leave, ASM_PUBLIC) ASM_LANDING
 	"ldr w9, [x0, #" ASM_TEXT(STATE_AT) "]\n"
 	"cbnz w9, 2f\n"
 	ASM_SAVE
-	"mov x1, x30\n"
 	"b cairn_gc_left_\n"
 	"2:\n"
 	"mov x1, sp\n"

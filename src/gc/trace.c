@@ -74,7 +74,7 @@ LEAN void trace_reached(
 	uint8_t *end = byte + cell / CAIRN_GC_GRAIN - 1;
 	if (is_shared && end == byte) /* relaxed, as all here; another worker may make it PINNED */
 		__atomic_fetch_or(end, CAIRN_GC_END, __ATOMIC_RELAXED);
-	else if (cairn_likely(cell <= CAIRN_GC_CELL_MAX))
+	else if (cairn_likely(cell <= CAIRN_GC_CELL_MAX + CAIRN_GC_GRAIN)) /* it may have grown by its hash */
 		__atomic_store_n(end, *end | CAIRN_GC_END, __ATOMIC_RELAXED);
 	w->live_bytes += cell;
 	w->live_objects++;

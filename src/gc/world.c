@@ -115,6 +115,14 @@ static bool mutator_try_in(cairn_gc_thread *t)
 	return true;
 }
 
+/* A signal handler's stack of its own, a coroutine's: what lies on the thread's own stack would be missed. */
+static void stack_must_be_known(cairn_gc_thread *t)
+{
+	if (!cairn_gc_stack_is_known(t))
+		cairn_gc_misuse(t->heap, "a collection, or leaving, on a stack that is not known "
+			"(see cairn_gc_stack_switch; not in a signal handler)", (void *)t->sp);
+}
+
 /* All of this thread's mutators that run go out, but for one; `from` is one of them and has the registers. */
 static void thread_go_out(const cairn_gc_thread *from, const cairn_gc_thread *but)
 {
@@ -125,6 +133,7 @@ static void thread_go_out(const cairn_gc_thread *from, const cairn_gc_thread *bu
 			__builtin_memcpy(t->registers, from->registers, sizeof t->registers);
 			t->sp = from->sp;
 			t->fake_stack = from->fake_stack;
+			stack_must_be_known(t); /* it may not have been told of a switch */
 		}
 		t->is_aside = true;
 		mutator_go_out(t);
@@ -159,6 +168,7 @@ typedef struct aside_call {
 static void aside_here(cairn_gc_thread *t, void *arg)
 {
 	aside_call *a = arg;
+	stack_must_be_known(t);
 	t->fake_stack = cairn_gc_fake_stack();
 	thread_go_out(t, NULL);
 	a->call(a->arg);
@@ -187,14 +197,6 @@ void cairn_gc_aside(void (*call)(void *arg), void *arg)
 }
 
 /* ---- Stopping, by the mutator ---- */
-
-/* A signal handler's stack of its own, a coroutine's: what lies on the thread's own stack would be missed. */
-static void stack_must_be_known(cairn_gc_thread *t)
-{
-	if (!cairn_gc_stack_is_known(t))
-		cairn_gc_misuse(t->heap, "a collection, or leaving, on a stack that is not known "
-			"(see cairn_gc_stack_switch; not in a signal handler)", (void *)t->sp);
-}
 
 static void thread_stops(cairn_gc_thread *t, void *arg)
 {
@@ -261,7 +263,7 @@ void cairn_gc_poll_slow_(cairn_gc_mutator *m)
 
 /* ---- Leave and enter: called by the asm in gc/registers.c ---- */
 
-void cairn_gc_left_(cairn_gc_mutator *m, const void *from);
+void cairn_gc_left_(cairn_gc_mutator *m);
 void cairn_gc_left_again_(cairn_gc_mutator *m, uintptr_t sp);
 void cairn_gc_entered_(cairn_gc_mutator *m, uintptr_t sp);
 
@@ -274,7 +276,7 @@ __attribute__((no_sanitize("address", "thread", "undefined"))) static void left_
 	t->left_words = (uint32_t)i;
 }
 
-__attribute__((used)) void cairn_gc_left_(cairn_gc_mutator *m, const void *from)
+__attribute__((used)) void cairn_gc_left_(cairn_gc_mutator *m)
 {
 	cairn_gc_thread *t = cairn_gc_thread_of(m);
 	stack_must_be_known(t);
