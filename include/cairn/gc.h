@@ -12,9 +12,9 @@
  * Words. An *object* is a C struct in a managed heap, from its first byte on; it is described by a *type*. A *field*
  * that refers to an object is declared cairn_ref(T): it cannot be read or assigned directly, that does not compile. A
  * *mutator* is a thread attached to a heap. A *safepoint* is a call in which a mutator may be stopped for a collection:
- * allocation, cairn_gc_external, cairn_gc_poll, cairn_gc_collect, cairn_gc_run_cleanups, leaving and entering a BLOCKING
- * scope, attach, detach, close, whatever is said to work in a stop, and fork(). Nothing else is: between two of them no
- * object moves or dies.
+ * allocation, cairn_gc_external, cairn_gc_poll, cairn_gc_collect, cairn_gc_run_cleanups, leaving and entering a
+ * BLOCKING scope, attach, detach, close, whatever is said to work in a stop, and fork(). Nothing else is: between two
+ * of them no object moves or dies.
  *
  * What keeps an object: fields of kept objects; roots (cairn_gc_root_add), handles, pins, ambiguous ranges; and any
  * word on a mutator's stack, in its registers or its static thread-local data that points at it, into it, or to its
@@ -76,7 +76,7 @@ typedef struct cairn_gc_type {
 	void (*trace)(cairn_gc_visitor *v, void *object);
 	/* Called once after the object has died, see cairn_gc_run_cleanups; its references read NULL, weak ones too.
 	 * The object's memory is gone when it returns. */
-	void (*drop)(void *object); /* by CAIRN_GC_DROP_TYPE alone */
+	void (*drop)(void *object); /* by CAIRN_GC_DROP_TYPE alone; not for CONSERVATIVE types */
 	unsigned flags;      /* of cairn_gc_type_flags */
 	bool is_listed;      /* cairn's, as the next: has a drop function */
 	uint64_t header;     /* 0 until it is registered */
@@ -153,9 +153,9 @@ typedef enum cairn_gc_cleanups {
 	CAIRN_GC_CLEANUPS_THREAD, /* by a thread of the heap's */
 } cairn_gc_cleanups;
 
-/* Everything may be 0, which is the default. The environment wins over the fields: CAIRN_GC_COLLECTOR, _MAX, _MIN, _SOFT,
- * _RESERVE, _GROWTH, _BALANCE, _WORKERS, _EXACT, _ZEAL; CAIRN_GC_LOG=1 says a line a collection. A value there that cannot
- * be read is told and ignored, but for the name of a collector. */
+/* Everything may be 0, which is the default. The environment wins over the fields: CAIRN_GC_COLLECTOR, _MAX, _MIN,
+ * _SOFT, _RESERVE, _GROWTH, _BALANCE, _WORKERS, _EXACT, _ZEAL; CAIRN_GC_LOG=1 says a line a collection. A value there
+ * that cannot be read is told and ignored, but for the name of a collector. */
 typedef struct cairn_gc_config {
 	cairn_gc_collector collector; /* CAIRN_GC_COLLECTOR=marksweep ... */
 	size_t min;           /* bytes that the heap may always grow to without a collection; default 4 MiB */
@@ -171,8 +171,8 @@ typedef struct cairn_gc_config {
 	unsigned workers;     /* threads that trace, the collecting one included; default 1; CAIRN_GC_WORKERS= */
 	bool exact_roots;     /* stacks are not looked at: everything is held by handles and roots; CAIRN_GC_EXACT= */
 	cairn_gc_cleanups cleanups;
-	/* Called where an allocation of an object finds no memory after a full collection (bytes: with its header, rounded
-	 * up; not for external bytes, tables and handles), in the allocating thread, with no lock
+	/* Called where an allocation of an object finds no memory after a full collection (bytes: with its header,
+	 * rounded up; not for external bytes, tables and handles), in the allocating thread, with no lock
 	 * held. It returns; longjmp out of it is misuse. True: something was let go, try
 	 * again. Default, and when it returns false: cairn_gc_new prints a line
 	 * and aborts, cairn_gc_try_new returns NULL. */
@@ -182,16 +182,17 @@ typedef struct cairn_gc_config {
 	 * the next collection needs for copies goes before it */
 	size_t reserve;
 	const char *name;     /* in messages and the account; borrowed while the heap lives; default "heap" */
-	const char *zeal;     /* words, parted by commas: collect=N move small pins=N poison delay verify shadow seed=N */
+	/* words, parted by commas: collect=N move small pins=N poison delay verify shadow seed=N */
+	const char *zeal;
 	bool verify;          /* before and after each collection; as zeal "verify" */
 } cairn_gc_config;
 
-/* NULL: with errno ENOMEM; EINVAL (max below 1 MiB, min over max, reserve not below max, growth over 100000, workers over
- * 32, balance below 0, no such cleanups); ENOTSUP (a collector that is not built, or of no such name: a line says so).
- * Returns owned. config: NULL as all defaults. About 80 KiB where little is allocated; there may be thousands. */
+/* NULL: with errno ENOMEM; EINVAL (max below 1 MiB, min over max, reserve not below max, growth over 100000, workers
+ * over 32, balance below 0, no such cleanups); ENOTSUP (a collector that is not built, or of no such name: a line says
+ * so). Returns owned. config: NULL as all defaults. About 80 KiB where little is allocated; there may be thousands. */
 cairn_gc_heap *cairn_gc_open(const cairn_gc_config *config);
-/* Takes h and all its objects, after every drop function and cleanup that is still listed was run, in this thread; tables,
- * guardians, handles and external bytes go with it. Misuse: mutators other than this thread's are attached. */
+/* Takes h and all its objects, after every drop function and cleanup that is still listed was run, in this thread;
+ * tables, guardians, handles and external bytes go with it. Misuse: mutators other than this thread's are attached. */
 void cairn_gc_close(cairn_gc_heap *h);
 cairn_gc_collector cairn_gc_collector_of(const cairn_gc_heap *h);
 const char *cairn_gc_collector_name(cairn_gc_collector c); /* "marksweep"; NULL: none such */
@@ -290,8 +291,8 @@ bool cairn_gc_is_object(cairn_gc_mutator *m, const void *p);
 #define cairn_gc_get_weak(m, object, field) cairn_gc_get(m, object, field)
 
 /* The object dies now; nothing may refer to it any more (verify says who does). Its drop function and cleanups do not
- * run, external bytes go; weak fields and tables must not lead to it any more either. For those who know; the memory
- * comes back at once where the collector can. */
+ * run, external bytes go; weak fields, tables and guardians must not lead to it any more either. For those who know;
+ * the memory comes back at once where the collector can. */
 void cairn_gc_free(cairn_gc_mutator *m, void *object);
 /* Changes the size in place: true, or false where that is not possible. Shrinking always is; to grow has room for what
  * rounding left over, or, for the newest object, more. What is new is zero. new_size counts as in cairn_gc_size;
@@ -308,8 +309,7 @@ static inline void cairn_gc_keep(const void *object) { __asm__ volatile("" : : "
 /* ---- Roots ---- */
 
 /* A variable outside the heap that is a root while it is added: static cairn_ref(node) top; cairn_gc_root_add(h, &top).
- * Read and stored by the two below. Exact: what it refers to may move. Each word is a root once: what overlaps
- * is misuse. False: no memory. Any thread. */
+ * Read and stored by the two below. Exact: what it refers to may move. False: no memory. Any thread. */
 #define cairn_gc_root_add(h, variable)    cairn_gc_roots_add((h), &(variable)->cairn_gc_word, 1)
 #define cairn_gc_root_remove(h, variable) cairn_gc_roots_remove((h), &(variable)->cairn_gc_word)
 /* n of them, one after the other. */
@@ -346,8 +346,9 @@ bool cairn_gc_stack_switch(cairn_gc_mutator *m, const void *low, size_t bytes);
 
 /* ---- Death ---- */
 
-/* Calls call(arg) after object has died. arg must not refer to object, nor to any object unless it is a handle. False:
- * no memory, or max is reached; here and in the rest of this part that does not collect, for it is no safepoint. */
+/* Calls call(arg) after object has died; it must not close the heap. arg must not refer to object, nor to any object
+ * unless it is a handle. False: no memory, or max is reached; here and in the rest of this part that does not collect,
+ * for it is no safepoint. */
 bool cairn_gc_cleanup(cairn_gc_mutator *m, void *object, void (*call)(void *arg), void *arg);
 /* Runs drop functions and cleanups that are due, in no order, in this thread, until budget_ns is over (0: all of them);
  * how many ran. They may allocate, must not wait for a lock that this thread holds, and return (no longjmp). An object

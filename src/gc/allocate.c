@@ -351,8 +351,8 @@ static void cell_cut(void *object, size_t cell, size_t new_cell)
 		*(uint64_t *)rest = cairn_gc_header_make(CAIRN_GC_TYPE_FREED, cell - new_cell - CAIRN_GC_HEADER_BYTES);
 }
 
-/* A hash that another thread asks for, or the list of deaths, sets bits below meanwhile; the size is its user's. release:
- * a child of fork that sees the shorter cell finds the one behind it. */
+/* A hash that another thread asks for, or the list of deaths, sets bits below meanwhile; the size is its user's.
+ * release: a child of fork that sees the shorter cell finds the one behind it. */
 static void header_resize(void *object, uint64_t wanted)
 {
 	uint64_t *at = cairn_gc_header_at(object), now = __atomic_load_n(at, __ATOMIC_RELAXED), low = 0xff;
@@ -368,7 +368,8 @@ static void cell_shrink(cairn_gc_thread *t, void *object, uint64_t header, uint6
 	uintptr_t end = (uintptr_t)object - CAIRN_GC_HEADER_BYTES + cell;
 	bool is_kept = header & CAIRN_GC_HASH_KEPT;
 	uint64_t hash = is_kept ? *(uint64_t *)((char *)object + cairn_round_up(old, 8)) : 0;
-	memset((char *)object + size, 0, cairn_round_up(old, 8) - size + (is_kept ? 8 : 0));
+	/* behind a hash lies what was there before */
+	memset((char *)object + size, 0, cell - CAIRN_GC_HEADER_BYTES - size);
 	cairn_gc_shadow_forget(t->heap, object, (char *)object + cairn_round_up(size, 8), old - size);
 	cairn_gc_bump *bump = bump_that_ends(t, end);
 	if (!bump)

@@ -205,9 +205,11 @@ void cairn_gc_deaths_nudge(cairn_gc_heap *h)
 void cairn_gc_deaths_stop_thread(cairn_gc_heap *h)
 {
 	cairn_gc_deaths *d = &h->deaths;
+	cairn_gc_mutator *m = cairn_gc_mutator_of(h);
+	if (m && is_running(d, m))
+		cairn_gc_misuse(h, "cairn_gc_close: called by a drop function or a cleanup", h);
 	if (thread_state(d) == THREAD_NONE)
 		return;
-	cairn_gc_mutator *m = cairn_gc_mutator_of(h);
 	if (m)
 		cairn_gc_leave(m); /* what still runs there may want to collect */
 	/* it may have given up since, and nobody may join it then */

@@ -47,5 +47,11 @@ void cairn_gc_guardian_free(cairn_gc_guardian *g)
 	cairn_gc_deaths *d = &g->heap->deaths;
 	cairn_lock_take(&d->lock, CAIRN_RANK_GC_PARTS);
 	g->is_gone = true;
+	/* no collection will come to take it */
+	bool is_now = g->heap->plan->collector == CAIRN_GC_NONE && !d->is_walked;
+	if (is_now)
+		cairn_list_remove(&g->node);
 	cairn_lock_drop(&d->lock, CAIRN_RANK_GC_PARTS);
+	if (is_now)
+		cairn_gc_meta_free(g->heap, g, sizeof *g);
 }

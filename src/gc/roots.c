@@ -207,13 +207,25 @@ void cairn_gc_roots_close(struct cairn_gc_heap *h)
 	cairn_gc_left_stacks_forget(h, NULL);
 }
 
+/* A word of several runs is visited with the one that begins last: who moves objects may not see it twice. */
+static void exact_visit(
+	const cairn_gc_runs *t, const cairn_gc_run *run, void (*visit)(void *arg, uintptr_t *word), void *arg)
+{
+	for (size_t k = 0, covered = 0; run->start && k < run->count; k++) {
+		uintptr_t at = run->start + k * sizeof(uintptr_t);
+		const cairn_gc_run *in = k ? cairn_gc_runs_find(t, at) : NULL;
+		covered = in && k + in->count > covered ? k + in->count : covered;
+		if (k >= covered)
+			visit(arg, (uintptr_t *)at);
+	}
+}
+
 void cairn_gc_roots_exact(struct cairn_gc_heap *h, void (*visit)(void *arg, uintptr_t *word), void *arg)
 {
 	const cairn_gc_runs *t = &h->roots.exact;
 	cairn_gc_roots_walk(&h->roots, true);
 	for (size_t i = 0; i < t->room; i++)
-		for (size_t k = 0; t->items[i].start && k < t->items[i].count; k++)
-			visit(arg, (uintptr_t *)t->items[i].start + k);
+		exact_visit(t, &t->items[i], visit, arg);
 	cairn_gc_handles_walk(h, visit, arg);
 	cairn_gc_roots_walk(&h->roots, false);
 }

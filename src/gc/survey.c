@@ -26,7 +26,7 @@ static const char *survey_header_wrong(uint64_t header, size_t room)
 		return "its header says that it has moved, and no collection is at work";
 	if (header & 0xe0)
 		return "its header has bits that mean nothing";
-	if (cairn_gc_header_type(header) >= cairn_gc_type_count())
+	if (!cairn_gc_header_type(header) || cairn_gc_header_type(header) >= cairn_gc_type_count())
 		return "its header names no type";
 	if (cairn_gc_header_cell(header) > room)
 		return "its size, as its header says, leads out of its place";

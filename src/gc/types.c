@@ -71,6 +71,8 @@ static void check(const cairn_gc_type *t)
 		type_is_wrong(t, "references in a trailing array are not aligned to 8");
 	if (t->tail_refs && t->tail_offset / 8 < 64 && (t->refs | t->weak) >> t->tail_offset / 8)
 		type_is_wrong(t, "refs or weak names a word of the trailing array");
+	if (t->drop && t->flags & CAIRN_GC_CONSERVATIVE)
+		type_is_wrong(t, "a conservative type has no drop function: its references cannot be set to NULL");
 	if (!t->drop != !t->is_listed)
 		type_is_wrong(t, "a drop function is given by CAIRN_GC_DROP_TYPE");
 }

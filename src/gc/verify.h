@@ -26,6 +26,7 @@ typedef struct cairn_gc_findings {
 	cairn_line *lines; /* CAIRN_GC_FINDINGS_LINES of them; NULL: no memory */
 	size_t count;      /* of lines */
 	size_t errors;     /* of findings, kept or not */
+	bool is_short;     /* one of them is that there was no memory to look at all */
 } cairn_gc_findings;
 
 bool cairn_gc_findings_begin(cairn_gc_findings *f);

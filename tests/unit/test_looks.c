@@ -182,7 +182,8 @@ static void pauses_are_summed_up(void)
 	EXPECT(s.pause_ns >= 6 * MS && s.pause.count == 3 && s.pause.max >= 2 * MS);
 	EXPECT_EQ(s.time_to_safepoint.count, 6);
 	EXPECT_EQ(s.time_to_safepoint.max, 1000);
-	EXPECT(s.cpu_stopped_ns > 0 && s.cpu_stopped_ns <= s.pause_ns + 5 * MS); /* its own clock, read a little apart */
+	/* its own clock, read a little apart */
+	EXPECT(s.cpu_stopped_ns > 0 && s.cpu_stopped_ns <= s.pause_ns + 5 * MS);
 	EXPECT(s.utilisation[0] == 0 && s.utilisation[2] > 0.5 && s.utilisation[2] < 0.95);
 	EXPECT(s.opened_ns + 3000 >= s.pause_ns); /* the waits of 1000 are made up */
 	EXPECT_EQ(s.max_bytes, 64 * MIB);
