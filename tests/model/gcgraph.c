@@ -386,7 +386,7 @@ static void seed_run(uint64_t seed, bool is_first, double end)
 static void a_program_has_the_hash_of_its_model_under_every_collector(void)
 {
 	uint64_t seed = test_seed();
-	double end = test_seconds() + test_seconds_to_run(9);
+	double end = test_seconds() + test_seconds_to_run(6);
 	shared_hash = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	REQUIRE(shared_hash != MAP_FAILED);
 	bool is_first = true;

@@ -10,7 +10,7 @@
  * for ever, and no wake-up is lost.
  *
  * Each rule of the protocol is needed: without it one of these fails, which is a case of its own. */
-#include "support/test.h"
+#include "support/child.h"
 
 enum { THREADS_MOST = 4, HEAPS_MOST = 2, STATES_MOST = 4 << 20 };
 
@@ -705,6 +705,8 @@ FAILS_WITHOUT(and_of_the_one_that_it_was_stopped_in, two_collectors_and_two_of_b
 
 int main(void)
 {
+	if (IS_SANITIZED)
+		SKIP_ALL("not in this build: one thread, and no code of the library's");
 	RUN(two_threads_stop_each_other_safely_and_for_a_time);
 	RUN(so_do_three_of_which_two_leave_and_detach);
 	RUN(so_do_three_that_all_collect);
