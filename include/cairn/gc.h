@@ -309,7 +309,8 @@ static inline void cairn_gc_keep(const void *object) { __asm__ volatile("" : : "
 /* ---- Roots ---- */
 
 /* A variable outside the heap that is a root while it is added: static cairn_ref(node) top; cairn_gc_root_add(h, &top).
- * Read and stored by the two below. Exact: what it refers to may move. False: no memory. Any thread. */
+ * Read and stored by the two below. Exact: what it refers to may move. False: no memory. Misuse: one that was
+ * added already. Any thread. */
 #define cairn_gc_root_add(h, variable)    cairn_gc_roots_add((h), &(variable)->cairn_gc_word, 1)
 #define cairn_gc_root_remove(h, variable) cairn_gc_roots_remove((h), &(variable)->cairn_gc_word)
 /* n of them, one after the other. */
@@ -323,13 +324,14 @@ void cairn_gc_roots_remove(cairn_gc_heap *h, void *first); /* misuse: was not ad
 		cairn_gc_root_store_((m), &(variable)->cairn_gc_word, cairn_gc_value_);                               \
 	} while (0)
 
-/* A root of its own, for other threads, for C libraries' void *arg, for heaps with exact roots. */
+/* A root of its own, for other threads, for C libraries' void *arg, for heaps with exact roots. Misuse: one that was
+ * freed. No safepoint. */
 cairn_gc_handle *cairn_gc_handle_new(cairn_gc_mutator *m, void *object); /* NULL: no memory. Returns owned */
 void *cairn_gc_handle_get(cairn_gc_mutator *m, cairn_gc_handle *handle);
 void cairn_gc_handle_set(cairn_gc_mutator *m, cairn_gc_handle *handle, void *object);
 void cairn_gc_handle_free(cairn_gc_heap *h, cairn_gc_handle *handle);    /* takes handle; NULL is allowed; any thread */
 
-/* Keeps object where it is until as many unpins: for the kernel, for other languages. False: no memory. */
+/* Keeps object, not NULL, where it is until as many unpins: for the kernel, for other languages. False: no memory. */
 bool cairn_gc_pin(cairn_gc_mutator *m, void *object);
 void cairn_gc_unpin(cairn_gc_mutator *m, void *object); /* misuse: is not pinned */
 
@@ -435,7 +437,7 @@ size_t cairn_gc_verify(cairn_gc_mutator *m, FILE *to);
  * declared nowhere, and words of objects outside their type's bitmaps that look like references; each with the line of
  * code that would declare it. How many. Not each is an error: a stale word looks like any other. */
 size_t cairn_gc_find_undeclared(cairn_gc_mutator *m, FILE *to);
-/* Calls visit for every object in a stop, reachable or not yet swept; it may not call anything here but size, length
+/* A safepoint. Calls visit for every object in a stop, reachable or not yet swept; it may not call anything here but size, length
  * and type_name. */
 void cairn_gc_each(cairn_gc_mutator *m, void (*visit)(void *object, void *arg), void *arg);
 

@@ -7,6 +7,7 @@
  * Invariants, checked by cairn_gc_roots_validate(), in a stop:
  *   (GR1) Every exact root and handle holds NULL or an object of the heap.
  *   (GR2) No two ranges, and no two runs of exact roots, begin at the same address; counts are those of the tables.
+ *         Runs may overlap: a word of several is visited once.
  *   (GR3) A pin's count is not 0, and it is of an object of the heap.
  *
  *   (GR4) A stack that was left is of a mutator of the heap, and sp lies in it.

@@ -71,7 +71,7 @@ typedef struct cairn_gc_thread {
 	uint64_t allocated_bytes; /* by blocks given up and bumps; sync: as small */
 	uint64_t since_zeal;     /* allocations since the last one forced; sync: its thread */
 	uint64_t asked_ns;       /* when it was asked to stop; sync: world lock */
-	uint64_t barrier_ns;
+	uint64_t barrier_ns;     /* in slow stores, where a collector has them timed; sync: its thread, else the stop */
 	uint64_t stopped_ns;     /* when it did; 0: it was out when it was asked; sync: its thread, else the stop */
 	/* The caller's sp in the last cairn_gc_leave, and in the outermost one that no enter has ended: a callback may
 	 * enter and leave inside. 0: none. They find scopes that were left by longjmp. sync: its thread */
@@ -83,7 +83,7 @@ typedef struct cairn_gc_thread {
 	/* While it is out its bumps look full, so that allocation comes to its slow path: the ends of small and wide.
 	 * sync: its thread while it runs, else the stop */
 	uintptr_t hidden_end[2];
-	bool is_hidden;
+	bool is_hidden;          /* likewise */
 	bool is_asking;          /* it is in on_no_memory; sync: its thread */
 	bool is_aside;           /* its thread took it out to wait, and will enter again; sync: its thread */
 	void *fake_stack;        /* of AddressSanitizer's, for locals that it moved away; sync: its thread */
@@ -101,7 +101,7 @@ typedef struct cairn_gc_world {
 	cairn_gc_thread *collecting; /* sync: lock; NULL: nobody */
 	uint64_t stopped_ns;     /* when the last stop was complete; sync: lock */
 	char laggard[512];       /* sync: lock; see cairn_gc_stats */
-	uint64_t laggard_ns;
+	uint64_t laggard_ns;     /* how late that was; sync: lock */
 } cairn_gc_world;
 
 static inline cairn_gc_thread *cairn_gc_thread_of(cairn_gc_mutator *m) { return (cairn_gc_thread *)m; }
