@@ -437,8 +437,8 @@ size_t cairn_gc_verify(cairn_gc_mutator *m, FILE *to);
  * declared nowhere, and words of objects outside their type's bitmaps that look like references; each with the line of
  * code that would declare it. How many. Not each is an error: a stale word looks like any other. */
 size_t cairn_gc_find_undeclared(cairn_gc_mutator *m, FILE *to);
-/* A safepoint. Calls visit for every object in a stop, reachable or not yet swept; it may not call anything here but size, length
- * and type_name. */
+/* A safepoint. Calls visit for every object in a stop, reachable or not yet swept; it may not call anything here but
+ * size, length and type_name. */
 void cairn_gc_each(cairn_gc_mutator *m, void (*visit)(void *object, void *arg), void *arg);
 
 /* ---- What the macros stand on: laid out here for their sake, and not to be used directly ---- */
