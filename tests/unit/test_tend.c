@@ -38,7 +38,7 @@ static void run_alone(void *unused)
 static unsigned threads_when_settled(void)
 {
 	unsigned threads = threads_now();
-	for (int same = 0; same < 20; usleep(10000)) {
+	for (int same = 0; same < 50; usleep(10000)) {
 		unsigned now = threads_now();
 		same = now == threads ? same + 1 : 0;
 		threads = now;
