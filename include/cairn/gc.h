@@ -292,7 +292,7 @@ bool cairn_gc_is_object(cairn_gc_mutator *m, const void *p);
 
 /* The object dies now; nothing may refer to it any more (verify says who does). Its drop function and cleanups do not
  * run, external bytes go; weak fields, tables and guardians must not lead to it any more either. For those who know;
- * the memory comes back at once where the collector can. */
+ * the memory comes back at once where the collector can. Misuse: what was freed so already. */
 void cairn_gc_free(cairn_gc_mutator *m, void *object);
 /* Changes the size in place: true, or false where that is not possible. Shrinking always is; to grow has room for what
  * rounding left over, or, for the newest object, more. What is new is zero. new_size counts as in cairn_gc_size;
@@ -331,7 +331,8 @@ void *cairn_gc_handle_get(cairn_gc_mutator *m, cairn_gc_handle *handle);
 void cairn_gc_handle_set(cairn_gc_mutator *m, cairn_gc_handle *handle, void *object);
 void cairn_gc_handle_free(cairn_gc_heap *h, cairn_gc_handle *handle);    /* takes handle; NULL is allowed; any thread */
 
-/* Keeps object, not NULL, where it is until as many unpins: for the kernel, for other languages. False: no memory. */
+/* Keeps object where it is until as many unpins: for the kernel, for other languages. False: no memory. Misuse: NULL,
+ * what is no object of this heap. */
 bool cairn_gc_pin(cairn_gc_mutator *m, void *object);
 void cairn_gc_unpin(cairn_gc_mutator *m, void *object); /* misuse: is not pinned */
 
@@ -341,9 +342,9 @@ bool cairn_gc_range_add(cairn_gc_heap *h, const void *start, size_t bytes);
 void cairn_gc_range_remove(cairn_gc_heap *h, const void *start); /* misuse: was not added */
 /* The calling thread runs on another stack of its own (makecontext): [low, low + bytes). NULL: on its own again. The
  * stack that it leaves is looked at until it is back on it, or until cairn_gc_range_remove of its low end. Best called
- * just before the switch, on the stack that is left: then it is looked at from here on, with the registers; called
- * after it, all of that stack is, and registers that were saved elsewhere are not. No safepoint may lie between the
- * two. False: no memory. */
+ * just before the switch, by the function that makes it: then the stack that is left is looked at from here on, with
+ * the registers as they are; called after it, all of that stack is, and registers that were saved elsewhere are not. No
+ * safepoint may lie between the two. False: no memory. */
 bool cairn_gc_stack_switch(cairn_gc_mutator *m, const void *low, size_t bytes);
 
 /* ---- Death ---- */
@@ -431,7 +432,9 @@ void cairn_gc_listen(cairn_gc_heap *h, void (*call)(const cairn_gc_event *e, voi
 /* ---- Verification ---- */
 
 /* Walks the whole heap in a stop, and prints to `to` each thing that is wrong: a field that refers to no object, with
- * the path to it from a root; a header that is none. How many there are. Any mutator. */
+ * the path to it from a root; a header that is none. How many there are. Any mutator.
+ * What the program can break is looked at in every build. Whether cairn's own sums, lists and tables agree is looked at
+ * in builds of cairn with assertions (debug, asan, tsan) alone, which end the process where they do not. */
 size_t cairn_gc_verify(cairn_gc_mutator *m, FILE *to);
 /* In a stop: words in static data, thread-local data and malloc's blocks that hold the address of an object and are
  * declared nowhere, and words of objects outside their type's bitmaps that look like references; each with the line of
@@ -470,7 +473,7 @@ struct cairn_gc_mutator {
 #endif
 #endif
 #ifndef CAIRN_GC_CONSUME_
-#define CAIRN_GC_CONSUME_ __ATOMIC_RELAXED
+#define CAIRN_GC_CONSUME_ __ATOMIC_RELAXED /* the address depends on what is loaded */
 #endif
 
 #define cairn_gc_likely_(c) __builtin_expect(!!(c), 1)

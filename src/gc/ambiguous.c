@@ -109,15 +109,15 @@ static void scan_bounds(ambiguous_scan *s)
 void cairn_gc_roots_ambiguous(struct cairn_gc_heap *h, void (*found)(void *arg, void *object), void *arg)
 {
 	ambiguous_scan s = { .h = h, .found = found, .arg = arg };
-	cairn_gc_world *w = &h->world;
 	scan_bounds(&s);
 	if (!s.high)
 		return;
 	cairn_gc_roots_walk(&h->roots, true);
-	for (cairn_node *n = w->mutators.next; n != &w->mutators && !h->config.exact_roots; n = n->next)
-		scan_mutator(&s, cairn_container(n, cairn_gc_thread, node));
-	if (!h->config.exact_roots)
+	if (!h->config.exact_roots) {
+		CAIRN_GC_EACH_MUTATOR(t, &h->world)
+			scan_mutator(&s, t);
 		scan_left_stacks(&s);
+	}
 	scan_runs(&s);
 	cairn_gc_roots_walk(&h->roots, false);
 }
@@ -169,38 +169,37 @@ static uintptr_t left_stack_sp(const cairn_gc_thread *t)
 	return at > low ? at : low;
 }
 
-typedef struct switch_call {
-	uintptr_t low, base;
-	bool done;
-} switch_call;
+bool cairn_gc_stack_switched_(cairn_gc_mutator *m, const void *low, size_t bytes);
 
-static void stack_switch_here(cairn_gc_thread *t, void *arg)
+static bool left_stack_note(cairn_gc_thread *t, uintptr_t low)
 {
-	switch_call *to = arg;
 	struct cairn_gc_heap *h = t->heap;
 	cairn_gc_left_stack *left = cairn_gc_meta_alloc(h, sizeof *left);
 	if (!left)
-		return;
+		return false;
 	*left = (cairn_gc_left_stack){ .of = t, .low = t->stack_low, .base = t->stack_base, .sp = left_stack_sp(t),
 		.fake_stack = cairn_gc_fake_stack() };
 	_Static_assert(sizeof left->registers == sizeof t->registers, "the same registers");
 	__builtin_memcpy(left->registers, t->registers, sizeof left->registers);
 	cairn_gc_roots_take(&h->roots);
-	cairn_gc_left_stack_remove(h, to->low);
+	cairn_gc_left_stack_remove(h, low);
 	left->next = h->roots.left_stacks;
 	h->roots.left_stacks = left;
 	cairn_gc_roots_drop(&h->roots);
-	t->stack_low = to->low;
-	t->stack_base = to->base;
-	to->done = true;
+	return true;
 }
 
-bool cairn_gc_stack_switch(cairn_gc_mutator *m, const void *low, size_t bytes)
+/* cairn_gc_stack_switch, which has saved the registers and sp of its caller: the frame of a C function, into which
+ * they may be moved, is gone when the collection looks. */
+__attribute__((used)) bool cairn_gc_stack_switched_(cairn_gc_mutator *m, const void *low, size_t bytes)
 {
 	cairn_gc_thread *t = cairn_gc_thread_of(m);
-	switch_call to = { low ? (uintptr_t)low : t->own_low, low ? (uintptr_t)low + bytes : t->own_base, false };
-	if (to.low == t->stack_low && to.base == t->stack_base)
+	uintptr_t to_low = low ? (uintptr_t)low : t->own_low, to_base = low ? (uintptr_t)low + bytes : t->own_base;
+	if (to_low == t->stack_low && to_base == t->stack_base)
 		return true;
-	cairn_gc_with_registers(t, stack_switch_here, &to);
-	return to.done;
+	if (!left_stack_note(t, to_low))
+		return false;
+	t->stack_low = to_low;
+	t->stack_base = to_base;
+	return true;
 }

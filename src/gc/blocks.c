@@ -57,9 +57,9 @@ static cairn_gc_slab *slab_take(cairn_gc_heap *h, size_t granules)
 	if (!is_zero)
 		memset(slab, 0, sizeof *slab);
 	slab->granules = granules;
-	for (unsigned i = CAIRN_GC_FIRST_BLOCK; i < CAIRN_GC_SLAB_BLOCKS; i++) {
-		cairn_node_init(&slab->block[i].node);
-		slab->block[i].is_zero = slab->block[i].bytes_are_clear = is_zero;
+	CAIRN_GC_EACH_BLOCK_OF(b, slab) {
+		cairn_node_init(&b->node);
+		b->is_zero = b->bytes_are_clear = is_zero;
 	}
 	cairn_list_append(&h->blocks.slabs, &slab->node);
 	h->blocks.slab_count++;
@@ -86,8 +86,8 @@ static bool slab_add_empty(cairn_gc_heap *h)
 	cairn_gc_slab *slab = slab_take(h, CAIRN_CHUNK_GRANULES);
 	if (!slab)
 		return false;
-	for (unsigned i = CAIRN_GC_FIRST_BLOCK; i < CAIRN_GC_SLAB_BLOCKS; i++)
-		cairn_list_append(&h->blocks.empty, &slab->block[i].node);
+	CAIRN_GC_EACH_BLOCK_OF(b, slab)
+		cairn_list_append(&h->blocks.empty, &b->node);
 	slab->empty_blocks = SLAB_USABLE;
 	h->blocks.empty_count += SLAB_USABLE;
 	return true;
@@ -98,9 +98,9 @@ void cairn_gc_blocks_close(cairn_gc_blocks *s)
 	while (!cairn_list_is_empty(&s->slabs)) {
 		cairn_gc_slab *slab = cairn_container(s->slabs.next, cairn_gc_slab, node);
 		cairn_gc_heap *h = slab->heap;
-		for (unsigned i = CAIRN_GC_FIRST_BLOCK; h->zeal.poisons && i < CAIRN_GC_SLAB_BLOCKS; i++)
-			if (slab->block[i].kind == CAIRN_GC_BLOCK_EMPTY)
-				cairn_gc_zeal_unpoison(h, &slab->block[i]);
+		CAIRN_GC_EACH_BLOCK_OF(b, slab)
+			if (h->zeal.poisons && b->kind == CAIRN_GC_BLOCK_EMPTY)
+				cairn_gc_zeal_unpoison(h, b);
 		slab_give(h, slab);
 	}
 }
@@ -156,13 +156,14 @@ cairn_gc_block *cairn_gc_blocks_take(cairn_gc_heap *h, size_t most)
 /* The first of n empty blocks in a row, or NULL. */
 static cairn_gc_block *find_row(cairn_gc_blocks *s, unsigned n)
 {
-	CAIRN_GC_EACH_SLAB (slab, s) {
+	CAIRN_GC_EACH_SLAB(slab, s) {
+		unsigned row = 0;
 		if (slab->empty_blocks < n || slab->is_huge)
 			continue;
-		for (unsigned i = CAIRN_GC_FIRST_BLOCK, row = 0; i < CAIRN_GC_SLAB_BLOCKS; i++) {
-			row = slab->block[i].kind == CAIRN_GC_BLOCK_EMPTY ? row + 1 : 0;
+		CAIRN_GC_EACH_BLOCK_OF(b, slab) {
+			row = b->kind == CAIRN_GC_BLOCK_EMPTY ? row + 1 : 0;
 			if (row == n)
-				return &slab->block[i - n + 1];
+				return b - n + 1;
 		}
 	}
 	return NULL;
@@ -309,19 +310,6 @@ void cairn_gc_blocks_move_end(cairn_gc_heap *h, void *object, size_t cell, size_
 	unlock_blocks(&h->blocks);
 }
 
-void cairn_gc_blocks_list(cairn_gc_heap *h, cairn_gc_block *b)
-{
-	lock_blocks(&h->blocks);
-	b->is_owned = false;
-	if (b->is_swept) {
-		list_swept(h, b);
-	} else {
-		cairn_list_remove(&b->node);
-		cairn_list_append(&h->blocks.unswept, &b->node);
-	}
-	unlock_blocks(&h->blocks);
-}
-
 cairn_gc_block *cairn_gc_blocks_take_partial(cairn_gc_heap *h)
 {
 	cairn_gc_blocks *s = &h->blocks;
@@ -403,10 +391,10 @@ void cairn_gc_blocks_turn(cairn_gc_heap *h, uint8_t colour)
 /* Every block of it is empty. */
 static void slab_drop(cairn_gc_heap *h, cairn_gc_slab *slab)
 {
-	for (unsigned i = CAIRN_GC_FIRST_BLOCK; i < CAIRN_GC_SLAB_BLOCKS; i++) {
-		cairn_list_remove(&slab->block[i].node);
+	CAIRN_GC_EACH_BLOCK_OF(b, slab) {
+		cairn_list_remove(&b->node);
 		if (h->zeal.poisons)
-			cairn_gc_zeal_unpoison(h, &slab->block[i]);
+			cairn_gc_zeal_unpoison(h, b);
 	}
 	h->blocks.empty_count -= SLAB_USABLE;
 	slab_give(h, slab);
@@ -451,8 +439,7 @@ typedef struct block_sums {
 static void validate_slab(const cairn_gc_slab *slab, block_sums *sum)
 {
 	size_t empty = 0;
-	for (unsigned i = CAIRN_GC_FIRST_BLOCK; i < CAIRN_GC_SLAB_BLOCKS; i++) {
-		const cairn_gc_block *b = &slab->block[i];
+	CAIRN_GC_EACH_BLOCK_OF(b, slab) {
 		empty += b->kind == CAIRN_GC_BLOCK_EMPTY;
 		sum->cells += b->kind == CAIRN_GC_BLOCK_CELLS;
 		sum->large += !slab->is_huge && b->kind >= CAIRN_GC_BLOCK_LARGE;
@@ -476,12 +463,12 @@ void cairn_gc_blocks_validate(cairn_gc_heap *h)
 	cairn_gc_blocks *s = &h->blocks;
 	block_sums sum = { 0 };
 	lock_blocks(s);
-	CAIRN_GC_EACH_SLAB (slab, s) {
+	CAIRN_GC_EACH_SLAB(slab, s) {
 		cairn_assert(slab->heap == h); /* GB1 */
 		validate_slab(slab, &sum);
-		for (unsigned i = CAIRN_GC_FIRST_BLOCK; i < CAIRN_GC_SLAB_BLOCKS; i++)
-			if (slab->block[i].kind == CAIRN_GC_BLOCK_CELLS)
-				cairn_gc_block_validate(&slab->block[i], s->colour); /* GB2, GB3 */
+		CAIRN_GC_EACH_BLOCK_OF(b, slab)
+			if (b->kind == CAIRN_GC_BLOCK_CELLS)
+				cairn_gc_block_validate(b, s->colour);
 	}
 	cairn_assert(sum.slabs == s->slab_count && sum.empty == s->empty_count);                 /* GB1 */
 	cairn_assert(sum.cells == s->cells_count && sum.large == s->large_blocks);               /* GB1 */

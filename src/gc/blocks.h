@@ -66,22 +66,24 @@ typedef enum cairn_gc_block_kind {
 	CAIRN_GC_BLOCK_LARGE_MORE,
 } cairn_gc_block_kind;
 
+/* sync: the blocks lock, but what says otherwise; in a stop the collecting thread's. What is of a collection is of its
+ * stop. Who has an object in a block, or owns it, reads what the block is without the lock: it stays that. */
 typedef struct cairn_gc_block {
-	cairn_node node;     /* in one of the heap's lists; sync: blocks lock */
-	uint8_t kind;        /* cairn_gc_block_kind; sync: blocks lock */
+	cairn_node node;     /* in one of the heap's lists */
+	uint8_t kind;        /* cairn_gc_block_kind */
 	bool is_zero;        /* EMPTY: reads zero; CELLS: from `filled` on; LARGE: as it was taken */
 	bool is_from;        /* in a collection: what lives here and is not pinned moves away */
-	bool has_pins;       /* in a collection: some object is PINNED */
+	bool has_pins;       /* in a collection: some object is PINNED; sync: atomic, relaxed: by workers */
 	bool has_starts;     /* in a collection: START bytes are set for all that was made since the last one */
 	bool is_swept;       /* CELLS: (GB2) holds */
-	bool is_owned;       /* some mutator or worker allocates into it */
+	bool is_owned;       /* some mutator or worker allocates into it; sync: who has taken it, else the lock */
 	bool is_packed;      /* in a collection: copies fill it from its start to `filled`, and it has no other byte */
 	bool bytes_are_clear; /* EMPTY: those about its grains are 0; they may not be in a slab that was just taken */
 	bool is_closed;      /* EMPTY: there is no access to it: gc/zeal.h */
 	uint32_t filled;     /* CELLS: bytes from the start; see above; sync: its owner, or the stop */
 	uint32_t live_bytes; /* CELLS: in cells that lived after the last mark phase, where the plan counts them */
 	uint32_t blocks;     /* LARGE: how many it takes, this one included; of a huge one, those in its slab */
-	uint32_t spare[4];
+	uint32_t spare[4];   /* so that a record is one cache line */
 	union {
 		struct cairn_gc_block *next; /* in a list of the collection at work: gc/plan/markcompact.c */
 		uintptr_t *places;           /* where its cells go, by KiB: gc/plan/slide.c */
@@ -92,18 +94,18 @@ _Static_assert(sizeof(cairn_gc_block) == 64, "32 of them and the slab's record l
 
 typedef struct cairn_gc_slab {
 	cairn_gc_block block[CAIRN_GC_SLAB_BLOCKS]; /* the first two describe nothing */
-	struct cairn_gc_heap *heap; /* const while the slab lives */
+	struct cairn_gc_heap *heap; /* const while the slab lives; sync: atomic: a word may point here ever */
 	cairn_node node;            /* in the heap's list of slabs; sync: blocks lock */
-	size_t granules;            /* of its span: CAIRN_CHUNK_GRANULES, or more for one huge object */
+	size_t granules;            /* of its span: CAIRN_CHUNK_GRANULES, or more for one huge object; const */
 	uint32_t empty_blocks;      /* sync: blocks lock */
-	bool is_huge;               /* its one object takes all of it */
+	bool is_huge;               /* its one object takes all of it; const from its first block on */
 } cairn_gc_slab;
 
 _Static_assert(sizeof(cairn_gc_slab) <= CAIRN_GC_FIRST_BLOCK * CAIRN_GC_META_BYTES, "the records have that much room");
 
 typedef struct cairn_gc_blocks {
 	cairn_lock lock;
-	uint8_t colour;         /* of what lived at the last mark phase; 1..3; changes in a stop */
+	uint8_t colour;         /* of what lived at the last mark phase; 1..3; sync: changes in a stop */
 	cairn_node slabs;       /* sync: lock, as all below; oldest first */
 	cairn_node empty;       /* blocks */
 	cairn_node partial;     /* swept, with a hole that is worth it */
@@ -164,8 +166,6 @@ cairn_gc_block *cairn_gc_blocks_take(struct cairn_gc_heap *h, size_t most);
 cairn_gc_block *cairn_gc_blocks_take_large(struct cairn_gc_heap *h, size_t cell_bytes, size_t most);
 /* CELLS or LARGE become EMPTY; the bytes about them are cleared. A slab whose blocks are all empty may go back. */
 void cairn_gc_blocks_give(struct cairn_gc_heap *h, cairn_gc_block *b);
-/* Puts a block of CELLS that nobody owns in the list that fits it: unswept, partial or full. */
-void cairn_gc_blocks_list(struct cairn_gc_heap *h, cairn_gc_block *b);
 /* At the end of a collection that has coloured what lives: every block of CELLS but those is_from is unswept, nothing
  * has been made in it since; LARGE blocks of another colour are given back. */
 void cairn_gc_blocks_turn(struct cairn_gc_heap *h, uint8_t colour);
@@ -178,7 +178,8 @@ void cairn_gc_blocks_move_end(struct cairn_gc_heap *h, void *object, size_t cell
 /* Gives the memory of empty blocks back to the system but for keep_bytes of them; whole slabs go to the page heap. */
 void cairn_gc_blocks_purge(struct cairn_gc_heap *h, size_t keep_bytes);
 void cairn_gc_blocks_validate(struct cairn_gc_heap *h);
-void cairn_gc_block_validate(const cairn_gc_block *b, uint8_t colour); /* one of CELLS: (GB2), (GB3) */
+/* One of CELLS: (GB2), (GB3), and (GA1) of gc/allocate.c. */
+void cairn_gc_block_validate(const cairn_gc_block *b, uint8_t colour);
 
 /* Sweeps one block: (GB2) holds, live_bytes is set. */
 void cairn_gc_block_sweep(cairn_gc_block *b, uint8_t colour);
@@ -194,11 +195,20 @@ void cairn_gc_blocks_forget_starts(struct cairn_gc_heap *h);
 /* The object that p points at or into, or to whose end: NULL: none. Any word may be asked for. In a stop. A dead object
  * of a block that is not swept is none. colour: of the last mark phase; may be used while the next is at work. */
 void *cairn_gc_object_at(struct cairn_gc_heap *h, uintptr_t p);
+/* Misuse, told with what was called, where no object of h begins at p, as far as its header tells: an address within an
+ * object may look like one. While mutators run. */
+void cairn_gc_must_be_object(struct cairn_gc_heap *h, const void *p, const char *called);
 /* The managed slab whose span p lies in, of any heap, or NULL. */
 cairn_gc_slab *cairn_gc_slab_at(uintptr_t p);
 
 #define CAIRN_GC_EACH_SLAB(s, blocks_)                                                                                 \
 	for (cairn_gc_slab *s = cairn_container((blocks_)->slabs.next, cairn_gc_slab, node);                           \
 		&s->node != &(blocks_)->slabs; s = cairn_container(s->node.next, cairn_gc_slab, node))
+/* Each block of a slab that may hold something. Of a huge one: those whose records it has. */
+#define CAIRN_GC_EACH_BLOCK_OF(b, slab_)                                                                               \
+	for (__typeof__(&(slab_)->block[0]) b = &(slab_)->block[CAIRN_GC_FIRST_BLOCK];                                 \
+		b < &(slab_)->block[CAIRN_GC_SLAB_BLOCKS]; b++)
+/* Each block of a heap. break leaves one slab's only. */
+#define CAIRN_GC_EACH_BLOCK(b, blocks_) CAIRN_GC_EACH_SLAB(b##_slab, blocks_) CAIRN_GC_EACH_BLOCK_OF(b, b##_slab)
 
 #endif

@@ -71,7 +71,7 @@ void cairn_gc_block_sweep(cairn_gc_block *b, uint8_t colour)
 	b->has_pins = b->has_starts = false;
 }
 
-MEANWHILE uintptr_t cairn_gc_block_hole(const cairn_gc_block *b, uint8_t colour, uintptr_t from, uintptr_t *end)
+MEANWHILE static uintptr_t hole_at(const cairn_gc_block *b, uint8_t colour, uintptr_t from, uintptr_t *end)
 {
 	const uint8_t *bytes = cairn_gc_block_bytes(b);
 	size_t at = grain_at(b, from);
@@ -81,6 +81,15 @@ MEANWHILE uintptr_t cairn_gc_block_hole(const cairn_gc_block *b, uint8_t colour,
 		return 0;
 	*end = cell_at(b, next_byte(bytes, at));
 	return cell_at(b, at);
+}
+
+uintptr_t cairn_gc_block_hole(const cairn_gc_block *b, uint8_t colour, uintptr_t from, uintptr_t *end)
+{
+	uintptr_t at = hole_at(b, colour, from, end);
+	/* acquire: pairs with cairn_gc_blocks_move_end: who shortened the object before it has cleared what it left */
+	if (at > cairn_gc_block_first(b))
+		(void)__atomic_load_n(cairn_gc_byte_of_cell(at - CAIRN_GC_GRAIN), __ATOMIC_ACQUIRE);
+	return at;
 }
 
 /* The first grain at or after `from` that is coloured so. */
@@ -137,10 +146,9 @@ static void forget_starts(cairn_gc_block *b)
 
 void cairn_gc_blocks_forget_starts(struct cairn_gc_heap *h)
 {
-	CAIRN_GC_EACH_SLAB (slab, &h->blocks)
-		for (unsigned i = CAIRN_GC_FIRST_BLOCK; i < CAIRN_GC_SLAB_BLOCKS; i++)
-			if (slab->block[i].has_starts)
-				forget_starts(&slab->block[i]);
+	CAIRN_GC_EACH_BLOCK(b, &h->blocks)
+		if (b->has_starts)
+			forget_starts(b);
 }
 
 cairn_gc_slab *cairn_gc_slab_at(uintptr_t p)
@@ -153,6 +161,18 @@ cairn_gc_slab *cairn_gc_slab_at(uintptr_t p)
 	bool is_there = base && base <= p && base % CAIRN_GC_SLAB_BYTES == 0 &&
 			(!cairn_window_is_lazy((void *)base) || cairn_window_pages_are_open((void *)base, 1));
 	return is_there ? (cairn_gc_slab *)base : NULL;
+}
+
+void cairn_gc_must_be_object(cairn_gc_heap *h, const void *p, const char *called)
+{
+	const cairn_gc_slab *slab = (uintptr_t)p % CAIRN_GC_GRAIN ? NULL : cairn_gc_slab_at((uintptr_t)p);
+	const cairn_gc_block *b = slab ? cairn_gc_block_of(p) : NULL;
+	bool is_here = slab && __atomic_load_n(&slab->heap, __ATOMIC_ACQUIRE) == h; /* pairs with slab_take */
+	/* an object's block is of one kind while it lives */
+	is_here = is_here && b >= &slab->block[CAIRN_GC_FIRST_BLOCK] && b->kind != CAIRN_GC_BLOCK_EMPTY;
+	uint64_t header = is_here ? cairn_gc_header_of(p) : 0;
+	if (!cairn_gc_header_is_object(header) || cairn_gc_header_type(header) == CAIRN_GC_TYPE_FREED)
+		cairn_gc_misuse(h, called, p);
 }
 
 static void *large_at(const cairn_gc_block *b, uintptr_t p)
@@ -195,6 +215,20 @@ void *cairn_gc_object_at(cairn_gc_heap *h, uintptr_t p)
 	return (grain - at) * CAIRN_GC_GRAIN < cairn_gc_header_cell(header) ? object : NULL;
 }
 
+/* What was made since the last mark phase, in a block that nobody allocates into. */
+static void validate_holes(const cairn_gc_block *b, uint8_t colour)
+{
+	uintptr_t end = cairn_gc_block_first(b), filled = end + b->filled;
+	for (uintptr_t at; (at = cairn_gc_block_hole(b, colour, end, &end)) && at < filled;) {
+		uintptr_t last = end < filled ? end : filled;
+		for (uint64_t header; at < last && (header = *(uint64_t *)at); at += cairn_gc_header_cell(header)) {
+			cairn_assert(cairn_gc_header_is_object(header)); /* GA1 */
+			cairn_assert(cairn_gc_header_type(header) < cairn_gc_type_count());
+			cairn_assert(cairn_gc_header_cell(header) <= last - at); /* GA1 */
+		}
+	}
+}
+
 void cairn_gc_block_validate(const cairn_gc_block *b, uint8_t colour)
 {
 	const uint8_t *bytes = cairn_gc_block_bytes(b);
@@ -206,6 +240,8 @@ void cairn_gc_block_validate(const cairn_gc_block *b, uint8_t colour)
 		cairn_assert((next - at) * CAIRN_GC_GRAIN == cairn_gc_header_cell(header)); /* GB2 */
 		at = next_byte(bytes, next);
 	}
+	if (b->is_swept && !b->is_owned)
+		validate_holes(b, colour);
 	for (const uint64_t *w = (uint64_t *)(cairn_gc_block_first(b) + b->filled); /* GB3 */
 		b->is_zero && !b->is_owned && (uintptr_t)w < cairn_gc_block_end(b); w++)
 		cairn_assert(!*w);

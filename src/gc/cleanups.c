@@ -9,8 +9,9 @@
  *    └─────────────────────────────────────────────────────────────────────┘   (a fork's child is at NONE, too)
  *
  * Invariant:
- *   (GC1) A record is in `due`, or in `running`, or free: it is run once. Checked by cairn_gc_deaths_validate, which
- *        finds each list's own, and by the counts of tests.
+ *   (GC1) A record is in one list: what objects are listed with, a guardian's queue, `due`, `running`, or that of free
+ *        ones; so that it is run once. Checked by cairn_gc_deaths_validate: were one in two, or in none, the sum of
+ *        the lists would not be `used`.
  * Locks: the deaths', dropped while a function runs. A function that does not return (longjmp) leaves its record in
  * `running`: its object stays, and that mutator runs none any more.
  * Failure: a thread that cannot be started is tried again after the next collection. */
@@ -27,11 +28,22 @@ enum { THREAD_NONE, THREAD_IDLE, THREAD_WANTED, THREAD_CLOSING };
 
 /* ---- Running ---- */
 
-static void running_push(cairn_gc_deaths *d, cairn_gc_listed *r, cairn_gc_mutator *m)
+/* The first that is due runs from now on; NULL: none is. From list to list under one hold of the lock, so that a fork
+ * does not find it in neither. *arg: the cleanup's. */
+static cairn_gc_listed *running_begin(cairn_gc_deaths *d, cairn_gc_mutator *m, void **arg)
 {
-	r->arg = m;
-	r->next = d->running;
-	d->running = r;
+	cairn_lock_take(&d->lock, CAIRN_RANK_GC_PARTS);
+	cairn_gc_listed *r = cairn_gc_queue_take(&d->due);
+	if (!d->due.count)
+		__atomic_store_n(&d->due_since, 0, __ATOMIC_RELAXED); /* relaxed: a hint */
+	if (r) {
+		*arg = r->arg;
+		r->arg = m;
+		r->next = d->running;
+		d->running = r;
+	}
+	cairn_lock_drop(&d->lock, CAIRN_RANK_GC_PARTS);
+	return r;
 }
 
 static void running_remove(cairn_gc_deaths *d, const cairn_gc_listed *r)
@@ -52,13 +64,13 @@ static bool is_running(cairn_gc_deaths *d, const cairn_gc_mutator *m)
 	return is;
 }
 
-void cairn_gc_listed_run(cairn_gc_heap *h, cairn_gc_mutator *m, cairn_gc_listed *r)
+bool cairn_gc_run_due(cairn_gc_heap *h, cairn_gc_mutator *m)
 {
 	cairn_gc_deaths *d = &h->deaths;
-	void *arg = r->arg;
-	cairn_lock_take(&d->lock, CAIRN_RANK_GC_PARTS);
-	running_push(d, r, m);
-	cairn_lock_drop(&d->lock, CAIRN_RANK_GC_PARTS);
+	void *arg = NULL;
+	cairn_gc_listed *r = running_begin(d, m, &arg);
+	if (!r)
+		return false;
 	cairn_gc_zeal_delay(h); /* running, and in no list but that of those */
 	if (r->call) {
 		r->call(arg);
@@ -70,16 +82,7 @@ void cairn_gc_listed_run(cairn_gc_heap *h, cairn_gc_mutator *m, cairn_gc_listed 
 	running_remove(d, r);
 	cairn_gc_listed_free(d, r);
 	cairn_lock_drop(&d->lock, CAIRN_RANK_GC_PARTS);
-}
-
-static cairn_gc_listed *take_due(cairn_gc_deaths *d)
-{
-	cairn_lock_take(&d->lock, CAIRN_RANK_GC_PARTS);
-	cairn_gc_listed *r = cairn_gc_queue_take(&d->due);
-	if (!d->due.count)
-		__atomic_store_n(&d->due_since, 0, __ATOMIC_RELAXED); /* relaxed: a hint */
-	cairn_lock_drop(&d->lock, CAIRN_RANK_GC_PARTS);
-	return r;
+	return true;
 }
 
 static size_t due_count(const cairn_gc_deaths *d)
@@ -96,8 +99,7 @@ size_t cairn_gc_run_cleanups(cairn_gc_mutator *m, uint64_t budget_ns)
 		return 0;
 	__atomic_store_n(&d->has_run, true, __ATOMIC_RELAXED); /* relaxed: a hint */
 	uint64_t until = budget_ns ? cairn_clock_fine_ns() + budget_ns : UINT64_MAX;
-	for (cairn_gc_listed *r; due_count(d) && (r = take_due(d));) {
-		cairn_gc_listed_run(h, m, r);
+	while (due_count(d) && cairn_gc_run_due(h, m)) {
 		ran++;
 		if (budget_ns && cairn_clock_fine_ns() >= until)
 			break;
@@ -113,6 +115,7 @@ bool cairn_gc_cleanup(cairn_gc_mutator *m, void *object, void (*call)(void *arg)
 	cairn_gc_heap *h = cairn_gc_heap_of(m);
 	if (!call)
 		cairn_gc_misuse(h, "a cleanup without a function", object);
+	cairn_gc_must_be_object(h, object, "cairn_gc_cleanup: no object of this heap");
 	return cairn_gc_deaths_list(h, object, call, arg);
 }
 

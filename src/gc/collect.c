@@ -42,6 +42,21 @@ void cairn_gc_phase_closure(cairn_gc_heap *h, const char *name)
 	cairn_gc_trace_end(h);
 }
 
+uint8_t cairn_gc_phase_mark(cairn_gc_heap *h)
+{
+	uint8_t colour = cairn_gc_next_colour(h);
+	cairn_gc_trace_begin(h, false, colour);
+	cairn_gc_phase_roots(h);
+	cairn_gc_phase_closure(h, "mark");
+	return colour;
+}
+
+void cairn_gc_phase_turn(cairn_gc_heap *h, uint8_t colour)
+{
+	cairn_gc_look_phase(h, "turn", 0, 0);
+	cairn_gc_blocks_turn(h, colour);
+}
+
 /* ---- The whole ---- */
 
 static void collect_in_stop(cairn_gc_heap *h, cairn_gc_cause cause)

@@ -12,7 +12,7 @@ enum {
 	FREED = 1,                     /* in a record's object */
 };
 
-typedef struct cairn_gc_listed_chunk {
+typedef struct cairn_gc_listed_chunk { /* sync: deaths lock */
 	struct cairn_gc_listed_chunk *next;
 	size_t bytes;
 	cairn_gc_listed record[];
@@ -380,7 +380,10 @@ static void settle_weak_field(void *arg, uintptr_t *field)
 	*field = (uintptr_t)there;
 }
 
-static void settle_weak(void *arg, void *object) { cairn_gc_each_field(object, 2, settle_weak_field, arg); }
+static void settle_weak(void *arg, void *object)
+{
+	cairn_gc_each_field(object, CAIRN_GC_FIELD_WEAK, settle_weak_field, arg);
+}
 
 static void clear_field(void *arg, uintptr_t *field)
 {
@@ -388,7 +391,10 @@ static void clear_field(void *arg, uintptr_t *field)
 	*field = 0;
 }
 
-void cairn_gc_deaths_clear_fields(void *object) { cairn_gc_each_field(object, 1 | 2 | 4, clear_field, NULL); }
+void cairn_gc_deaths_clear_fields(void *object)
+{
+	cairn_gc_each_field(object, CAIRN_GC_FIELD_EXACT, clear_field, NULL);
+}
 
 /* What is due from now on. A drop's object is kept. */
 static void settle_due(cairn_gc_heap *h, cairn_gc_queue *others)
@@ -486,8 +492,8 @@ static void close_run(cairn_gc_heap *h)
 			cairn_gc_deaths_clear_fields((void *)r->object);
 		cairn_gc_queue_append(&d->due, r);
 	}
-	for (cairn_gc_listed *r; (r = cairn_gc_queue_take(&d->due));)
-		cairn_gc_listed_run(h, NULL, r);
+	while (cairn_gc_run_due(h, NULL))
+		;
 }
 
 void cairn_gc_deaths_close(cairn_gc_heap *h)
@@ -517,15 +523,40 @@ static void validate_word(void *arg, uintptr_t *word)
 	cairn_assert(cairn_gc_header_of(object) & CAIRN_GC_LISTED);
 }
 
+static size_t records_in(const cairn_gc_listed *r)
+{
+	size_t n = 0;
+	for (; r; r = r->next)
+		n++;
+	return n;
+}
+
+static size_t validate_queue(const cairn_gc_queue *q)
+{
+	size_t n = q->count ? records_in(q->first) : 0;
+	cairn_assert(n == q->count && (!n || !*q->last));
+	return n;
+}
+
+/* Each record is in one list, whose length is known. */
+static void validate_records(cairn_gc_deaths *d)
+{
+	size_t listed = records_in(d->listed), made = 0;
+	size_t used = listed + validate_queue(&d->due) + records_in(d->running);
+	for (cairn_node *n = cairn_gc_deaths_first(d, &d->guardians); n != &d->guardians; n = n->next)
+		used += validate_queue(&cairn_container(n, cairn_gc_guardian, node)->queue);
+	for (const cairn_gc_listed_chunk *c = d->chunks; c; c = c->next)
+		made += (c->bytes - sizeof *c) / sizeof *c->record;
+	cairn_assert(listed == d->listed_count);
+	cairn_assert(used == d->used && used + records_in(d->free) == made); /* GC1 */
+}
+
 void cairn_gc_deaths_validate(cairn_gc_heap *h)
 {
 	cairn_gc_deaths *d = &h->deaths;
-	size_t n = 0;
 	cairn_gc_deaths_reconcile(h);
 	cairn_gc_deaths_walk_begin(h);
-	for (cairn_gc_listed *r = d->listed; r; r = r->next)
-		n++;
-	cairn_assert(n == d->listed_count);
+	validate_records(d);
 	each_record(d->listed, validate_word, h);
 	each_record(d->due.first, validate_word, h);
 	each_record(d->running, validate_word, h);

@@ -18,6 +18,7 @@
  *   (GD1) What is listed, due, or in a guardian's queue is an object of the heap, with LISTED in its header.
  *   (GD2) A key is in a table once, at the place its hash leads to; it is LISTED, and key and value are objects.
  *   (GD3) external_bytes is the sum of the external blocks; each is of an object of the heap, which is LISTED.
+ * and (GC1) of gc/cleanups.c.
  *
  * Locks: the part's own, rank CAIRN_RANK_GC_PARTS; under it a table's, CAIRN_RANK_GC_TABLES. In a stop no mutator holds
  * one; who is none may make and free tables and guardians even then: it pushes new ones before those that are walked,
@@ -39,7 +40,7 @@ struct cairn_gc_worker;
 /* A record. Which kind it is: call: a cleanup; arg alone: a guard; neither: a drop. Bit 0 of object: it was freed. */
 typedef struct cairn_gc_listed {
 	struct cairn_gc_listed *next;
-	uintptr_t object;        /* due cleanups: 0 */
+	uintptr_t object;        /* due cleanups: 0; sync: that of the list it is in, as all of it */
 	void (*call)(void *arg);
 	void *arg;               /* cleanup's argument; guardian; of what runs: the mutator that runs it */
 } cairn_gc_listed;
@@ -50,7 +51,7 @@ typedef struct cairn_gc_queue {
 	size_t count;                   /* written as sync says of the whole; read by anybody, relaxed */
 } cairn_gc_queue;
 
-/* Table entries whose key was not reached yet, in a stop. */
+/* Table entries whose key was not reached yet. sync: in a stop, the collecting thread's, but what says otherwise. */
 typedef struct cairn_gc_waiting {
 	struct cairn_gc_waiter *items;
 	size_t count, room;
@@ -85,7 +86,7 @@ typedef struct cairn_gc_deaths {
 	uint32_t thread_state;     /* of gc/cleanups.c; sync: atomic, a futex */
 	pthread_t thread;          /* sync: who changes thread_state from none; joined by close */
 	cairn_gc_waiting waiting;
-	size_t weak_cleared, dropped, entries_gone; /* by the last collection */
+	size_t weak_cleared, dropped, entries_gone; /* by the last collection; sync: in a stop */
 } cairn_gc_deaths;
 
 /* A guardian and a table, here for who walks them. */
@@ -101,7 +102,7 @@ struct cairn_gc_table {
 	struct cairn_gc_heap *heap;  /* const */
 	cairn_lock lock;             /* rank GC_TABLES */
 	cairn_gc_map map;            /* sync: lock */
-	bool has_dead;               /* in a stop: it is to be pruned: some entry's object may have bit 0 set */
+	bool has_dead;               /* it is to be pruned: some entry's object may have bit 0 set; sync: in a stop */
 	bool is_gone;                /* freed while tables were walked; sync: deaths lock */
 };
 
@@ -168,7 +169,8 @@ void cairn_gc_externals_each_word(struct cairn_gc_heap *h, void (*visit)(void *a
 void cairn_gc_externals_close(struct cairn_gc_heap *h);
 void cairn_gc_externals_validate(struct cairn_gc_heap *h);
 
-/* gc/cleanups.c: runs one record that has been taken out of `due`, and frees it. m NULL: the heap is being closed. */
-void cairn_gc_listed_run(struct cairn_gc_heap *h, cairn_gc_mutator *m, cairn_gc_listed *r);
+/* gc/cleanups.c: runs what is due first, and frees its record. False: nothing is due. m NULL: the heap is being
+ * closed. */
+bool cairn_gc_run_due(struct cairn_gc_heap *h, cairn_gc_mutator *m);
 
 #endif

@@ -18,7 +18,7 @@
 
 enum { EXTERNAL_LEAST = 16, EXTERNAL_RECORD_MOST = 8 * 1024, EXTERNAL_DEAD = 1 /* in an entry's object */ };
 
-typedef struct external_memory {
+typedef struct external_memory { /* sync: deaths lock */
 	void *memory;
 	size_t asked, bytes; /* bytes: that it takes */
 	cairn_span *span;    /* NULL: of os/meta */
@@ -129,6 +129,7 @@ static void *external_new(cairn_gc_mutator *m, void *object, size_t n)
 
 void *cairn_gc_external(cairn_gc_mutator *m, void *object, size_t n)
 {
+	cairn_gc_must_be_object(cairn_gc_heap_of(m), object, "cairn_gc_external: no object of this heap");
 	/* the collection that this may need must neither take nor move who is to have the bytes */
 	if (!cairn_gc_heap_of(m)->config.exact_roots) {
 		void *memory = external_new(m, object, n);

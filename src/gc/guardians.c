@@ -20,6 +20,7 @@ cairn_gc_guardian *cairn_gc_guardian_new(cairn_gc_heap *h)
 bool cairn_gc_guard(cairn_gc_mutator *m, cairn_gc_guardian *g, void *object)
 {
 	(void)m; /* says that no stop is in force */
+	cairn_gc_must_be_object(g->heap, object, "cairn_gc_guard: no object of the guardian's heap");
 	return cairn_gc_deaths_list(g->heap, object, NULL, g);
 }
 

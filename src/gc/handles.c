@@ -13,7 +13,7 @@
 enum { HANDLE_PAGE_BYTES = 4096 };
 
 struct cairn_gc_handle_page {
-	struct cairn_gc_handle_page *next;
+	struct cairn_gc_handle_page *next; /* const */
 	size_t pad;
 	struct cairn_gc_handle handle[(HANDLE_PAGE_BYTES - 16) / sizeof(struct cairn_gc_handle)];
 };

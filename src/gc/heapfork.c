@@ -94,9 +94,7 @@ static void fork_mend_hole(cairn_gc_bump *bump, struct cairn_gc_hole *hole)
 
 static void fork_drop_others(struct cairn_gc_heap *h)
 {
-	for (cairn_node *n = h->world.mutators.next, *next; n != &h->world.mutators; n = next) {
-		cairn_gc_thread *t = cairn_container(n, cairn_gc_thread, node);
-		next = n->next;
+	CAIRN_GC_EACH_MUTATOR(t, &h->world) {
 		if (is_of_this_thread(t)) {
 			t->tid = cairn_thread_id();
 			continue;

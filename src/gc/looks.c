@@ -234,10 +234,9 @@ static void looks_add_current(cairn_gc_heap *h, cairn_gc_stats *to)
 	uint64_t sum = 0;
 	if (!cairn_lock_try(&h->world.lock, CAIRN_RANK_GC_WORLD))
 		return;
-	for (cairn_node *n = h->world.mutators.next; n && n != &h->world.mutators; n = n->next) {
-		const cairn_gc_thread *t = cairn_container(n, cairn_gc_thread, node);
-		sum += __atomic_load_n(
-			&t->allocated_bytes, __ATOMIC_RELAXED); /* a figure that only its thread raises */
+	CAIRN_GC_EACH_MUTATOR(t, &h->world) {
+		/* relaxed: a figure that only its thread raises */
+		sum += __atomic_load_n(&t->allocated_bytes, __ATOMIC_RELAXED);
 		to->cpu_barrier_ns += __atomic_load_n(&t->barrier_ns, __ATOMIC_RELAXED); /* likewise */
 	}
 	cairn_lock_drop(&h->world.lock, CAIRN_RANK_GC_WORLD);

@@ -28,12 +28,13 @@ typedef struct cairn_gc_looks {
 	cairn_lock lock;
 	uint64_t last_pause_ns; /* sync: lock */
 	cairn_gc_stats shown;   /* as of the last collection's end; sync: lock */
-	cairn_gc_stats stats;   /* summed up by the parts, in a stop; what is left out is filled in at the end of one */
+	/* Summed up by the parts; what is left out is filled in at the end of a stop. sync: in a stop, or world lock */
+	cairn_gc_stats stats;
 	void (*listener)(const cairn_gc_event *e, void *arg); /* sync: lock, as the next */
 	void *listener_arg;
 	bool logs;              /* CAIRN_GC_LOG=1; const */
-	uint64_t stop_ns;       /* the longest wait for a mutator to stop, of the stop at work */
-	uint64_t began_ns, phase_ns, cpu_began_ns;
+	uint64_t stop_ns;       /* the longest wait for a mutator to stop, of the stop at work; sync: in it */
+	uint64_t began_ns, phase_ns, cpu_began_ns; /* sync: in a stop, as all to phase_count */
 	const char *phase;      /* at work; NULL: none */
 	struct {
 		const char *name;

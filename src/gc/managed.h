@@ -43,7 +43,7 @@ typedef struct cairn_gc_plan {
 	uint8_t barrier;      /* of mutators between collections */
 	bool is_moving;
 	/* Bytes held that the next collection itself may need, when `held` are: room that allocation leaves under
-	 * max. */
+	 * max. NULL: none. */
 	size_t (*headroom)(const struct cairn_gc_heap *h, size_t held);
 	/* The whole of a collection but for what comes before and after in every one: see gc/collect.c. */
 	void (*collect)(struct cairn_gc_heap *h);
@@ -60,7 +60,7 @@ struct cairn_gc_heap {
 	const cairn_gc_plan *plan; /* const while it lives */
 	uint64_t collection;       /* number of the last one, from 1; sync: changes in a stop */
 	bool is_collecting;        /* sync: in a stop */
-	bool has_conservative;     /* some type is CAIRN_GC_CONSERVATIVE; of the collection at work */
+	bool has_conservative;     /* some type is CAIRN_GC_CONSERVATIVE; of the collection at work; sync: in a stop */
 	cairn_gc_cause cause;      /* likewise */
 	cairn_gc_blocks blocks;
 	cairn_gc_world world;
@@ -82,7 +82,7 @@ struct cairn_gc_heap {
 
 /* The list of all heaps, for fork and for who looks from outside: cairn_window_managed leads here. */
 typedef struct cairn_gc_heaps {
-	uint64_t layout; /* CAIRN_GC_LAYOUT, from the first heap on */
+	uint64_t layout; /* CAIRN_GC_LAYOUT, from the first heap on; sync: lock */
 	cairn_lock lock;
 	cairn_node all; /* sync: lock; a list head, both NULL before the first */
 	size_t count;   /* sync: lock */

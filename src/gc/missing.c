@@ -37,7 +37,7 @@ static missing_pair *missing_place(missing_table *t, uint32_t type, uint32_t off
 	return &t->pairs[i];
 }
 
-static void missing_declared(void *arg, uintptr_t *field, unsigned kind)
+static void missing_declared(void *arg, uintptr_t *field, cairn_gc_field_kind kind)
 {
 	missing_table *t = arg;
 	size_t word = (size_t)(field - (uintptr_t *)t->object);

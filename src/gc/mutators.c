@@ -9,6 +9,7 @@
  * Invariants, checked by cairn_gc_mutators_validate(), for the calling thread:
  *   (GU1) A mutator of the thread's list is in its heap's list; one of a heap at most once.
  *   (GU2) While the list is not empty the key's value is not NULL.
+ * and, for a thread that runs the program, (GW5) of gc/world.c.
  * Locks: the world's, taken aside. Failure: NULL and errno. Not here: stopping (gc/world.c), stacks (gc/stacks.c). */
 #include "gc/managed.h"
 #include "gc/stacks.h"
@@ -96,6 +97,8 @@ static void attach_here(void *arg)
 cairn_gc_mutator *cairn_gc_attach(cairn_gc_heap *h)
 {
 	attach_call a = { .heap = h };
+	if (!h)
+		cairn_gc_misuse(NULL, "cairn_gc_attach: no heap; errno says why cairn_gc_open returned NULL", NULL);
 	int error = cairn_gc_mutator_of(h) ? EBUSY : thread_will_end();
 	if (!error) {
 		cairn_gc_aside(attach_here, &a);
@@ -148,11 +151,11 @@ __attribute__((unused)) static bool is_in_its_heaps_list(const cairn_gc_thread *
 {
 	cairn_gc_world *w = &t->heap->world;
 	cairn_lock_take(&w->lock, CAIRN_RANK_GC_WORLD);
-	const cairn_node *n = w->mutators.next;
-	while (n != &w->mutators && n != &t->node)
-		n = n->next;
+	bool is_in_it = false;
+	CAIRN_GC_EACH_MUTATOR(u, w)
+		is_in_it |= u == t;
 	cairn_lock_drop(&w->lock, CAIRN_RANK_GC_WORLD);
-	return n == &t->node;
+	return is_in_it;
 }
 
 static void mutators_validate_here(void *arg)
@@ -164,4 +167,9 @@ static void mutators_validate_here(void *arg)
 	}
 }
 
-void cairn_gc_mutators_validate(void) { cairn_gc_aside(mutators_validate_here, NULL); }
+void cairn_gc_mutators_validate(void)
+{
+	for (cairn_gc_thread *t = cairn_gc_threads_own(); t; t = t->next_of_thread)
+		cairn_assert(!t->is_aside); /* GW5 */
+	cairn_gc_aside(mutators_validate_here, NULL);
+}

@@ -46,6 +46,8 @@ typedef struct cairn_gc_record {
 	const char *name;
 	uint32_t flags;   /* cairn_gc_type_flags */
 	bool is_leaf;     /* nothing to trace: no strong reference in it, and none to be cleared */
+	bool has_more;    /* to trace than `refs`: weak fields, a trailing array, a trace function, ambiguous words */
+	bool is_fixed;    /* PINNED by its type */
 } cairn_gc_record;
 
 enum {
@@ -75,12 +77,13 @@ static inline uint32_t cairn_gc_header_type(uint64_t header)
 	return header >> CAIRN_GC_TYPE_SHIFT & ((1u << CAIRN_GC_TYPE_BITS) - 1);
 }
 static inline size_t cairn_gc_header_size(uint64_t header) { return header >> CAIRN_GC_SIZE_SHIFT; }
-/* Bytes of the cell. */
+/* Bytes of the cell. A kept hash lies behind the size rounded up to 8, which is as much as to add 8: a grain is two
+ * words. */
 static inline size_t cairn_gc_header_cell(uint64_t header)
 {
-	size_t kept = header & CAIRN_GC_HASH_KEPT ? 8 : 0; /* behind the size rounded up to 8 */
-	return cairn_round_up(
-		cairn_round_up(cairn_gc_header_size(header), 8) + kept + CAIRN_GC_HEADER_BYTES, CAIRN_GC_GRAIN);
+	_Static_assert(CAIRN_GC_HASH_KEPT == 8, "the bit is the bytes of the hash");
+	size_t kept = header & CAIRN_GC_HASH_KEPT;
+	return cairn_round_up(cairn_gc_header_size(header) + kept + CAIRN_GC_HEADER_BYTES, CAIRN_GC_GRAIN);
 }
 static inline size_t cairn_gc_cell_of_size(size_t size)
 {

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-typedef struct cairn_gc_map_page {
+typedef struct cairn_gc_map_page { /* sync: the map's */
 	struct cairn_gc_map_page *more; /* one more for the same slots; depth is the first's */
 	uint8_t room;   /* entries */
 	uint8_t filled; /* numbers up to this were ever used */

@@ -34,11 +34,12 @@ typedef struct cairn_gc_entry {
 	uintptr_t value;
 } cairn_gc_entry;
 
+/* sync: its owner's lock. */
 typedef struct cairn_gc_map {
 	struct cairn_gc_map_page **pages; /* the directory; &only where bits are 0 */
 	struct cairn_gc_map_page *only;
 	unsigned bits;
-	size_t count;      /* entries; sync: owner's lock to write; read by anybody, relaxed */
+	size_t count;      /* entries; sync: read by anybody, relaxed */
 	size_t page_count;
 	size_t bytes;      /* of pages and directory */
 } cairn_gc_map;

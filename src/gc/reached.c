@@ -40,24 +40,35 @@ uintptr_t cairn_gc_next_of_colour(const cairn_gc_block *b, uint8_t colour, uintp
 	return 0;
 }
 
+static void each_reached_of(const cairn_gc_block *b, uint8_t colour, void (*visit)(void *arg, void *object), void *arg)
+{
+	uintptr_t cell = cairn_gc_next_of_colour(b, colour, cairn_gc_block_first(b));
+	while (cell) {
+		size_t bytes = cairn_gc_header_cell(cairn_gc_header_of(cairn_gc_cell_object(cell)));
+		visit(arg, cairn_gc_cell_object(cell));
+		/* by its kind: a cell may have grown past CAIRN_GC_CELL_MAX by its hash */
+		bool is_last = b->kind == CAIRN_GC_BLOCK_LARGE;
+		cell = is_last ? 0 : cairn_gc_next_of_colour(b, colour, cell + bytes);
+	}
+}
+
+static void each_reached(cairn_gc_heap *h, bool of_all, void (*visit)(void *arg, void *object), void *arg)
+{
+	CAIRN_GC_EACH_BLOCK (b, &h->blocks) {
+		bool has_objects = b->kind == CAIRN_GC_BLOCK_CELLS || b->kind == CAIRN_GC_BLOCK_LARGE;
+		if (has_objects && (of_all || b->has_pins))
+			each_reached_of(b, h->tracing.worker[0].colour, visit, arg);
+	}
+}
+
 void cairn_gc_each_reached(cairn_gc_heap *h, void (*visit)(void *arg, void *object), void *arg)
 {
-	uint8_t colour = h->tracing.worker[0].colour;
-	CAIRN_GC_EACH_SLAB(s, &h->blocks) {
-		for (unsigned i = CAIRN_GC_FIRST_BLOCK; i < CAIRN_GC_SLAB_BLOCKS; i++) {
-			cairn_gc_block *b = &s->block[i];
-			if (b->kind != CAIRN_GC_BLOCK_CELLS && b->kind != CAIRN_GC_BLOCK_LARGE)
-				continue;
-			uintptr_t cell = cairn_gc_next_of_colour(b, colour, cairn_gc_block_first(b));
-			while (cell) {
-				size_t bytes = cairn_gc_header_cell(cairn_gc_header_of(cairn_gc_cell_object(cell)));
-				visit(arg, cairn_gc_cell_object(cell));
-				/* by its kind: a cell may have grown past CAIRN_GC_CELL_MAX by its hash */
-				bool is_last = b->kind == CAIRN_GC_BLOCK_LARGE;
-				cell = is_last ? 0 : cairn_gc_next_of_colour(b, colour, cell + bytes);
-			}
-		}
-	}
+	each_reached(h, true, visit, arg);
+}
+
+void cairn_gc_each_in_place(cairn_gc_heap *h, void (*visit)(void *arg, void *object), void *arg)
+{
+	each_reached(h, false, visit, arg);
 }
 
 void cairn_gc_each_weak(cairn_gc_heap *h, void (*visit)(void *arg, void *object), void *arg)
@@ -81,13 +92,14 @@ void cairn_gc_each_field(void *object, unsigned which, void (*visit)(void *arg, 
 	uint64_t header = cairn_gc_header_of(object);
 	const cairn_gc_record *r = cairn_gc_record_of(header);
 	uintptr_t *word = object;
-	for (uint64_t bits = (which & 1 ? r->refs : 0) | (which & 2 ? r->weak : 0); bits; bits &= bits - 1)
+	uint64_t strong = which & CAIRN_GC_FIELD_STRONG ? r->refs : 0, weak = which & CAIRN_GC_FIELD_WEAK ? r->weak : 0;
+	for (uint64_t bits = strong | weak; bits; bits &= bits - 1)
 		visit(arg, word + __builtin_ctzll(bits));
-	if (which & 4 && r->trace) {
+	if (which & CAIRN_GC_FIELD_TRACED && r->trace) {
 		cairn_gc_worker visitor = { .relay = visit, .relay_arg = arg };
 		r->trace((cairn_gc_visitor *)&visitor, object);
 	}
-	if (!(which & 1) || !r->tail_refs)
+	if (!(which & CAIRN_GC_FIELD_STRONG) || !r->tail_refs)
 		return;
 	uintptr_t *element = (uintptr_t *)((char *)object + r->tail_offset);
 	for (size_t n = cairn_gc_header_length(header, r); n; n--, element += r->tail_stride / 8)

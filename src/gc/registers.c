@@ -1,14 +1,15 @@
 /* gc/registers.c - what C cannot say: the registers of the caller, as they are in it.
  *
  * A value may live in a callee-saved register alone. In a C function its prologue may have moved it to a frame that is
- * gone when the function returns, as cairn_gc_leave does while the thread is out; so the entry is in asm, and nothing
- * has been moved yet. Caller-saved registers, all vector registers of x86-64 among them, hold nothing that outlives a
- * call; of aarch64's d8 to d15 the low halves do.
+ * gone when the function returns, as cairn_gc_leave and cairn_gc_stack_switch do before a collection looks; so the
+ * entry is in asm, and nothing has been moved yet. Caller-saved registers, all vector registers of x86-64 among them,
+ * hold nothing that outlives a call; of aarch64's d8 to d15 the low halves do.
  *
  *   cairn_gc_with_registers(t, call, arg)  saves, and goes on in call(t, arg)
  *   cairn_gc_leave(m)                      RUNNING: saves, and goes on in cairn_gc_left_(m);
  *                                          else cairn_gc_left_again_(m, sp) first: registers may be being read
  *   cairn_gc_enter(m)                      goes on in cairn_gc_entered_(m, sp)
+ *   cairn_gc_stack_switch(m, low, bytes)   saves, and goes on in cairn_gc_stack_switched_(m, low, bytes)
  * sp is that of the caller, at the call.
  *
  * Invariant: (GX1) the offsets below are those of cairn_gc_thread. Checked when compiled. Locks and failure: none.
@@ -75,6 +76,9 @@ __asm__(ASM_BEGIN(cairn_gc_enter, ASM_PUBLIC) ASM_LANDING
 	"leaq 8(%rsp), %rsi\n"
 	"jmp cairn_gc_entered_\n"
 	ASM_END(cairn_gc_enter));
+__asm__(ASM_BEGIN(cairn_gc_stack_switch, ASM_PUBLIC) ASM_LANDING ASM_SAVE
+	"jmp cairn_gc_stack_switched_\n"
+	ASM_END(cairn_gc_stack_switch));
 
 #elif defined(__aarch64__)
 
@@ -120,9 +124,13 @@ __asm__(ASM_BEGIN(cairn_gc_enter, ASM_PUBLIC) ASM_LANDING
 	"mov x1, sp\n"
 	"b cairn_gc_entered_\n"
 	ASM_END(cairn_gc_enter));
+__asm__(ASM_BEGIN(cairn_gc_stack_switch, ASM_PUBLIC) ASM_LANDING ASM_SAVE
+	"b cairn_gc_stack_switched_\n"
+	ASM_END(cairn_gc_stack_switch));
 
 #else
 #error "no callee-saved registers are known for this machine"
 #endif
 /* Without these the calls above would go through a table, which the entry has no register for. */
-__asm__(".hidden cairn_gc_left_\n.hidden cairn_gc_left_again_\n.hidden cairn_gc_entered_\n");
+__asm__(".hidden cairn_gc_left_\n.hidden cairn_gc_left_again_\n.hidden cairn_gc_entered_\n"
+	".hidden cairn_gc_stack_switched_\n");

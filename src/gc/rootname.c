@@ -72,8 +72,8 @@ static bool name_of_mutator(cairn_line *l, const cairn_gc_thread *t, uintptr_t p
 
 static bool name_of_threads(cairn_line *l, const struct cairn_gc_heap *h, uintptr_t p)
 {
-	for (cairn_node *n = h->world.mutators.next; n != &h->world.mutators; n = n->next)
-		if (name_of_mutator(l, cairn_container(n, cairn_gc_thread, node), p))
+	CAIRN_GC_EACH_MUTATOR(t, &h->world)
+		if (name_of_mutator(l, t, p))
 			return true;
 	for (const cairn_gc_left_stack *s = h->roots.left_stacks; s; s = s->next) {
 		bool is_register = p - (uintptr_t)s->registers < sizeof s->registers;

@@ -133,7 +133,7 @@ static bool run_new(struct cairn_gc_heap *h, cairn_gc_runs *t, uintptr_t start, 
 
 bool cairn_gc_roots_add(cairn_gc_heap *h, void *first, size_t n)
 {
-	if (!first || (uintptr_t)first % sizeof(uintptr_t))
+	if (!first || (uintptr_t)first % sizeof(uintptr_t) || n > (UINTPTR_MAX - (uintptr_t)first) / sizeof(uintptr_t))
 		cairn_gc_misuse(h, "cairn_gc_roots_add: not the address of a cairn_ref", first);
 	return run_new(h, &h->roots.exact, (uintptr_t)first, n, "cairn_gc_roots_add: is a root already");
 }
@@ -171,8 +171,7 @@ void cairn_gc_range_remove(cairn_gc_heap *h, const void *start)
 bool cairn_gc_pin(cairn_gc_mutator *m, void *object)
 {
 	struct cairn_gc_heap *h = cairn_gc_thread_of(m)->heap;
-	if (!object)
-		cairn_gc_misuse(h, "cairn_gc_pin: no object", object);
+	cairn_gc_must_be_object(h, object, "cairn_gc_pin: no object of this heap");
 	cairn_gc_roots_take(&h->roots);
 	cairn_gc_run *run = cairn_gc_runs_find(&h->roots.pins, (uintptr_t)object);
 	if (run)

@@ -29,7 +29,7 @@ typedef struct cairn_gc_run {
 	size_t count;    /* exact: words; a range: bytes; a pin of the object at start: how many were asked for */
 } cairn_gc_run;
 
-/* A table of os/meta's, open addressing by start. */
+/* A table of os/meta's, open addressing by start. sync: who has the table's. */
 typedef struct cairn_gc_runs {
 	cairn_gc_run *items;
 	size_t count, room; /* room: 0, or a power of two */
@@ -37,17 +37,18 @@ typedef struct cairn_gc_runs {
 
 struct cairn_gc_handle {
 	uintptr_t word;               /* sync: atomic; NULL or an object */
-	struct cairn_gc_handle *next; /* while it is free */
-	bool is_used;
+	struct cairn_gc_handle *next; /* while it is free; sync: roots lock */
+	bool is_used;                 /* sync: roots lock; who has the handle reads it without */
 };
 
-typedef struct cairn_gc_handles {
+typedef struct cairn_gc_handles { /* sync: roots lock */
 	struct cairn_gc_handle_page *pages;
 	struct cairn_gc_handle *free;
 	size_t count;
 } cairn_gc_handles;
 
-/* A stack that a mutator has left for another: looked at as it was when it was left. */
+/* A stack that a mutator has left for another: looked at as it was when it was left. const, but for next: sync: roots
+ * lock. */
 typedef struct cairn_gc_left_stack {
 	struct cairn_gc_left_stack *next;
 	const struct cairn_gc_thread *of;

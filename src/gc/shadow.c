@@ -21,7 +21,7 @@
 
 enum { SHADOW_ROOM = 64, SHADOW_TOLD = 8 };
 
-typedef struct shadow_mirror {
+typedef struct shadow_mirror { /* sync: the shadow's lock */
 	uintptr_t slab; /* 0: free */
 	uintptr_t *words;
 	size_t bytes;
@@ -31,7 +31,7 @@ typedef struct cairn_gc_shadow {
 	cairn_lock lock;
 	shadow_mirror *mirrors; /* sync: lock, as all: open addressing, at most half full */
 	size_t room, count;     /* room: a power of two */
-	bool is_off;            /* sync: lock: there was no memory */
+	bool is_off;            /* there was no memory */
 } cairn_gc_shadow;
 
 static size_t shadow_slot(const cairn_gc_shadow *s, uintptr_t slab)
@@ -224,7 +224,7 @@ static void shadow_look_at_block(struct cairn_gc_heap *h, const cairn_gc_block *
 	uintptr_t cell = cairn_gc_block_next(b, colour, cairn_gc_block_first(b));
 	while (cell) {
 		l->object = cairn_gc_cell_object(cell);
-		cairn_gc_each_field(l->object, 1 | 2 | 4, shadow_field, l);
+		cairn_gc_each_field(l->object, CAIRN_GC_FIELD_EXACT, shadow_field, l);
 		if (b->kind == CAIRN_GC_BLOCK_LARGE)
 			return;
 		cell = cairn_gc_block_next(b, colour, cell + cairn_gc_header_cell(cairn_gc_header_of(l->object)));
@@ -234,9 +234,8 @@ static void shadow_look_at_block(struct cairn_gc_heap *h, const cairn_gc_block *
 static size_t shadow_look_at_all(struct cairn_gc_heap *h, bool renews)
 {
 	shadow_look l = { .shadow = h->zeal.shadow, .renews = renews };
-	CAIRN_GC_EACH_SLAB(s, &h->blocks)
-	for (unsigned i = CAIRN_GC_FIRST_BLOCK; i < CAIRN_GC_SLAB_BLOCKS; i++)
-		shadow_look_at_block(h, &s->block[i], &l);
+	CAIRN_GC_EACH_BLOCK(b, &h->blocks)
+		shadow_look_at_block(h, b, &l);
 	return l.different;
 }
 

@@ -42,7 +42,8 @@ typedef struct cairn_gc_sizing {
 	uint64_t ended_ns;     /* the last collection's end; sync: as foreign_at, the next two likewise */
 	uint64_t pause_ns;     /* its length */
 	uint64_t apart_ns;     /* from the end of the one before to its begin; sync: as foreign_at */
-	uint32_t fruitless;    /* collections in a row that gave back next to nothing while nothing else ran */
+	/* Collections in a row that gave back next to nothing while nothing else ran. sync: as foreign_at */
+	uint32_t fruitless;
 	uint64_t allocated_at; /* bytes allocated by then; sync: in a stop, as all below */
 	double allocated, allocating_s; /* of late, by which g is known: sums that forget, see sizing.c */
 	double collected, collecting_s;

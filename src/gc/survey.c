@@ -203,21 +203,20 @@ bool cairn_gc_survey_begin(cairn_gc_survey *s, struct cairn_gc_heap *h, cairn_gc
 {
 	*s = (cairn_gc_survey){ .heap = h, .findings = f, .low = UINTPTR_MAX, .room = 4 };
 	CAIRN_GC_EACH_SLAB(slab, &h->blocks)
-	s->objects++;
+		s->objects++;
 	while (s->room < 2 * s->objects)
 		s->room *= 2;
 	s->objects = 0;
 	s->slabs = cairn_gc_meta_alloc(NULL, s->room * sizeof *s->slabs);
 	if (!s->slabs)
 		return false;
-	CAIRN_GC_EACH_SLAB(slab, &h->blocks)
-	{
+	CAIRN_GC_EACH_SLAB(slab, &h->blocks) {
 		if (!survey_add_slab(s, slab)) {
 			cairn_gc_survey_end(s);
 			return false;
 		}
-		for (unsigned i = CAIRN_GC_FIRST_BLOCK; i < CAIRN_GC_SLAB_BLOCKS; i++)
-			cairn_gc_survey_block(&slab->block[i], h->blocks.colour, survey_start, survey_wrong, s);
+		CAIRN_GC_EACH_BLOCK_OF(b, slab)
+			cairn_gc_survey_block(b, h->blocks.colour, survey_start, survey_wrong, s);
 	}
 	return true;
 }
@@ -310,40 +309,42 @@ void cairn_gc_survey_each(const cairn_gc_survey *s, void (*visit)(void *arg, voi
 /* ---- fields ---- */
 
 typedef struct field_walk {
-	void (*visit)(void *arg, uintptr_t *field, unsigned kind);
+	void (*visit)(void *arg, uintptr_t *field, cairn_gc_field_kind kind);
 	void *arg;
 } field_walk;
 
 static void survey_traced(void *arg, uintptr_t *field)
 {
 	const field_walk *w = arg;
-	w->visit(w->arg, field, 1);
+	w->visit(w->arg, field, CAIRN_GC_FIELD_TRACED);
 }
 
-static void survey_bits(uintptr_t *words, uint64_t bits, unsigned kind, const field_walk *w)
+static void survey_bits(uintptr_t *words, uint64_t bits, cairn_gc_field_kind kind, const field_walk *w)
 {
 	for (unsigned i = 0; i < 64; i++)
 		if (bits >> i & 1)
 			w->visit(w->arg, &words[i], kind);
 }
 
-void cairn_gc_survey_fields(void *object, void (*visit)(void *arg, uintptr_t *field, unsigned kind), void *arg)
+void cairn_gc_survey_fields(
+	void *object, void (*visit)(void *arg, uintptr_t *field, cairn_gc_field_kind kind), void *arg)
 {
 	uint64_t header = cairn_gc_header_of(object);
 	const cairn_gc_record *r = cairn_gc_record_of(header);
 	field_walk w = { visit, arg };
 	if (r->flags & CAIRN_GC_CONSERVATIVE) {
 		for (size_t i = 0; i < cairn_gc_header_size(header) / sizeof(uintptr_t); i++)
-			visit(arg, (uintptr_t *)object + i, 3);
+			visit(arg, (uintptr_t *)object + i, CAIRN_GC_FIELD_AMBIGUOUS);
 		return;
 	}
-	survey_bits(object, r->refs, 1, &w);
-	survey_bits(object, r->weak, 2, &w);
+	survey_bits(object, r->refs, CAIRN_GC_FIELD_STRONG, &w);
+	survey_bits(object, r->weak, CAIRN_GC_FIELD_WEAK, &w);
 	size_t n = r->tail_refs ? cairn_gc_header_length(header, r) : 0;
 	for (size_t i = 0; i < n; i++)
-		survey_bits((uintptr_t *)((char *)object + r->tail_offset + i * r->tail_stride), r->tail_refs, 1, &w);
+		survey_bits((uintptr_t *)((char *)object + r->tail_offset + i * r->tail_stride), r->tail_refs,
+			CAIRN_GC_FIELD_STRONG, &w);
 	if (r->trace)
-		cairn_gc_each_field(object, 4, survey_traced, &w);
+		cairn_gc_each_field(object, CAIRN_GC_FIELD_TRACED, survey_traced, &w);
 }
 
 /* ---- what is reachable ---- */
@@ -379,14 +380,14 @@ static void survey_push(cairn_gc_survey *s, uintptr_t object, uint32_t parent, u
 	s->reached[s->count++] = (cairn_gc_reached_entry){ object, parent, field };
 }
 
-static void survey_bad_edge(cairn_gc_survey *s, const uintptr_t *field, unsigned kind)
+static void survey_bad_edge(cairn_gc_survey *s, const uintptr_t *field, cairn_gc_field_kind kind)
 {
 	const void *object = (const void *)s->reached[s->from].object;
 	cairn_line l = { 0 };
 	cairn_line_text(&l, "heap verify: ");
 	cairn_gc_say_object(&l, object);
 	cairn_gc_say_field(&l, object, field);
-	cairn_line_text(&l, kind == 2 ? " (weak) -> " : " -> ");
+	cairn_line_text(&l, kind == CAIRN_GC_FIELD_WEAK ? " (weak) -> " : " -> ");
 	cairn_gc_say_why_not(s, &l, *field);
 	cairn_gc_found(s->findings, &l);
 	l = (cairn_line){ 0 };
@@ -395,18 +396,18 @@ static void survey_bad_edge(cairn_gc_survey *s, const uintptr_t *field, unsigned
 	cairn_gc_found_more(s->findings, &l);
 }
 
-static void survey_edge(void *arg, uintptr_t *field, unsigned kind)
+static void survey_edge(void *arg, uintptr_t *field, cairn_gc_field_kind kind)
 {
 	cairn_gc_survey *s = arg;
 	uintptr_t to = *field;
 	size_t word = (size_t)(field - (uintptr_t *)s->reached[s->from].object);
-	if (kind == 3)
+	if (kind == CAIRN_GC_FIELD_AMBIGUOUS)
 		to = (uintptr_t)cairn_gc_survey_at(s, to, true);
 	if (!to)
 		return;
 	if (!cairn_gc_survey_is_start(s, to))
 		survey_bad_edge(s, field, kind);
-	else if (kind != 2)
+	else if (kind != CAIRN_GC_FIELD_WEAK)
 		survey_push(s, to, s->from, word < UINT32_MAX ? (uint32_t)word : UINT32_MAX);
 }
 

@@ -22,7 +22,7 @@
 
 #include <string.h>
 
-typedef struct cairn_gc_waiter {
+typedef struct cairn_gc_waiter { /* sync: in a stop; next: that of what it is in */
 	cairn_gc_entry *entry; /* NULL: is not waiting any more */
 	uint32_t next;         /* of its bucket, or of those that are ready; a number from 1; 0: none */
 } cairn_gc_waiter;
@@ -70,8 +70,10 @@ void cairn_gc_table_free(cairn_gc_table *t)
 
 bool cairn_gc_table_put(cairn_gc_mutator *m, cairn_gc_table *t, void *key, void *value)
 {
-	if (!key)
-		cairn_gc_misuse(t->heap, "NULL as a table's key", t);
+	cairn_gc_must_be_object(t->heap, key, "cairn_gc_table_put: the key is no object of the table's heap");
+	if (value)
+		cairn_gc_must_be_object(
+			t->heap, value, "cairn_gc_table_put: the value is no object of the table's heap");
 	uint64_t hash = cairn_gc_hash(m, key);
 	cairn_gc_header_set(key, CAIRN_GC_LISTED);
 	cairn_lock_take(&t->lock, CAIRN_RANK_GC_TABLES);

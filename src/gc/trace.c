@@ -81,7 +81,7 @@ LEAN void trace_reached(
 	if (cairn_unlikely(before & CAIRN_GC_WAITED))
 		cairn_gc_deaths_key_reached(w, (void *)object);
 	const cairn_gc_record *r = cairn_gc_record_of(header);
-	if (cairn_unlikely(r->flags & CAIRN_GC_PINNED))
+	if (cairn_unlikely(r->is_fixed))
 		trace_fix(object, byte);
 	if (!r->is_leaf)
 		trace_push(w, object);
@@ -104,14 +104,15 @@ static void trace_end_copies(cairn_gc_worker *w)
 	if (!w->copy_block)
 		return;
 	w->copy_block->filled = (uint32_t)(w->copy.at - cairn_gc_block_first(w->copy_block));
+	w->moved_bytes += w->copy_block->filled;
 	w->copy_block->is_packed = true;
 	w->copy_block->is_owned = false;
 	w->copy_block = NULL;
 	w->copy = (cairn_gc_bump){ 0 };
 }
 
-/* Room for a cell, in another block; 0: there is none, or none for so large a one. */
-static __attribute__((noinline)) uintptr_t trace_copy_room(cairn_gc_worker *w, size_t cell)
+/* Where the next copy goes, in another block; 0: there is none. */
+static uintptr_t trace_copy_room(cairn_gc_worker *w)
 {
 	cairn_gc_block *b = w->has_no_room ? NULL : cairn_gc_blocks_take(w->heap, w->heap->tracing.most);
 	if (!b) {
@@ -122,25 +123,7 @@ static __attribute__((noinline)) uintptr_t trace_copy_room(cairn_gc_worker *w, s
 	b->has_starts = true; /* a word that happens to point to a copy must not have them looked for: is_packed */
 	w->copy_block = b;
 	w->copy = (cairn_gc_bump){ cairn_gc_block_first(b), cairn_gc_block_end(b) };
-	uintptr_t at = w->copy.at;
-	w->copy.at += cell;
-	return at;
-}
-
-/* The object's copy, with its byte and END; 0: there is no room. */
-LEAN uintptr_t trace_copy_of(cairn_gc_worker *w, uintptr_t object, uint64_t header)
-{
-	size_t cell = cairn_gc_cell_when_moved(header);
-	uintptr_t at = w->copy.at;
-	if (cairn_likely(cell <= w->copy.end - at))
-		w->copy.at = at + cell;
-	else if (!(at = trace_copy_room(w, cell)))
-		return 0;
-	w->moved_bytes += cell;
-	w->moved_objects++;
-	w->live_bytes += cell;
-	w->live_objects++;
-	return (uintptr_t)cairn_gc_move(at, (void *)object, header, w->colour);
+	return w->copy.at;
 }
 
 /* The header of an object that this worker now has; or what it became when another one had it: of one that has moved,
@@ -175,25 +158,52 @@ static void trace_stay(cairn_gc_worker *w, cairn_gc_block *b, uintptr_t object, 
 	trace_reached(w, object, header, byte, before, w->is_shared);
 }
 
+/* Says where the object is now; and the copy is to be scanned. */
+LEAN void trace_moved(cairn_gc_worker *w, uintptr_t object, const cairn_gc_record *r, uintptr_t to)
+{
+	w->moved_objects++;
+	__atomic_store_n(cairn_gc_header_at((void *)object), to, __ATOMIC_RELEASE); /* publishes it: trace_claim */
+	if (cairn_unlikely(w->has_waited) && *cairn_gc_byte_of((void *)object) & CAIRN_GC_WAITED)
+		cairn_gc_deaths_key_reached(w, (void *)object); /* by where it was */
+	if (!r->is_leaf)
+		trace_push(w, to);
+}
+
+/* trace_copy of what is seldom: it is hashed, or must not move, or another block is needed. */
+static __attribute__((noinline)) uintptr_t trace_copy_seldom(
+	cairn_gc_worker *w, cairn_gc_block *b, uintptr_t object, uint64_t header)
+{
+	if (header & CAIRN_GC_STAYS)
+		return object;
+	const cairn_gc_record *r = cairn_gc_record_of(header);
+	size_t cell = cairn_gc_cell_when_moved(header);
+	uintptr_t at = r->is_fixed ? 0 : cell <= w->copy.end - w->copy.at ? w->copy.at : trace_copy_room(w);
+	if (!at) {
+		trace_stay(w, b, object, header);
+		return object;
+	}
+	w->copy.at = at + cell;
+	uintptr_t to = (uintptr_t)cairn_gc_move(at, (void *)object, header, w->colour);
+	trace_moved(w, object, r, to);
+	return to;
+}
+
 /* Where an object of a block that is_from, and not PINNED, lies from now on. */
 LEAN uintptr_t trace_copy(cairn_gc_worker *w, cairn_gc_block *b, uintptr_t object, bool is_shared)
 {
 	uint64_t *at = cairn_gc_header_at((void *)object), header = is_shared ? trace_claim(object) : *at;
-	if (cairn_gc_header_is_moved(header))
+	if (!cairn_gc_header_is_object(header))
 		return header;
-	if (cairn_unlikely(header & CAIRN_GC_STAYS))
-		return object;
-	bool is_fixed = cairn_gc_record_of(header)->flags & CAIRN_GC_PINNED;
-	uintptr_t to = cairn_unlikely(is_fixed) ? 0 : trace_copy_of(w, object, header);
-	if (cairn_unlikely(!to)) {
-		trace_stay(w, b, object, header);
-		return object;
-	}
-	__atomic_store_n(at, to, __ATOMIC_RELEASE); /* publishes the copy: trace_claim */
-	if (cairn_unlikely(w->has_waited) && *cairn_gc_byte_of((void *)object) & CAIRN_GC_WAITED)
-		cairn_gc_deaths_key_reached(w, (void *)object); /* by where it was */
-	if (!cairn_gc_record_of(header)->is_leaf)
-		trace_push(w, to);
+	const cairn_gc_record *r = cairn_gc_record_of(header);
+	size_t cell = cairn_gc_cell_of_size(cairn_gc_header_size(header));
+	uintptr_t free = w->copy.at, to = (uintptr_t)cairn_gc_cell_object(free);
+	if (cairn_unlikely(header & (CAIRN_GC_STAYS | CAIRN_GC_HASHED) || r->is_fixed || cell > w->copy.end - free))
+		return trace_copy_seldom(w, b, object, header);
+	w->copy.at = free + cell;
+	cairn_gc_move_bytes((void *)to, (void *)object, cell);
+	*cairn_gc_header_at((void *)to) = header;
+	cairn_gc_say_cell(free, cell, w->colour);
+	trace_moved(w, object, r, to);
 	return to;
 }
 
@@ -235,6 +245,7 @@ LEAN void trace_put(cairn_gc_worker *w, uintptr_t *field, trace_mode mode)
 	if (!object)
 		return;
 	__builtin_prefetch(cairn_gc_header_at((void *)object), 1);
+	__builtin_prefetch((char *)object + CAIRN_GC_GRAIN, 1); /* it may lie behind its header's line */
 	if (!trace_is_copying(mode))
 		__builtin_prefetch(cairn_gc_byte_of((void *)object), 1);
 	uintptr_t *slot = &w->queue[w->queue_at], oldest = *slot;
@@ -275,24 +286,27 @@ LEAN void trace_scan_tail(cairn_gc_worker *w, uintptr_t object, const cairn_gc_r
 	}
 	for (; from < end; from++, element += words)
 		for (uint64_t bits = r->tail_refs; bits; bits &= bits - 1)
-			trace_put(w, element + __builtin_ctzll(bits), mode);
+			trace_put(w, element + (size_t)__builtin_ctzll(bits), mode);
 }
 
-/* What an ambiguous word points at. While several copy, a block may become one of copies, and these cells, as it is
- * looked at; what is not of a block that is_from was not there when PINNED was set, and is nobody's word's. */
+/* What an ambiguous word points at. While objects are copied it is what the word pinned before that, or a LARGE one:
+ * what else is found is a copy, or what had moved, whose copy is larger by its hash. And while several copy, a block
+ * may become one of copies, and these cells, as it is looked at. */
 static void *trace_find(cairn_gc_worker *w, uintptr_t word)
 {
 	cairn_gc_heap *h = w->heap;
-	if (!w->is_copying || !w->is_shared)
+	if (!w->is_copying)
 		return cairn_gc_object_at(h, word);
 	uintptr_t at = word - CAIRN_GC_HEADER_BYTES;
 	cairn_lock_take(&h->blocks.lock, CAIRN_RANK_GC_BLOCKS);
 	const cairn_gc_slab *slab = cairn_gc_slab_at(at);
-	const cairn_gc_block *b = cairn_gc_block_of((void *)at);
-	bool is_copies = slab && !slab->is_huge && b->kind == CAIRN_GC_BLOCK_CELLS && !b->is_from;
-	void *object = is_copies ? NULL : cairn_gc_object_at(h, word);
+	const cairn_gc_block *b = slab && !slab->is_huge ? cairn_gc_block_of((void *)at) : NULL;
+	bool is_cells = b && b->kind == CAIRN_GC_BLOCK_CELLS;
+	void *object = is_cells && !b->is_from ? NULL : cairn_gc_object_at(h, word);
 	cairn_lock_drop(&h->blocks.lock, CAIRN_RANK_GC_BLOCKS);
-	return object;
+	/* relaxed: PINNED is of before the copying */
+	bool is_pinned = object && __atomic_load_n(cairn_gc_byte_of(object), __ATOMIC_RELAXED) & CAIRN_GC_PIN;
+	return is_cells && !is_pinned ? NULL : object;
 }
 
 /* Ambiguous words pin. Where objects are copied trace_pin_conservative has set PINNED before; what else is found is a
@@ -316,7 +330,13 @@ static void trace_scan_conservative(cairn_gc_worker *w, uintptr_t object, size_t
 	}
 }
 
-/* What is seldom there. */
+LEAN void trace_scan_refs(cairn_gc_worker *w, uintptr_t object, const cairn_gc_record *r, trace_mode mode)
+{
+	for (uint64_t bits = r->refs; bits; bits &= bits - 1)
+		trace_put(w, (uintptr_t *)object + (size_t)__builtin_ctzll(bits), mode);
+}
+
+/* What has more than references at fixed places. */
 LEAN void trace_scan_more(cairn_gc_worker *w, uintptr_t object, const cairn_gc_record *r, trace_mode mode)
 {
 	if (r->weak && !cairn_gc_chunk_push(w->heap, &w->weak, object))
@@ -325,6 +345,7 @@ LEAN void trace_scan_more(cairn_gc_worker *w, uintptr_t object, const cairn_gc_r
 		trace_scan_conservative(w, object, 0);
 		return;
 	}
+	trace_scan_refs(w, object, r, mode);
 	if (r->trace)
 		r->trace((cairn_gc_visitor *)w, (void *)object);
 	if (r->tail_refs)
@@ -343,11 +364,10 @@ LEAN void trace_scan(cairn_gc_worker *w, uintptr_t item, trace_mode mode)
 			trace_scan_tail(w, object, r, from, mode);
 		return;
 	}
-	if (!(r->flags & CAIRN_GC_CONSERVATIVE))
-		for (uint64_t bits = r->refs; bits; bits &= bits - 1)
-			trace_put(w, (uintptr_t *)object + __builtin_ctzll(bits), mode);
-	if (cairn_unlikely(r->tail_refs | r->weak | (uintptr_t)r->trace | (r->flags & CAIRN_GC_CONSERVATIVE)))
+	if (cairn_unlikely(r->has_more))
 		trace_scan_more(w, object, r, mode);
+	else
+		trace_scan_refs(w, object, r, mode);
 }
 
 /* Visits the oldest of the ring. False: it is empty. */
@@ -366,9 +386,8 @@ LEAN bool trace_take_oldest(cairn_gc_worker *w, trace_mode mode)
 LEAN bool trace_drain(cairn_gc_worker *w, size_t budget, trace_mode mode)
 {
 	do {
-		cairn_gc_chunk *c;
-		while ((c = w->top)->count || c->next) {
-			if (cairn_unlikely(!c->count)) {
+		while (w->top->count || w->top->next) {
+			if (cairn_unlikely(!w->top->count)) {
 				cairn_gc_worker_close_chunk(w);
 				continue;
 			}
@@ -493,20 +512,18 @@ void cairn_gc_trace_pin_conservative(cairn_gc_heap *h)
 {
 	if (!h->has_conservative)
 		return;
-	CAIRN_GC_EACH_SLAB(s, &h->blocks)
-		for (unsigned i = CAIRN_GC_FIRST_BLOCK; i < CAIRN_GC_SLAB_BLOCKS; i++) {
-			cairn_gc_block *b = &s->block[i];
-			if (b->kind != CAIRN_GC_BLOCK_CELLS && b->kind != CAIRN_GC_BLOCK_LARGE)
-				continue;
-			uintptr_t cell = cairn_gc_block_next(b, h->blocks.colour, cairn_gc_block_first(b));
-			while (cell) {
-				void *object = cairn_gc_cell_object(cell);
-				uint64_t header = cairn_gc_header_of(object);
-				if (cairn_gc_record_of(header)->flags & CAIRN_GC_CONSERVATIVE)
-					trace_pin_words(h, object);
-				cell = cairn_gc_block_next(b, h->blocks.colour, cell + cairn_gc_header_cell(header));
-			}
+	CAIRN_GC_EACH_BLOCK (b, &h->blocks) {
+		if (b->kind != CAIRN_GC_BLOCK_CELLS && b->kind != CAIRN_GC_BLOCK_LARGE)
+			continue;
+		uintptr_t cell = cairn_gc_block_next(b, h->blocks.colour, cairn_gc_block_first(b));
+		while (cell) {
+			void *object = cairn_gc_cell_object(cell);
+			uint64_t header = cairn_gc_header_of(object);
+			if (cairn_gc_record_of(header)->flags & CAIRN_GC_CONSERVATIVE)
+				trace_pin_words(h, object);
+			cell = cairn_gc_block_next(b, h->blocks.colour, cell + cairn_gc_header_cell(header));
 		}
+	}
 }
 
 /* Scans a reached object once more, in case it was left out. */
@@ -551,18 +568,18 @@ void cairn_gc_trace_end(cairn_gc_heap *h)
 	s->live_bytes = s->live_objects = s->pinned_bytes = s->pinned_objects = 0;
 	for (unsigned i = 0; i < h->tracing.workers; i++) {
 		cairn_gc_worker *w = &h->tracing.worker[i];
-		s->live_bytes += w->live_bytes;
-		s->live_objects += w->live_objects;
+		trace_end_copies(w);
+		s->live_bytes += w->live_bytes + w->moved_bytes;
+		s->live_objects += w->live_objects + w->moved_objects;
 		s->pinned_bytes += w->pinned_bytes;
 		s->pinned_objects += w->pinned_objects;
 		s->moved_bytes += w->moved_bytes;
 		s->moved_objects += w->moved_objects;
 		has_stays |= w->has_stays;
-		trace_end_copies(w);
 		cairn_gc_worker_rest(w);
 	}
 	if (has_stays)
-		cairn_gc_each_reached(h, trace_stays_no_more, NULL);
+		cairn_gc_each_in_place(h, trace_stays_no_more, NULL);
 }
 
 void cairn_gc_trace_validate(cairn_gc_heap *h)

@@ -35,11 +35,20 @@ struct cairn_gc_heap;
 struct cairn_gc_block;
 
 enum {
-	CAIRN_GC_AHEAD = 32,          /* fields in the queue */
+	CAIRN_GC_AHEAD = 64,          /* fields in the queue */
 	CAIRN_GC_CHUNK_ITEMS = 1022,  /* objects in one part of a stack */
 	CAIRN_GC_WORKERS_MAX = 32,
 	CAIRN_GC_SLICE_WORDS = 2048,  /* of an object that are scanned before others get a turn */
 };
+
+/* Kinds of words of an object that may refer to others: bits, for a choice of several. */
+typedef enum cairn_gc_field_kind {
+	CAIRN_GC_FIELD_STRONG = 1,    /* by the bitmaps of its type: its own words, and trailing elements */
+	CAIRN_GC_FIELD_WEAK = 2,
+	CAIRN_GC_FIELD_TRACED = 4,    /* strong, and known to its type's trace function alone */
+	CAIRN_GC_FIELD_AMBIGUOUS = 8, /* any word of a CONSERVATIVE type; gc/verify.h only */
+	CAIRN_GC_FIELD_EXACT = CAIRN_GC_FIELD_STRONG | CAIRN_GC_FIELD_WEAK | CAIRN_GC_FIELD_TRACED,
+} cairn_gc_field_kind;
 
 typedef struct cairn_gc_chunk {
 	struct cairn_gc_chunk *next;
@@ -48,7 +57,8 @@ typedef struct cairn_gc_chunk {
 	uintptr_t item[CAIRN_GC_CHUNK_ITEMS];
 } cairn_gc_chunk;
 
-/* One worker; the visitor that a type's trace function is given is one. */
+/* One worker; the visitor that a type's trace function is given is one. sync: its own thread's while it works on a
+ * round, else the collecting thread's. */
 typedef struct cairn_gc_worker {
 	struct cairn_gc_heap *heap; /* const */
 	unsigned index;             /* const; 0 is the collecting thread */
@@ -82,7 +92,7 @@ typedef struct cairn_gc_tracing {
 	size_t most;             /* of held bytes, for blocks to copy to; sync: in a stop */
 	size_t parts_most;       /* parts that a stack may have besides the first; const but for tests */
 	cairn_lock lock;         /* rank GC_PARTS */
-	cairn_gc_chunk *shared;  /* sync: lock: parts of stacks that anybody may take */
+	cairn_gc_chunk *shared;  /* sync: lock; read without as a hint: parts of stacks that anybody may take */
 	uint32_t idle;           /* sync: lock; read without as a hint: workers that look for work */
 	bool is_done;            /* sync: lock: all were idle, and nothing was shared */
 	uint32_t news;           /* sync: atomic, a futex: something was shared, or all is done */
@@ -114,12 +124,14 @@ void cairn_gc_trace_validate(struct cairn_gc_heap *h);
 /* Was it reached so far in this collection? Object of the heap; its new address if it has moved, else itself. NULL: not
  * reached. */
 void *cairn_gc_reached(struct cairn_gc_heap *h, void *object);
-/* Calls visit(arg, field) for each strong (which & 1) and weak (which & 2) field of an object that has a header; which
- * & 4: also what only a trace function knows of. Always up to the last trailing element. */
+/* Calls visit(arg, field) for each field of these kinds (cairn_gc_field_kind, without AMBIGUOUS) of an object that
+ * has a header. Always up to the last trailing element. */
 void cairn_gc_each_field(void *object, unsigned which, void (*visit)(void *arg, uintptr_t *field), void *arg);
 
 /* Calls visit(arg, object) for every object that was reached, by its byte. */
 void cairn_gc_each_reached(struct cairn_gc_heap *h, void (*visit)(void *arg, void *object), void *arg);
+/* The same for those in blocks that has_pins: among them all that stayed where they were in a copying collection. */
+void cairn_gc_each_in_place(struct cairn_gc_heap *h, void (*visit)(void *arg, void *object), void *arg);
 /* The same for those of types with weak fields; of others, too, where the list of them could not be kept. */
 void cairn_gc_each_weak(struct cairn_gc_heap *h, void (*visit)(void *arg, void *object), void *arg);
 /* The first cell in b at or after `from`, a cell's place, whose byte has the colour; 0: none. Also of LARGE ones. */

@@ -63,6 +63,10 @@ static void check(const cairn_gc_type *t)
 		type_is_wrong(t, "refs or weak names a word beyond its size");
 	if (t->refs & t->weak)
 		type_is_wrong(t, "a word is in refs and in weak");
+	if (t->flags & ~(unsigned)(CAIRN_GC_PINNED | CAIRN_GC_CONSERVATIVE))
+		type_is_wrong(t, "flags has a bit that means nothing");
+	if (t->tail_stride && !t->tail_offset && t->size)
+		type_is_wrong(t, "a trailing array needs tail_offset: .tail_offset = offsetof(T, field)");
 	if (!t->tail_stride && (t->tail_refs || t->tail_offset))
 		type_is_wrong(t, "a trailing array needs tail_stride");
 	if (t->tail_stride && (t->tail_offset > t->size || has_bits_past(t->tail_refs, t->tail_stride)))
@@ -100,6 +104,7 @@ static cairn_gc_record *record_make(const cairn_gc_type *t)
 	cairn_gc_record *r = cairn_gc_meta_alloc(NULL, sizeof *r + length);
 	if (!r)
 		return NULL;
+	bool has_more = t->weak || t->tail_refs || t->trace || t->flags & CAIRN_GC_CONSERVATIVE;
 	*r = (cairn_gc_record){
 		.refs = t->refs,
 		.weak = t->weak,
@@ -110,7 +115,9 @@ static cairn_gc_record *record_make(const cairn_gc_type *t)
 		.drop = t->drop,
 		.size = t->size,
 		.flags = t->flags,
-		.is_leaf = !t->refs && !t->weak && !t->tail_refs && !t->trace && !(t->flags & CAIRN_GC_CONSERVATIVE),
+		.is_leaf = !t->refs && !has_more,
+		.has_more = has_more,
+		.is_fixed = t->flags & CAIRN_GC_PINNED,
 	};
 	r->name = memcpy(r + 1, name, length);
 	return r;

@@ -53,7 +53,7 @@ static void update_object(void *arg, void *object)
 	if (r->is_leaf)
 		return;
 	if (cairn_unlikely(r->tail_refs | (uintptr_t)r->trace)) {
-		cairn_gc_each_field(object, 1 | 2 | 4, update_later, arg);
+		cairn_gc_each_field(object, CAIRN_GC_FIELD_EXACT, update_later, arg);
 		return;
 	}
 	for (uint64_t bits = r->refs | r->weak; bits; bits &= bits - 1)

@@ -83,8 +83,9 @@ void cairn_gc_survey_each(const cairn_gc_survey *s, void (*visit)(void *arg, voi
 bool cairn_gc_survey_validate(const cairn_gc_survey *s);
 
 /* Calls visit(arg, field, kind) for each field: by bitmaps, trailing elements, trace function; in conservative types
- * each word. kind: 1 strong, 2 weak, 3 ambiguous. */
-void cairn_gc_survey_fields(void *object, void (*visit)(void *arg, uintptr_t *field, unsigned kind), void *arg);
+ * each word. */
+void cairn_gc_survey_fields(
+	void *object, void (*visit)(void *arg, uintptr_t *field, cairn_gc_field_kind kind), void *arg);
 
 /* Reads one block as gc/blocks.h says. Calls object(arg, p) for each object, until that says false; and, unless it is
  * NULL, wrong(arg, cell, what) for a cell that cannot be, behind which the block is not read on. */

@@ -231,10 +231,9 @@ static void *workers_body(void *arg)
 
 static void workers_find_starts(cairn_gc_heap *h)
 {
-	CAIRN_GC_EACH_SLAB (s, &h->blocks)
-		for (unsigned i = CAIRN_GC_FIRST_BLOCK; i < CAIRN_GC_SLAB_BLOCKS; i++)
-			if (s->block[i].kind == CAIRN_GC_BLOCK_CELLS)
-				cairn_gc_block_find_starts(&s->block[i], h->blocks.colour);
+	CAIRN_GC_EACH_BLOCK(b, &h->blocks)
+		if (b->kind == CAIRN_GC_BLOCK_CELLS)
+			cairn_gc_block_find_starts(b, h->blocks.colour);
 }
 
 /* Does what is left, by all workers. */

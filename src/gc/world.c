@@ -14,6 +14,8 @@
  * Invariants: those of world.h, and
  *   (GW4) is_hidden is set exactly while a mutator is OUT or OUT_HELD; its bumps' ends are 0 then.
  *   (GW5) A mutator that is_aside belongs to a thread that is inside cairn_gc_aside, a stop of its own, or stopped.
+ *        Checked from both sides: who is stopped, or collects, is_aside, by cairn_gc_world_validate; of a thread that
+ *        runs the program none is, by cairn_gc_mutators_validate.
  * Locks: see world.h. Failure: misuse ends the program with a line.
  * Not here: attach and detach (gc/mutators.c); what lies on a stack (gc/stacks.c); fork (gc/heapfork.c). */
 #include "gc/managed.h"
@@ -309,7 +311,8 @@ __attribute__((used)) void cairn_gc_entered_(cairn_gc_mutator *m, uintptr_t sp)
 	if (!mutator_runs(t))
 		mutator_come_in(t);
 	else if (!is_outermost) /* else longjmp left a callback that had entered */
-		cairn_gc_misuse(t->heap, "cairn_gc_enter: has not left", m);
+		cairn_gc_misuse(t->heap, "cairn_gc_enter: has not left, or allocated or collected inside a BLOCKING "
+			"scope", m);
 	t->left_words = 0;
 }
 
@@ -319,10 +322,6 @@ void cairn_gc_world_init(struct cairn_gc_heap *h)
 {
 	cairn_node_init(&h->world.mutators);
 }
-
-#define WORLD_EACH_MUTATOR(u, w)                                                                                       \
-	for (cairn_gc_thread *u = cairn_container((w)->mutators.next, cairn_gc_thread, node);                          \
-		&u->node != &(w)->mutators; u = cairn_container(u->node.next, cairn_gc_thread, node))
 
 /* False: its thread has ended without our being told, by a system call of its own or in its last destructors. */
 static bool thread_is_there(const cairn_gc_thread *t)
@@ -352,12 +351,12 @@ static bool mutator_await(cairn_gc_thread *t)
 static void world_ask(struct cairn_gc_heap *h, const cairn_gc_thread *t)
 {
 	uint64_t now = cairn_clock_fine_ns();
-	WORLD_EACH_MUTATOR(u, &h->world) {
+	CAIRN_GC_EACH_MUTATOR(u, &h->world) {
 		u->asked_ns = now;
 		u->stopped_ns = 0;
 	}
 	__atomic_store_n(&h->world.is_wanted, 1, __ATOMIC_SEQ_CST);
-	WORLD_EACH_MUTATOR(u, &h->world) {
+	CAIRN_GC_EACH_MUTATOR(u, &h->world) {
 		cairn_gc_zeal_delay(h); /* some are asked, others are not */
 		if (u == t)
 			continue;
@@ -368,9 +367,7 @@ static void world_ask(struct cairn_gc_heap *h, const cairn_gc_thread *t)
 
 static void world_await(struct cairn_gc_heap *h, const cairn_gc_thread *t)
 {
-	for (cairn_node *n = h->world.mutators.next, *next; n != &h->world.mutators; n = next) {
-		cairn_gc_thread *u = cairn_container(n, cairn_gc_thread, node);
-		next = n->next;
+	CAIRN_GC_EACH_MUTATOR(u, &h->world) {
 		if (u != t && !mutator_await(u)) {
 			cairn_gc_left_stacks_forget(h, u);
 			cairn_gc_mutator_drop(u);
@@ -381,7 +378,7 @@ static void world_await(struct cairn_gc_heap *h, const cairn_gc_thread *t)
 
 static void world_flush(struct cairn_gc_heap *h, const cairn_gc_thread *t)
 {
-	WORLD_EACH_MUTATOR(u, &h->world) {
+	CAIRN_GC_EACH_MUTATOR(u, &h->world) {
 		bool is_hidden = u->is_hidden;
 		if (u != t && u->stopped_ns)
 			cairn_gc_look_stopped(h, u, u->stopped_ns - u->asked_ns);
@@ -437,7 +434,7 @@ void cairn_gc_world_resume(struct cairn_gc_heap *h, cairn_gc_thread *t)
 	uint32_t poll = h->deaths.due_since && h->config.cleanups == CAIRN_GC_CLEANUPS_AUTO;
 	w->collecting = NULL;
 	__atomic_store_n(&w->is_wanted, 0, __ATOMIC_SEQ_CST); /* before any runs: see above */
-	WORLD_EACH_MUTATOR(u, w) {
+	CAIRN_GC_EACH_MUTATOR(u, w) {
 		if (u == t) {
 			poll_set(u, poll);
 			continue;
@@ -456,9 +453,10 @@ void cairn_gc_world_resume(struct cairn_gc_heap *h, cairn_gc_thread *t)
 void cairn_gc_world_validate(struct cairn_gc_heap *h)
 {
 	size_t count = 0;
-	WORLD_EACH_MUTATOR(u, &h->world) {
+	CAIRN_GC_EACH_MUTATOR(u, &h->world) {
 		uint32_t now = mutator_state(u);
 		cairn_assert(u == h->world.collecting || now == CAIRN_GC_STOPPED || now == CAIRN_GC_OUT_HELD); /* GW1 */
+		cairn_assert((u != h->world.collecting && now != CAIRN_GC_STOPPED) || u->is_aside); /* GW5 */
 		cairn_assert(u->heap == h && u->sp >= u->stack_low && u->sp <= u->stack_base); /* GW2 */
 		cairn_assert(u->small.at >= u->small.end && u->wide.at >= u->wide.end);       /* GW3 */
 		cairn_assert(u->is_hidden == (now == CAIRN_GC_OUT_HELD));                     /* GW4 */

@@ -20,6 +20,7 @@
  *   (GW1) Every mutator in the list but the collecting one is STOPPED or OUT_HELD.
  *   (GW2) sp lies in its thread's stack, at or below where it was attached... or in the stack it switched to.
  *   (GW3) A mutator's bumps are empty: what it allocated is in its blocks' `filled` (cairn_gc_mutator_flush).
+ * and (GW4) and (GW5) of gc/world.c, which are of its workings.
  * The protocol is model-checked: tests/model/world.c.
  *
  * Locks: world, rank CAIRN_RANK_GC_WORLD: attach, detach, and every stop. A thread that would wait for it and is a
@@ -67,11 +68,11 @@ typedef struct cairn_gc_thread {
 		uintptr_t at, end;   /* of its hole, what is not in the bump yet and not cleared */
 		uintptr_t start;     /* of the hole */
 		size_t allocated;    /* in holes of the block that were left */
-	} small_hole, wide_hole;
-	uint64_t allocated_bytes; /* by blocks given up and bumps; sync: as small */
+	} small_hole, wide_hole; /* sync: as small */
+	uint64_t allocated_bytes; /* in large and given up blocks; sync: atomic, relaxed: by its thread, or in a stop */
 	uint64_t since_zeal;     /* allocations since the last one forced; sync: its thread */
 	uint64_t asked_ns;       /* when it was asked to stop; sync: world lock */
-	uint64_t barrier_ns;     /* in slow stores, where a collector has them timed; sync: its thread, else the stop */
+	uint64_t barrier_ns;     /* in slow stores, where a collector has them timed; sync: as allocated_bytes */
 	uint64_t stopped_ns;     /* when it did; 0: it was out when it was asked; sync: its thread, else the stop */
 	/* The caller's sp in the last cairn_gc_leave, and in the outermost one that no enter has ended: a callback may
 	 * enter and leave inside. 0: none. They find scopes that were left by longjmp. sync: its thread */
@@ -101,8 +102,15 @@ typedef struct cairn_gc_world {
 	cairn_gc_thread *collecting; /* sync: lock; NULL: nobody */
 	uint64_t stopped_ns;     /* when the last stop was complete; sync: lock */
 	char laggard[512];       /* sync: lock; see cairn_gc_stats */
-	uint64_t laggard_ns;     /* how late that was; sync: lock */
+	uint64_t laggard_ns;     /* how late that was; sync: lock; read without, relaxed, as a hint */
 } cairn_gc_world;
+
+/* Each mutator of a heap, in a stop, or under the world's lock. The body may take t out of the list and free it. */
+#define CAIRN_GC_EACH_MUTATOR(t, world_)                                                                               \
+	for (cairn_gc_thread *t = cairn_container((world_)->mutators.next, cairn_gc_thread, node),                     \
+		*t##_next = cairn_container(t->node.next, cairn_gc_thread, node);                                      \
+		&t->node != &(world_)->mutators;                                                                       \
+		t = t##_next, t##_next = cairn_container(t->node.next, cairn_gc_thread, node))
 
 static inline cairn_gc_thread *cairn_gc_thread_of(cairn_gc_mutator *m) { return (cairn_gc_thread *)m; }
 

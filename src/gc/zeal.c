@@ -3,11 +3,15 @@
  *   words ──zeal_init──▶ flags of the heap ──▶ asked by allocation (collect), plans (move), buffers (small)
  *                                          ──▶ done here: pins, poison, delay; verify and shadow are called from here
  *
- * Invariants, checked by the tests:
+ * Invariants:
  *   (GZ1) A block that is_closed is EMPTY, and their number over all heaps is at most CLOSED_MOST: each may be two
- *         mappings, of which a process has some 65,000, and what was closed must be opened again.
+ *         mappings, of which a process has some 65,000, and what was closed must be opened again. Checked by
+ *         cairn_gc_zeal_validate.
  *   (GZ2) What is poisoned is dead: holes are filled only where nothing is read before it is written, which is at or
- *         above `filled` in blocks that do not claim to read zero.
+ *         above `filled` in blocks that do not claim to read zero. That no header was poisoned, nor what claims to read
+ *         zero, is checked by cairn_gc_blocks_validate; that no object was, and that none is made of it, is shown by
+ *         tests/unit/test_zeal.c: every_mode_leaves_a_right_program_alone, and
+ *         poison_fills_holes_and_what_is_new_reads_zero.
  *
  * Locks: none; chance is atomic. Failure: a word that is not known, or cannot be had, is told and ignored.
  * Not here: the shadow (gc/shadow.c), the verifier (gc/verify.c). */
@@ -201,9 +205,8 @@ void cairn_gc_zeal_pins(struct cairn_gc_heap *h, void (*found)(void *arg, void *
 {
 	if (cairn_likely(!h->zeal.pin_one_of))
 		return;
-	CAIRN_GC_EACH_SLAB(s, &h->blocks)
-	for (unsigned i = CAIRN_GC_FIRST_BLOCK; i < CAIRN_GC_SLAB_BLOCKS; i++)
-		zeal_pin_some(h, &s->block[i], found, arg);
+	CAIRN_GC_EACH_BLOCK(b, &h->blocks)
+		zeal_pin_some(h, b, found, arg);
 }
 
 /* ---- poison ---- */
@@ -251,6 +254,17 @@ static void zeal_poison_holes(struct cairn_gc_heap *h, cairn_gc_block *b)
 			memset((void *)at, POISON_BYTE, end - at);
 }
 
+void cairn_gc_zeal_validate(struct cairn_gc_heap *h)
+{
+	uint32_t closed = 0;
+	CAIRN_GC_EACH_BLOCK(b, &h->blocks) {
+		closed += b->is_closed;
+		cairn_assert(!b->is_closed || (b->kind == CAIRN_GC_BLOCK_EMPTY && !b->is_zero)); /* GZ1 */
+	}
+	/* those of other heaps are among all, and so is one that another thread is about to close, or to leave open */
+	cairn_assert(closed <= CLOSED_MOST && closed <= atomic_load(&zeal_closed)); /* GZ1 */
+}
+
 /* ---- around a collection ---- */
 
 void cairn_gc_zeal_before(struct cairn_gc_heap *h)
@@ -272,9 +286,8 @@ void cairn_gc_zeal_after(struct cairn_gc_heap *h)
 		return;
 	if (h->zeal.poisons) {
 		cairn_gc_blocks_sweep_all(h);
-		CAIRN_GC_EACH_SLAB(s, &h->blocks)
-		for (unsigned i = CAIRN_GC_FIRST_BLOCK; i < CAIRN_GC_SLAB_BLOCKS; i++)
-			zeal_poison_holes(h, &s->block[i]);
+		CAIRN_GC_EACH_BLOCK(b, &h->blocks)
+			zeal_poison_holes(h, b);
 	}
 	if (h->zeal.shadows)
 		cairn_gc_shadow_renew(h);

@@ -25,7 +25,7 @@ struct cairn_gc_block;
 struct cairn_gc_thread;
 
 typedef struct cairn_gc_zeal {
-	bool is_on, moves, is_small, poisons, delays, verifies, shadows; /* const, as the next two */
+	bool is_on, moves, is_small, poisons, delays, verifies, shadows; /* const, as all but state */
 	uint32_t collect_every, pin_one_of;
 	uint64_t state; /* of chance; sync: atomic, relaxed */
 	struct cairn_gc_shadow *shadow;
@@ -47,6 +47,7 @@ void cairn_gc_zeal_pins(struct cairn_gc_heap *h, void (*found)(void *arg, void *
  * where it was poisoned. */
 void cairn_gc_zeal_poison(struct cairn_gc_heap *h, struct cairn_gc_block *b);
 void cairn_gc_zeal_unpoison(struct cairn_gc_heap *h, struct cairn_gc_block *b);
+void cairn_gc_zeal_validate(struct cairn_gc_heap *h); /* in a stop */
 
 /* ---- The shadow: gc/shadow.c ---- */
 

@@ -213,8 +213,8 @@ size_t cairn_managedwalk_slab(
 	s.colour = managed_colour(h, all[which].at);
 	all[which].slab_bytes +=
 		cairn_walk_resident(slice, at, at + CAIRN_GC_FIRST_BLOCK * (uint64_t)CAIRN_GC_BLOCK_BYTES);
-	for (size_t i = CAIRN_GC_FIRST_BLOCK; i < CAIRN_GC_SLAB_BLOCKS; i++)
-		managed_add_block(&s, &slab.block[i], i);
+	CAIRN_GC_EACH_BLOCK_OF(b, &slab)
+		managed_add_block(&s, b, (size_t)(b - slab.block));
 	return which;
 }
 

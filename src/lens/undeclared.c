@@ -97,8 +97,7 @@ static bool undeclared_is_declared(struct cairn_gc_heap *h, uintptr_t at)
 	cairn_lock_drop(&h->roots.lock, CAIRN_RANK_GC_PARTS);
 	if (is_root)
 		return true;
-	for (cairn_node *n = h->world.mutators.next; n != &h->world.mutators; n = n->next) {
-		const cairn_gc_thread *t = cairn_container(n, cairn_gc_thread, node);
+	CAIRN_GC_EACH_MUTATOR(t, &h->world) {
 		if ((at >= t->stack_low && at < t->stack_base) || (at >= t->own_low && at < t->own_base) ||
 			(at >= t->tls_start && at < t->tls_end))
 			return true;

@@ -74,7 +74,7 @@ PUBLIC void *mmap(void *at, size_t bytes, int rights, int flags, int fd, off_t o
 
 PUBLIC void *mmap64(void *at, size_t bytes, int rights, int flags, int fd, off64_t offset)
 {
-	mmap_call *next = __atomic_load_n(&next_mmap64, __ATOMIC_RELAXED);
+	mmap_call *next = __atomic_load_n(&next_mmap64, __ATOMIC_RELAXED); /* likewise */
 	void *p = mapcalls_map(next, at, bytes, rights, flags, fd, offset);
 	if ((flags & MAP_ANONYMOUS) && p != MAP_FAILED)
 		cairn_mappings_note(p, bytes, (uintptr_t)__builtin_return_address(0));

@@ -838,7 +838,7 @@ bool cairn_pageheap_hide_step(void)
 	return more;
 }
 
-/* The four below are hints for purging: a stale value only shifts when it happens. */
+/* The four below are hints for purging, relaxed: a stale value only shifts when it happens. */
 size_t cairn_pageheap_dirty_bytes(void)
 {
 	return __atomic_load_n(&dirty_granules, __ATOMIC_RELAXED) << CAIRN_GRANULE_SHIFT;
@@ -851,12 +851,12 @@ size_t cairn_pageheap_used_bytes(void)
 
 size_t cairn_pageheap_highest_used_bytes(void)
 {
-	return __atomic_load_n(&highest_used_granules, __ATOMIC_RELAXED) << CAIRN_GRANULE_SHIFT;
+	return __atomic_load_n(&highest_used_granules, __ATOMIC_RELAXED) << CAIRN_GRANULE_SHIFT; /* likewise */
 }
 
 size_t cairn_pageheap_rewanted_bytes(void)
 {
-	return __atomic_load_n(&rewanted_granules, __ATOMIC_RELAXED) << CAIRN_GRANULE_SHIFT;
+	return __atomic_load_n(&rewanted_granules, __ATOMIC_RELAXED) << CAIRN_GRANULE_SHIFT; /* likewise */
 }
 
 /* Calls visit for each span of the chunk that begins in it. */

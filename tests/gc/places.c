@@ -117,6 +117,7 @@ __attribute__((noinline)) static void in_rbp(uintptr_t mask, void (*f)(void))
 			 : "a"(f)
 			 : "memory", "cc", "r12", "r13", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11");
 }
+static way *const register_ways[] = { in_rbx, in_rbp, in_r12, in_r13, in_r14, in_r15 };
 static void what_only_a_register_holds_lives(void)
 {
 	FINDS(in_rbx);
@@ -148,6 +149,8 @@ __attribute__((noinline)) static void in_d9(uintptr_t mask, void (*f)(void))
 			 : "memory", "cc", "d9", "x30", "x1", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11",
 			 "x12", "x13", "x14", "x15", "x16", "x17");
 }
+static way *const register_ways[] = { in_x19, in_x20, in_x21, in_x22, in_x23, in_x24, in_x25, in_x26, in_x27, in_x28,
+	in_d9 };
 static void what_only_a_register_holds_lives(void)
 {
 	FINDS(in_x19);
@@ -339,11 +342,10 @@ static void context_main(void)
 	FORGET(word);
 	swapcontext(&other_context, &main_context);
 }
-/* The object is held by a frame of another stack, in which the collection is asked for. */
-static void on_other_stack(uintptr_t mask, void (*f)(void))
+static void on_made_stack(uintptr_t mask, void (*f)(void), bool collects_in_main)
 {
 	low = make_stack(STACK_BYTES);
-	context_mask = mask, context_call = f, context_collects_in_main = false;
+	context_mask = mask, context_call = f, context_collects_in_main = collects_in_main;
 	getcontext(&other_context);
 	other_context.uc_stack.ss_sp = low;
 	other_context.uc_stack.ss_size = STACK_BYTES;
@@ -351,22 +353,42 @@ static void on_other_stack(uintptr_t mask, void (*f)(void))
 	EXPECT(cairn_gc_stack_switch(here.m, low, STACK_BYTES));
 	swapcontext(&main_context, &other_context);
 	EXPECT(cairn_gc_stack_switch(here.m, NULL, 0));
+	if (collects_in_main)
+		f();
 	cairn_gc_range_remove(here.h, low);
 	munmap(low, STACK_BYTES);
 }
+/* The object is held by a frame of another stack, in which the collection is asked for. */
+static void on_other_stack(uintptr_t mask, void (*f)(void)) { on_made_stack(mask, f, false); }
 /* It is held by a frame of a stack that was left, while the thread collects on its own. */
-static void on_left_stack(uintptr_t mask, void (*f)(void))
+static void on_left_stack(uintptr_t mask, void (*f)(void)) { on_made_stack(mask, f, true); }
+/* It is held by a register alone when its stack is left; then what lies below the frame that leaves is overwritten. */
+static way *left_way;
+static void leaves(void)
+{
+	cairn_gc_stack_switch(here.m, NULL, 0);
+	scrub();
+	swapcontext(&other_context, &main_context);
+}
+static void left_main(void)
+{
+	left_way(context_mask, leaves);
+	leaves();
+}
+static void in_register_of_left_stack(uintptr_t mask, void (*f)(void))
 {
 	low = make_stack(STACK_BYTES);
-	context_mask = mask, context_call = f, context_collects_in_main = true;
+	context_mask = mask;
 	getcontext(&other_context);
 	other_context.uc_stack.ss_sp = low;
 	other_context.uc_stack.ss_size = STACK_BYTES;
-	makecontext(&other_context, context_main, 0);
-	EXPECT(cairn_gc_stack_switch(here.m, low, STACK_BYTES));
-	swapcontext(&main_context, &other_context);
-	EXPECT(cairn_gc_stack_switch(here.m, NULL, 0));
-	f();
+	makecontext(&other_context, left_main, 0);
+	for (int times = 0; times < 2; times++) { /* the second time it comes back from there, and leaves for good */
+		EXPECT(cairn_gc_stack_switch(here.m, low, STACK_BYTES));
+		swapcontext(&main_context, &other_context);
+		if (!times)
+			f();
+	}
 	cairn_gc_range_remove(here.h, low);
 	munmap(low, STACK_BYTES);
 }
@@ -385,6 +407,10 @@ static void what_only_a_stack_of_makecontext_holds_lives(void)
 	FINDS(on_other_stack);
 	FINDS(on_left_stack);
 	FINDS(below_other_stack);
+	for (size_t i = 0; i < sizeof register_ways / sizeof *register_ways; i++) {
+		left_way = register_ways[i];
+		FINDS(in_register_of_left_stack);
+	}
 }
 
 /* ---- Over a BLOCKING scope, while another thread collects ---- */

@@ -26,6 +26,7 @@
 /* What a build cannot do is no case of it: if (CAN_REFUSE) RUN(...). */
 #define CAN_REFUSE (CAIRN_FAULTS_BUILT)   /* system calls, by cairn_fault_set */
 #define CAN_LIMIT  (!IS_SANITIZED)        /* address space and data */
+#define CAN_ASSERT (CAIRN_DEBUG >= 1)     /* see what is wrong with ourselves: base/assert.h */
 
 /* The child's status as wait gives it: 0 when body ran and nothing failed. */
 __attribute__((unused)) static int child_status(void (*body)(void *), void *arg)
@@ -39,6 +40,13 @@ __attribute__((unused)) static int child_status(void (*body)(void *), void *arg)
 	while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
 		;
 	return status;
+}
+
+/* Does body end in an assertion, or as misuse does? */
+__attribute__((unused)) static bool child_aborts(void (*body)(void *), void *arg)
+{
+	int status = child_status(body, arg);
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
 }
 
 __attribute__((unused)) static void in_a_child(void (*body)(void *), void *arg)

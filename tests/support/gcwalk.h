@@ -100,7 +100,7 @@ __attribute__((unused)) static walk walk_from(void *root, size_t most)
 		size_t plain = cairn_gc_header_type(header) == CAIRN_GC_TYPE_BYTES ? size : 8; /* else its key */
 		for (size_t at = 0; at < plain; at++)
 			w.sum = (w.sum ^ bytes[at]) * 0x9e3779b97f4a7c15 + 1;
-		cairn_gc_each_field(w.objects[i], 1 | 4, walk_field, &w);
+		cairn_gc_each_field(w.objects[i], CAIRN_GC_FIELD_STRONG | CAIRN_GC_FIELD_TRACED, walk_field, &w);
 	}
 	return w;
 }
@@ -187,6 +187,52 @@ __attribute__((unused)) static void walk_collect(cairn_gc_mutator *m)
 {
 	cairn_gc_mutator_flush(cairn_gc_thread_of(m));
 	cairn_gc_collect(m);
+}
+
+/* ---- A heap to walk in, and its one root ---- */
+
+static cairn_ref(void) root;
+static cairn_gc_heap *heap;
+static cairn_gc_mutator *mutator;
+
+static void walk_open(cairn_gc_config config)
+{
+	heap = cairn_gc_open(&config);
+	mutator = cairn_gc_attach(heap);
+	root.cairn_gc_word = 0;
+	cairn_gc_root_add(heap, &root);
+}
+
+static void end(void)
+{
+	cairn_gc_root_remove(heap, &root);
+	cairn_gc_detach(mutator);
+	cairn_gc_close(heap);
+}
+
+__attribute__((unused)) static bool is_large(const void *object)
+{
+	return cairn_gc_size(object) + 8 > CAIRN_GC_CELL_MAX;
+}
+
+/* Collects, and expects the same graph; how many of its objects kept their address, large ones not counted. */
+__attribute__((unused)) static size_t stayed_after_collection(size_t most)
+{
+	walk before = walk_from(cairn_gc_root_get(mutator, &root), most);
+	walk_collect(mutator);
+	walk after = walk_from(cairn_gc_root_get(mutator, &root), most);
+	size_t stayed = 0;
+	EXPECT(before.sum == after.sum);
+	EXPECT_EQ(after.count, before.count);
+	EXPECT_EQ(heap->looks.stats.live_objects, after.count);
+	for (size_t i = 0; i < after.count && i < before.count; i++)
+		stayed += before.objects[i] == after.objects[i] && !is_large(after.objects[i]);
+	cairn_gc_trace_validate(heap);
+	cairn_gc_blocks_sweep_all(heap);
+	cairn_gc_blocks_validate(heap);
+	walk_free(&before);
+	walk_free(&after);
+	return stayed;
 }
 
 #endif

@@ -2,7 +2,7 @@
  * there. */
 #include "gc/managed.h"
 #include "gc/types.h"
-#include "support/test.h"
+#include "support/child.h"
 
 typedef struct two {
 	cairn_ref(struct two) a, b;
@@ -96,12 +96,65 @@ static void a_block_is_walked_from_cell_to_cell(void)
 	}
 	cairn_gc_mutator_flush(cairn_gc_thread_of(m));
 	size_t seen = 0;
-	CAIRN_GC_EACH_SLAB (slab, &heap->blocks)
-		for (unsigned i = CAIRN_GC_FIRST_BLOCK; i < CAIRN_GC_SLAB_BLOCKS; i++)
-			if (slab->block[i].kind == CAIRN_GC_BLOCK_CELLS)
-				seen += count_cells(&slab->block[i]);
+	CAIRN_GC_EACH_BLOCK(b, &heap->blocks)
+		if (b->kind == CAIRN_GC_BLOCK_CELLS)
+			seen += count_cells(b);
 	EXPECT_EQ(seen, made);
 	close_heap();
+}
+
+static void count_object(void *object, void *arg)
+{
+	(void)object;
+	++*(size_t *)arg;
+}
+
+/* Holes of a step of clearing and 192 bytes. What fills the step, and is followed by a cell of 256, leaves the 192 as
+ * the dead left them: three cells that nobody made since. */
+static void what_lay_in_a_hole_that_was_left_is_no_object(void) /* GA1, GA2 */
+{
+	enum { CELLS = 67, HOLES = 14, SMALL = 64 - 8, LARGER = 256 - 8 };
+	static uintptr_t kept[HOLES + 1];
+	size_t made = 0, seen = 0;
+	heap = cairn_gc_open(&(cairn_gc_config){ .collector = CAIRN_GC_MARKSWEEP, .exact_roots = true });
+	m = cairn_gc_attach(heap);
+	cairn_gc_roots_add(heap, kept, HOLES + 1);
+	for (unsigned i = 0; i <= HOLES; i++) {
+		kept[i] = (uintptr_t)cairn_gc_new_bytes(m, SMALL);
+		for (unsigned k = 0; k < CELLS && i < HOLES; k++)
+			cairn_gc_new_bytes(m, SMALL);
+	}
+	cairn_gc_collect(m);
+	for (unsigned i = 0; i < HOLES; i++) {
+		char *first = cairn_gc_new_bytes(m, LARGER);
+		EXPECT_EQ((uintptr_t)first, kept[i] + 64);
+		for (unsigned k = 0; k < (4096 - 256) / 64; k++)
+			cairn_gc_new_bytes(m, SMALL);
+		made += 1 + (4096 - 256) / 64;
+	}
+	cairn_gc_each(m, count_object, &seen);
+	EXPECT_EQ(seen, HOLES + 1 + made);
+	EXPECT_EQ(cairn_gc_verify(m, stderr), 0);
+	cairn_gc_roots_remove(heap, kept);
+	close_heap();
+}
+
+/* A header says that its cell is longer than what was made. */
+static void lengthen_a_cell(void *is_longer)
+{
+	open_heap(CAIRN_GC_MARKSWEEP);
+	uint64_t *object = cairn_gc_new_bytes(m, 100);
+	cairn_gc_new_bytes(m, 100);
+	if (is_longer)
+		object[-1] += (uint64_t)200 << CAIRN_GC_SIZE_SHIFT;
+	cairn_gc_mutator_flush(cairn_gc_thread_of(m));
+	cairn_gc_blocks_validate(heap);
+}
+
+static void a_cell_that_ends_behind_its_hole_is_noticed(void) /* GA1 */
+{
+	EXPECT(!child_aborts(lengthen_a_cell, NULL));
+	EXPECT(child_aborts(lengthen_a_cell, (void *)1));
 }
 
 static void an_address_leads_to_the_object_it_lies_in(void)
@@ -163,7 +216,7 @@ static void holes_are_what_no_live_cell_covers(void)
 		from = hole_end;
 	}
 	EXPECT_EQ(holes + live, CAIRN_GC_BLOCK_BYTES - 16);
-	cairn_gc_blocks_list(heap, b);
+	b->is_owned = false;
 	cairn_gc_blocks_validate(heap);
 	close_heap();
 }
@@ -233,6 +286,9 @@ int main(void)
 	RUN(sums_of_kinds_are_kept_by_taking_and_giving);
 	RUN(nothing_is_taken_past_most);
 	RUN(a_block_is_walked_from_cell_to_cell);
+	RUN(what_lay_in_a_hole_that_was_left_is_no_object);
+	if (CAN_ASSERT)
+		RUN(a_cell_that_ends_behind_its_hole_is_noticed);
 	RUN(an_address_leads_to_the_object_it_lies_in);
 	RUN(holes_are_what_no_live_cell_covers);
 	RUN(what_is_allocated_reads_zero_whatever_lay_there);

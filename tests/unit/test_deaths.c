@@ -1,4 +1,5 @@
 /* What happens when objects die: each thing once, and exactly when it should. */
+#include "support/child.h"
 #include "support/gcdead.h"
 
 #include "os/sys.h"
@@ -183,7 +184,7 @@ static void large_and_pinned_objects_are_dropped_too(void)
 	}
 }
 
-static void cleanups_run_once_for_each_time_they_were_asked_for(void)
+static void cleanups_run_once_for_each_time_they_were_asked_for(void) /* GC1 */
 {
 	EACH_COLLECTOR (OBJECTS, MANUAL) {
 		cleaned = 0;
@@ -214,14 +215,14 @@ static void collect_and_check(counted *c)
 {
 	uint64_t id = c->id;
 	new_box(id);
-	cairn_gc_collect(m);
+	collect();
 	EXPECT(c->id == id && c->check == ~id); /* it stays where it is, while its function runs */
 	EXPECT_EQ(cairn_gc_run_cleanups(m, 0), 0);
 	if (id < 50)
 		new_counted(id + 50, 0);
 }
 
-static void a_drop_may_allocate_and_collect(void)
+static void a_drop_may_allocate_and_collect(void) /* GC1 */
 {
 	EACH_COLLECTOR (1, MANUAL) {
 		start_counting();
@@ -237,6 +238,24 @@ static void a_drop_may_allocate_and_collect(void)
 		for (size_t i = 0; i < 100; i++)
 			EXPECT_EQ(dropped[i], 1);
 	}
+}
+
+static void lose_a_record(void *is_lost)
+{
+	dead_open((cairn_gc_config){ .collector = CAIRN_GC_MARKSWEEP, MANUAL }, 1);
+	for (size_t i = 0; i < 3; i++)
+		EXPECT(cairn_gc_cleanup(m, new_box(i), clean, NULL));
+	cairn_gc_collect(m);
+	EXPECT_EQ(heap->deaths.due.count, 3);
+	if (is_lost)
+		cairn_gc_queue_take(&heap->deaths.due);
+	cairn_gc_verify(m, stderr);
+}
+
+static void a_record_that_is_in_no_list_is_noticed(void) /* GC1 */
+{
+	EXPECT(!child_aborts(lose_a_record, NULL));
+	EXPECT(child_aborts(lose_a_record, (void *)1));
 }
 
 static void take_2_ms(counted *c)
@@ -814,6 +833,8 @@ int main(void)
 	RUN(large_and_pinned_objects_are_dropped_too);
 	RUN(cleanups_run_once_for_each_time_they_were_asked_for);
 	RUN(a_drop_may_allocate_and_collect);
+	if (CAN_ASSERT)
+		RUN(a_record_that_is_in_no_list_is_noticed);
 	RUN(a_budget_ends_the_running);
 	RUN(closing_drops_whoever_is_left);
 	RUN(polling_runs_them_by_default_and_allocating_does_not);

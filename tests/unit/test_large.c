@@ -15,10 +15,7 @@ static cairn_span *span_of(void *p) { return cairn_window_span((uintptr_t)p); }
 
 static bool is_filled(const char *p, size_t bytes, char with)
 {
-	for (size_t i = 0; i < bytes; i++)
-		if (p[i] != with)
-			return false;
-	return true;
+	return !bytes || (*p == with && !memcmp(p, p + 1, bytes - 1));
 }
 
 static void run_comes_and_goes(void *unused)
@@ -26,16 +23,19 @@ static void run_comes_and_goes(void *unused)
 	(void)unused;
 	enum { BYTES = 64 << 20 };
 	size_t purged = 0;
-	double began = test_seconds();
+	double slowest = 0;
 	for (int i = 0; i < 8; i++) {
+		double began = test_seconds();
 		char *p = cairn_malloc(BYTES);
 		REQUIRE(p);
 		memset(p, i, BYTES);
 		cairn_free(p);
+		double took = test_seconds() - began;
+		slowest = took > slowest ? took : slowest;
 		if (i == 2)
 			purged = cairn_pageheap_count().purged_granules;
 	}
-	if (test_seconds() - began < 2) /* else what came a second ago has gone for good, and is given back */
+	if (slowest < 0.05) /* else it was away for longer than what is kept rests without proof (page/purge.c) */
 		EXPECT_EQ(cairn_pageheap_count().purged_granules, purged);
 	cairn_purge_validate();
 }

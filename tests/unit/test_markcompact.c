@@ -1,50 +1,14 @@
 /* The compacting collector: what moves, what stays, and what comes back. */
 #include "support/gcwalk.h"
 
-static cairn_ref(void) root;
-static cairn_gc_heap *heap;
-static cairn_gc_mutator *mutator;
 static unsigned workers = 1;
 
 static void begin(size_t max, bool moves_all)
 {
-	heap = cairn_gc_open(&(cairn_gc_config){
-		.collector = CAIRN_GC_MARKCOMPACT, .workers = workers,
+	walk_open((cairn_gc_config){ .collector = CAIRN_GC_MARKCOMPACT, .workers = workers,
 		.exact_roots = moves_all, /* else a stale word of this stack might pin something */
 		.min = max / 4, .max = max });
-	mutator = cairn_gc_attach(heap);
-	root.cairn_gc_word = 0;
-	cairn_gc_root_add(heap, &root);
 	heap->zeal.moves = moves_all;
-}
-
-static void end(void)
-{
-	cairn_gc_root_remove(heap, &root);
-	cairn_gc_detach(mutator);
-	cairn_gc_close(heap);
-}
-
-static bool is_large(const void *object) { return cairn_gc_size(object) + 8 > CAIRN_GC_CELL_MAX; }
-
-/* Collects, and expects the same graph; how many of its objects kept their address, large ones not counted. */
-static size_t stayed_after_collection(size_t most)
-{
-	walk before = walk_from(cairn_gc_root_get(mutator, &root), most);
-	walk_collect(mutator);
-	walk after = walk_from(cairn_gc_root_get(mutator, &root), most);
-	size_t stayed = 0;
-	EXPECT(before.sum == after.sum);
-	EXPECT_EQ(after.count, before.count);
-	EXPECT_EQ(heap->looks.stats.live_objects, after.count);
-	for (size_t i = 0; i < after.count && i < before.count; i++)
-		stayed += before.objects[i] == after.objects[i] && !is_large(after.objects[i]);
-	cairn_gc_trace_validate(heap);
-	cairn_gc_blocks_sweep_all(heap);
-	cairn_gc_blocks_validate(heap);
-	walk_free(&before);
-	walk_free(&after);
-	return stayed;
 }
 
 static void what_is_reached_moves_and_is_the_same(void)

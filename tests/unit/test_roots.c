@@ -711,13 +711,14 @@ static void misused(void *how)
 	case 4: cairn_gc_handle_free(heap, handle); cairn_gc_handle_get(mutator, handle); break;
 	case 5: cairn_gc_roots_add(heap, word, 1); cairn_gc_roots_add(heap, word, 2); break;
 	case 6: cairn_gc_roots_add(heap, (char *)word + 1, 1); break;
+	case 8: cairn_gc_roots_add(heap, word, SIZE_MAX / 8); break; /* ends beyond the last address */
 	default: cairn_gc_range_add(heap, word, SIZE_MAX); break;
 	}
 }
 
 static void misuse_of_roots_ends_the_program(void)
 {
-	for (uintptr_t how = 0; how < 8; how++) {
+	for (uintptr_t how = 0; how < 9; how++) {
 		int status = child_status(misused, (void *)how);
 		EXPECT(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 	}

@@ -2,30 +2,15 @@
 #include "os/sys.h"
 #include "support/gcwalk.h"
 
-static cairn_ref(void) root, other;
-static cairn_gc_heap *heap;
-static cairn_gc_mutator *mutator;
+static cairn_ref(void) other;
 
 static void begin(void)
 {
-	heap = cairn_gc_open(&(cairn_gc_config){ .collector = CAIRN_GC_MARKCOMPACT,
-		.exact_roots = true, .min = (size_t)256 << 20, .max = (size_t)1 << 30 });
-	mutator = cairn_gc_attach(heap);
-	root.cairn_gc_word = 0;
+	walk_open((cairn_gc_config){ .collector = CAIRN_GC_MARKCOMPACT, .exact_roots = true,
+		.min = (size_t)256 << 20, .max = (size_t)1 << 30 });
 	other.cairn_gc_word = 0;
-	cairn_gc_root_add(heap, &root);
-	cairn_gc_root_add(heap, &other);
+	cairn_gc_root_add(heap, &other); /* the heap's end takes it */
 }
-
-static void end(void)
-{
-	cairn_gc_root_remove(heap, &root);
-	cairn_gc_root_remove(heap, &other);
-	cairn_gc_detach(mutator);
-	cairn_gc_close(heap);
-}
-
-static bool is_large(const void *object) { return cairn_gc_size(object) + 8 > CAIRN_GC_CELL_MAX; }
 
 typedef struct place {
 	uintptr_t before, after;
@@ -90,9 +75,8 @@ static void what_lives_slides_down_in_its_order(void) /* GP1 GP2 */
 		EXPECT(cairn_gc_root_get(mutator, &other) == cairn_gc_get(mutator, all, item[last]));
 		EXPECT(heap->looks.stats.moved_objects > 0);
 		size_t live = 0, moved = heap->looks.stats.moved_objects;
-		CAIRN_GC_EACH_SLAB (s, &heap->blocks)
-			for (unsigned i = CAIRN_GC_FIRST_BLOCK; i < CAIRN_GC_SLAB_BLOCKS; i++)
-				live += s->block[i].kind == CAIRN_GC_BLOCK_CELLS ? s->block[i].live_bytes : 0;
+		CAIRN_GC_EACH_BLOCK(b, &heap->blocks)
+			live += b->kind == CAIRN_GC_BLOCK_CELLS ? b->live_bytes : 0;
 		EXPECT(heap->blocks.cells_count <= live / (CAIRN_GC_BLOCK_BYTES - CAIRN_GC_CELL_MAX) + 1);
 		slide(20001, true); /* there is nothing more to gain */
 		EXPECT(heap->looks.stats.moved_objects - moved < 2000);

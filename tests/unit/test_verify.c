@@ -1,20 +1,8 @@
 /* The verifier: each kind of damage is planted, and must be told by the line that says it; what is sound is not. */
-#include "cairn/gc.h"
 #include "gc/verify.h"
 #include "os/report.h"
 #include "support/child.h"
-
-typedef struct node {
-	uint64_t key;
-	cairn_ref(struct node) left, right;
-} node;
-CAIRN_GC_TYPE(node, .refs = CAIRN_GC_REFS(node, left, right));
-
-typedef struct vec {
-	uint64_t key;
-	cairn_ref(node) item[];
-} vec;
-CAIRN_GC_TYPE(vec, .tail_offset = 8, .tail_stride = 8, .tail_refs = CAIRN_GC_TAIL_REF);
+#include "support/gcnodes.h"
 
 typedef struct rows { /* elements of a number and a reference */
 	uint64_t key;
@@ -53,9 +41,6 @@ typedef struct loose {
 } loose;
 CAIRN_GC_TYPE(loose, .flags = CAIRN_GC_CONSERVATIVE);
 
-static cairn_ref(void) root;
-static cairn_gc_heap *heap;
-static cairn_gc_mutator *mutator;
 static char said[16384];
 static size_t least; /* bytes that the heap may grow to without a collection */
 

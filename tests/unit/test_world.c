@@ -219,7 +219,7 @@ static void *polls_until_told(void *arg)
 	return arg;
 }
 
-static void who_polls_is_stopped_and_goes_on(void) /* GW1, GW3 */
+static void who_polls_is_stopped_and_goes_on(void) /* GW1, GW3, GW5 */
 {
 	shared = open_one();
 	set(&where, 0);
@@ -235,6 +235,26 @@ static void who_polls_is_stopped_and_goes_on(void) /* GW1, GW3 */
 	set(&where, 3);
 	CAIRN_GC_BLOCKING(m) pthread_join(t, NULL);
 	cairn_gc_close(shared);
+}
+
+static void stop_and_say_what_is_not(void *what)
+{
+	cairn_gc_heap *h = open_one();
+	cairn_gc_thread *t = cairn_gc_thread_of(cairn_gc_attach(h));
+	cairn_gc_with_registers(t, in_a_stop, NULL);
+	t->is_aside = (uintptr_t)what & 1; /* as if it had gone out to wait, and not come back */
+	cairn_gc_mutators_validate();
+	cairn_gc_world_stop(h, t, false);
+	t->is_aside = !((uintptr_t)what & 2); /* as if it had gone out by itself */
+	cairn_gc_world_validate(h);
+	cairn_gc_world_resume(h, t);
+}
+
+static void who_is_aside_and_should_not_be_is_noticed(void) /* GW5 */
+{
+	EXPECT_EQ(child_status(stop_and_say_what_is_not, NULL), 0);
+	EXPECT(child_aborts(stop_and_say_what_is_not, (void *)1));
+	EXPECT(child_aborts(stop_and_say_what_is_not, (void *)2));
 }
 
 static void *fills_the_heap(void *arg)
@@ -292,7 +312,7 @@ static void *does_everything(void *arg)
 	return NULL;
 }
 
-static void threads_of_two_heaps_collect_both_and_lose_nothing(void)
+static void threads_of_two_heaps_collect_both_and_lose_nothing(void) /* GU1, GU2, GW5 */
 {
 	others[0] = open_one();
 	others[1] = open_one();
@@ -629,6 +649,8 @@ int main(void)
 		RUN(a_thread_that_ended_unnoticed_is_not_waited_for);
 	RUN(who_is_out_is_not_waited_for_and_enters_when_the_stop_is_over);
 	RUN(who_polls_is_stopped_and_goes_on);
+	if (CAN_ASSERT)
+		RUN(who_is_aside_and_should_not_be_is_noticed);
 	RUN(two_that_want_the_same_collection_share_one);
 	RUN(threads_of_two_heaps_collect_both_and_lose_nothing);
 	RUN(a_storm_of_short_threads_meets_collections);

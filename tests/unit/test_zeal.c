@@ -1,26 +1,11 @@
 /* The modes of zeal: each does what it says, is silent where all is well, and tells what it is there for. */
-#include "cairn/gc.h"
 #include "gc/managed.h"
 #include "os/report.h"
 #include "support/child.h"
+#include "support/gcnodes.h"
 
 #include <pthread.h>
 
-typedef struct node {
-	uint64_t key;
-	cairn_ref(struct node) left, right;
-} node;
-CAIRN_GC_TYPE(node, .refs = CAIRN_GC_REFS(node, left, right));
-
-typedef struct vec {
-	uint64_t key;
-	cairn_ref(node) item[];
-} vec;
-CAIRN_GC_TYPE(vec, .tail_offset = 8, .tail_stride = 8, .tail_refs = CAIRN_GC_TAIL_REF);
-
-static cairn_ref(void) root;
-static cairn_gc_heap *heap;
-static cairn_gc_mutator *mutator;
 static char said[16384];
 
 static void begin(cairn_gc_collector c, const char *zeal)
@@ -230,7 +215,7 @@ static void churn(unsigned depth, unsigned rounds)
 	EXPECT(tree_sum(cairn_gc_root_get(mutator, &root)) == sum);
 }
 
-static void every_mode_leaves_a_right_program_alone(void)
+static void every_mode_leaves_a_right_program_alone(void) /* GZ2 */
 {
 	static const char *const modes[] = { "collect=20", "collect=1", "move", "small", "pins=3,seed=1", "poison",
 		"delay,seed=2", "verify", "shadow", "collect=13,move,small,pins=5,poison,verify,shadow,seed=3" };
@@ -294,7 +279,7 @@ static void read_a_dead_object(void *arg)
 	__asm__ volatile("" : : "r"(*(volatile uint64_t *)&n->key));
 }
 
-static void poison_makes_free_blocks_inaccessible(void)
+static void poison_makes_free_blocks_inaccessible(void) /* GZ1 */
 {
 	static char on[] = "poison", off[] = "move";
 	int status = run_and_listen(read_a_dead_object, on);
@@ -302,7 +287,44 @@ static void poison_makes_free_blocks_inaccessible(void)
 	EXPECT_EQ(run_and_listen(read_a_dead_object, off), 0);
 }
 
-static void poison_fills_holes_and_what_is_new_reads_zero(void)
+static size_t closed_blocks(void)
+{
+	size_t closed = 0;
+	CAIRN_GC_EACH_BLOCK(b, &heap->blocks) {
+		EXPECT(!b->is_closed || b->kind == CAIRN_GC_BLOCK_EMPTY);
+		closed += b->is_closed;
+	}
+	return closed;
+}
+
+static void closed_blocks_are_free_ones_and_are_opened_for_use(void) /* GZ1 */
+{
+	begin(CAIRN_GC_MARKSWEEP, "poison");
+	lose_a_node(5000);
+	size_t closed = closed_blocks(), whole = CAIRN_GC_BLOCK_BYTES % (size_t)sysconf(_SC_PAGESIZE) == 0;
+	EXPECT(closed > 0 || !whole);
+	EXPECT_EQ(cairn_gc_verify(mutator, stderr), 0);
+	for (unsigned i = 0; i < 5000; i++)
+		cairn_gc_new(mutator, node)->key = i;
+	EXPECT(closed_blocks() < closed || !whole);
+	EXPECT_EQ(cairn_gc_verify(mutator, stderr), 0);
+	end();
+}
+
+static void say_that_a_used_block_is_closed(void *is_said)
+{
+	begin(CAIRN_GC_MARKSWEEP, "poison");
+	cairn_gc_block_of(cairn_gc_new(mutator, node))->is_closed = is_said != NULL;
+	cairn_gc_verify(mutator, stderr);
+}
+
+static void a_closed_block_that_is_used_is_noticed(void) /* GZ1 */
+{
+	EXPECT(!child_aborts(say_that_a_used_block_is_closed, NULL));
+	EXPECT(child_aborts(say_that_a_used_block_is_closed, (void *)1));
+}
+
+static void poison_fills_holes_and_what_is_new_reads_zero(void) /* GZ2 */
 {
 	begin(CAIRN_GC_MARKSWEEP, "poison");
 	cairn_gc_root_set(mutator, &root, cairn_gc_new(mutator, node)); /* keeps the block */
@@ -478,6 +500,9 @@ int main(void)
 	RUN(collect_makes_a_collection_at_every_nth_allocation);
 	RUN(pins_keep_some_objects_where_they_are);
 	RUN(poison_makes_free_blocks_inaccessible);
+	RUN(closed_blocks_are_free_ones_and_are_opened_for_use);
+	if (CAN_ASSERT)
+		RUN(a_closed_block_that_is_used_is_noticed);
 	RUN(poison_fills_holes_and_what_is_new_reads_zero);
 	RUN(delays_wait_and_only_where_asked);
 	RUN(a_store_past_the_barrier_is_told_and_aborts);

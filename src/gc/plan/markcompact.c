@@ -193,10 +193,9 @@ static void compact_evacuate_all(compaction *c)
 
 static void compact_each_block(compaction *c, void (*visit)(compaction *c, cairn_gc_block *b))
 {
-	CAIRN_GC_EACH_SLAB (s, &c->h->blocks)
-		for (unsigned i = CAIRN_GC_FIRST_BLOCK; i < CAIRN_GC_SLAB_BLOCKS; i++)
-			if (s->block[i].kind == CAIRN_GC_BLOCK_CELLS)
-				visit(c, &s->block[i]);
+	CAIRN_GC_EACH_BLOCK(b, &c->h->blocks)
+		if (b->kind == CAIRN_GC_BLOCK_CELLS)
+			visit(c, b);
 }
 
 static void compact_leave(compaction *c, cairn_gc_block *b)
@@ -231,29 +230,18 @@ static void compact(cairn_gc_heap *h, uint8_t colour)
 	h->looks.stats.moved_objects += c.moved_objects;
 }
 
-static size_t markcompact_headroom(const cairn_gc_heap *h, size_t held)
-{
-	(void)h, (void)held;
-	return 0;
-}
-
 static void markcompact_collect(cairn_gc_heap *h)
 {
-	uint8_t colour = cairn_gc_next_colour(h);
-	cairn_gc_trace_begin(h, false, colour);
-	cairn_gc_phase_roots(h);
-	cairn_gc_phase_closure(h, "mark");
+	uint8_t colour = cairn_gc_phase_mark(h);
 	cairn_gc_look_phase(h, "compact", 0, 0);
 	if (!h->config.exact_roots || h->zeal.moves || !cairn_gc_slide(h, colour))
 		compact(h, colour);
-	cairn_gc_look_phase(h, "turn", 0, 0);
-	cairn_gc_blocks_turn(h, colour);
+	cairn_gc_phase_turn(h, colour);
 }
 
 const cairn_gc_plan cairn_gc_plan_markcompact = {
 	.name = "markcompact",
 	.collector = CAIRN_GC_MARKCOMPACT,
 	.is_moving = true,
-	.headroom = markcompact_headroom,
 	.collect = markcompact_collect,
 };

@@ -6,25 +6,10 @@
  * lists of cells: Wingo, "Whippet's Nofl", 2025). Large objects that were not reached go at once. */
 #include "gc/phases.h"
 
-static size_t marksweep_headroom(const cairn_gc_heap *h, size_t held)
-{
-	(void)h, (void)held;
-	return 0;
-}
-
-static void marksweep_collect(cairn_gc_heap *h)
-{
-	uint8_t colour = cairn_gc_next_colour(h);
-	cairn_gc_trace_begin(h, false, colour);
-	cairn_gc_phase_roots(h);
-	cairn_gc_phase_closure(h, "mark");
-	cairn_gc_look_phase(h, "turn", 0, 0);
-	cairn_gc_blocks_turn(h, colour);
-}
+static void marksweep_collect(cairn_gc_heap *h) { cairn_gc_phase_turn(h, cairn_gc_phase_mark(h)); }
 
 const cairn_gc_plan cairn_gc_plan_marksweep = {
 	.name = "marksweep",
 	.collector = CAIRN_GC_MARKSWEEP,
-	.headroom = marksweep_headroom,
 	.collect = marksweep_collect,
 };

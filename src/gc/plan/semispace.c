@@ -26,10 +26,9 @@ static size_t semispace_headroom(const cairn_gc_heap *h, size_t held)
 /* Calls visit for each block of CELLS; it may give that one back, but then must not have the slab dropped. */
 static void semispace_each_block(cairn_gc_heap *h, void (*visit)(cairn_gc_heap *h, cairn_gc_block *b))
 {
-	CAIRN_GC_EACH_SLAB (s, &h->blocks)
-		for (unsigned i = CAIRN_GC_FIRST_BLOCK; i < CAIRN_GC_SLAB_BLOCKS; i++)
-			if (s->block[i].kind == CAIRN_GC_BLOCK_CELLS)
-				visit(h, &s->block[i]);
+	CAIRN_GC_EACH_BLOCK (b, &h->blocks)
+		if (b->kind == CAIRN_GC_BLOCK_CELLS)
+			visit(h, b);
 }
 
 static void semispace_leave(cairn_gc_heap *h, cairn_gc_block *b)

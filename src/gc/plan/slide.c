@@ -70,7 +70,7 @@ static cairn_gc_slab *slide_merge(cairn_gc_slab *a, cairn_gc_slab *b)
 static cairn_gc_slab *slide_sort_slabs(cairn_gc_heap *h)
 {
 	cairn_gc_slab *run[48] = { NULL }, *all = NULL;
-	CAIRN_GC_EACH_SLAB (s, &h->blocks) {
+	CAIRN_GC_EACH_SLAB(s, &h->blocks) {
 		cairn_gc_slab *carry = s;
 		unsigned i = 0;
 		slide_link(s, NULL);
