@@ -89,7 +89,7 @@ static void the_walk_counts_what_the_oracle_has(void)
 	EXPECT_EQ(cairn_snapshot_take(&snapshot, 0), 0);
 	for (uint32_t i = 0; i < snapshot.class_count; i++)
 		start[i] = snapshot.classes[i].live_blocks;
-	for (unsigned step = 0; step < (IS_SANITIZED ? STEPS / 4 : STEPS); step++) { /* there each step takes seconds */
+	for (unsigned step = 0; step < (IS_SANITIZED ? STEPS / 8 : STEPS); step++) { /* there each step takes seconds */
 		operate(&state, step % 12 < 6 ? 70 : 20);
 		if (step % 10 == 9)
 			cairn_malloc_trim(0);
