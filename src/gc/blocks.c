@@ -125,7 +125,7 @@ static void block_leave_empty(cairn_gc_heap *h, cairn_gc_block *b, cairn_gc_bloc
 		cairn_gc_zeal_unpoison(h, b);
 	clear_bytes(b);
 	b->kind = (uint8_t)kind;
-	b->is_from = b->has_pins = b->has_starts = false;
+	b->is_from = b->is_dense = b->has_pins = b->has_starts = b->is_shortened = false;
 	b->filled = b->live_bytes = 0;
 	add_held(s, BLOCK_HELD_BYTES);
 }
@@ -300,9 +300,10 @@ void cairn_gc_blocks_move_end(cairn_gc_heap *h, void *object, size_t cell, size_
 	lock_blocks(&h->blocks);
 	if (!b->is_swept)
 		sweep(h, b);
-	/* Its owner may be reading the block's holes: it finds one END, or both, and between them zeros in the bytes,
-	 * or cells in memory. release: what lies there comes first; pairs with the address that it makes of what it
-	 * finds */
+	b->is_shortened = true;
+	/* Its owner may be reading the block's holes: it finds one END or both, and between them zeros in the bytes, or
+	 * none, and then reads again under the lock. release: what lies behind the new one comes first; pairs with
+	 * cairn_gc_block_hole */
 	if (*byte & CAIRN_GC_COLOUR) {
 		__atomic_fetch_or(byte + new_cell / CAIRN_GC_GRAIN - 1, CAIRN_GC_END, __ATOMIC_RELEASE);
 		__atomic_fetch_and(byte + cell / CAIRN_GC_GRAIN - 1, (uint8_t)~CAIRN_GC_END, __ATOMIC_RELEASE);
@@ -355,7 +356,9 @@ static void turn_cells(cairn_gc_heap *h, cairn_node *list)
 		cairn_gc_block *b = cairn_container(old.next, cairn_gc_block, node);
 		bool is_packed = b->is_packed; /* sweeping would find nothing */
 		b->live_bytes = is_packed ? b->filled : b->live_bytes;
-		b->is_owned = b->has_pins = b->has_starts = b->is_zero = b->is_packed = false;
+		bool is_in_place = b->is_dense || !h->plan->is_moving;
+		b->is_settled = is_in_place && !b->filled && !b->is_shortened;
+		b->is_owned = b->is_dense = b->has_pins = b->has_starts = b->is_zero = b->is_packed = b->is_shortened = false;
 		b->filled = 0;
 		b->is_swept = is_packed;
 		if (is_packed) {

@@ -80,10 +80,13 @@ typedef struct cairn_gc_block {
 	bool is_packed;      /* in a collection: copies fill it from its start to `filled`, and it has no other byte */
 	bool bytes_are_clear; /* EMPTY: those about its grains are 0; they may not be in a slab that was just taken */
 	bool is_closed;      /* EMPTY: there is no access to it: gc/zeal.h */
+	bool is_dense;       /* in a collection that copies: what lives here stays, and a word may find it */
+	bool is_shortened;   /* CELLS: some object was, since the last mark phase */
+	bool is_settled;     /* CELLS, unswept: since the mark phase before the last none came, moved or was shortened */
 	uint32_t filled;     /* CELLS: bytes from the start; see above; sync: its owner, or the stop */
 	uint32_t live_bytes; /* CELLS: in cells that lived after the last mark phase, where the plan counts them */
 	uint32_t blocks;     /* LARGE: how many it takes, this one included; of a huge one, those in its slab */
-	uint32_t spare[4];   /* so that a record is one cache line */
+	uint32_t spare[3];   /* so that a record is one cache line */
 	union {
 		struct cairn_gc_block *next; /* in a list of the collection at work: gc/plan/markcompact.c */
 		uintptr_t *places;           /* where its cells go, by KiB: gc/plan/slide.c */

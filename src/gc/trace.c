@@ -246,8 +246,7 @@ LEAN void trace_put(cairn_gc_worker *w, uintptr_t *field, trace_mode mode)
 		return;
 	__builtin_prefetch(cairn_gc_header_at((void *)object), 1);
 	__builtin_prefetch((char *)object + CAIRN_GC_GRAIN, 1); /* it may lie behind its header's line */
-	if (!trace_is_copying(mode))
-		__builtin_prefetch(cairn_gc_byte_of((void *)object), 1);
+	__builtin_prefetch(cairn_gc_byte_of((void *)object), 1);
 	uintptr_t *slot = &w->queue[w->queue_at], oldest = *slot;
 	*slot = trace_is_copying(mode) ? (uintptr_t)field : object;
 	w->queue_at = (w->queue_at + 1) & w->queue_mask;
@@ -302,7 +301,7 @@ static void *trace_find(cairn_gc_worker *w, uintptr_t word)
 	const cairn_gc_slab *slab = cairn_gc_slab_at(at);
 	const cairn_gc_block *b = slab && !slab->is_huge ? cairn_gc_block_of((void *)at) : NULL;
 	bool is_cells = b && b->kind == CAIRN_GC_BLOCK_CELLS;
-	void *object = is_cells && !b->is_from ? NULL : cairn_gc_object_at(h, word);
+	void *object = is_cells && !b->is_from && !b->is_dense ? NULL : cairn_gc_object_at(h, word);
 	cairn_lock_drop(&h->blocks.lock, CAIRN_RANK_GC_BLOCKS);
 	/* relaxed: PINNED is of before the copying */
 	bool is_pinned = object && __atomic_load_n(cairn_gc_byte_of(object), __ATOMIC_RELAXED) & CAIRN_GC_PIN;
@@ -566,6 +565,7 @@ void cairn_gc_trace_end(cairn_gc_heap *h)
 	cairn_gc_stats *s = &h->looks.stats;
 	bool has_stays = false;
 	s->live_bytes = s->live_objects = s->pinned_bytes = s->pinned_objects = 0;
+	h->tracing.copied_bytes = 0;
 	for (unsigned i = 0; i < h->tracing.workers; i++) {
 		cairn_gc_worker *w = &h->tracing.worker[i];
 		trace_end_copies(w);
@@ -574,6 +574,7 @@ void cairn_gc_trace_end(cairn_gc_heap *h)
 		s->pinned_bytes += w->pinned_bytes;
 		s->pinned_objects += w->pinned_objects;
 		s->moved_bytes += w->moved_bytes;
+		h->tracing.copied_bytes += w->moved_bytes;
 		s->moved_objects += w->moved_objects;
 		has_stays |= w->has_stays;
 		cairn_gc_worker_rest(w);

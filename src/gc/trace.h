@@ -90,6 +90,7 @@ typedef struct cairn_gc_tracing {
 	cairn_gc_worker worker[CAIRN_GC_WORKERS_MAX]; /* sync: each its own; in a stop */
 	unsigned workers;        /* const, but in the child of a fork */
 	size_t most;             /* of held bytes, for blocks to copy to; sync: in a stop */
+	size_t copied_bytes;     /* by the last collection that copied; sync: in a stop */
 	size_t parts_most;       /* parts that a stack may have besides the first; const but for tests */
 	cairn_lock lock;         /* rank GC_PARTS */
 	cairn_gc_chunk *shared;  /* sync: lock; read without as a hint: parts of stacks that anybody may take */

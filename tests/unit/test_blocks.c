@@ -4,6 +4,8 @@
 #include "gc/types.h"
 #include "support/child.h"
 
+#include <pthread.h>
+
 typedef struct two {
 	cairn_ref(struct two) a, b;
 } two;
@@ -281,6 +283,87 @@ static void the_newest_object_is_resized_in_place_and_freed(void)
 	close_heap();
 }
 
+enum { LONG_GRAINS = 6, APART = LONG_GRAINS + 1, ROW = 300 };
+
+typedef struct row {
+	cairn_gc_block *b;
+	uintptr_t first; /* cell of the row */
+	void *object[ROW];
+	pthread_barrier_t meet;
+	uint32_t begun; /* sync: atomic: so many are being shortened, or are */
+	uint32_t wrong; /* sync: atomic */
+	bool is_done;   /* sync: atomic; is_over: by meet */
+	bool is_over;
+} row;
+
+/* Reads holes while they come to be: none begins within an object that nobody has begun to shorten. */
+static void *row_read(void *arg)
+{
+	row *r = arg;
+	while (pthread_barrier_wait(&r->meet), !r->is_over) {
+		do {
+			uintptr_t at = r->first, end = 0;
+			while ((at = cairn_gc_block_hole(r->b, heap->blocks.colour, at, &end))) {
+				size_t grain = (at - r->first) / CAIRN_GC_GRAIN, of = grain / APART;
+				bool is_wrong = grain % APART != LONG_GRAINS && of < ROW &&
+						of >= __atomic_load_n(&r->begun, __ATOMIC_SEQ_CST);
+				if (is_wrong || end <= at)
+					__atomic_fetch_add(&r->wrong, 1, __ATOMIC_SEQ_CST);
+				at = end > at ? end : at + CAIRN_GC_GRAIN;
+			}
+		} while (!__atomic_load_n(&r->is_done, __ATOMIC_SEQ_CST));
+		pthread_barrier_wait(&r->meet);
+	}
+	return NULL;
+}
+
+static void row_make(row *r)
+{
+	REQUIRE(cairn_gc_range_add(heap, r->object, sizeof r->object));
+	for (size_t i = 0; i < ROW; i++) {
+		r->object[i] = cairn_gc_new_bytes(m, LONG_GRAINS * CAIRN_GC_GRAIN - CAIRN_GC_HEADER_BYTES);
+		cairn_gc_new_bytes(m, 8);
+	}
+	cairn_gc_collect(m);
+	cairn_gc_blocks_sweep_all(heap);
+	r->b = cairn_gc_block_of(r->object[0]);
+	r->first = (uintptr_t)r->object[0] - CAIRN_GC_HEADER_BYTES;
+	EXPECT_EQ((uintptr_t)r->object[ROW - 1], (uintptr_t)r->object[0] + (ROW - 1) * APART * CAIRN_GC_GRAIN);
+}
+
+static void a_hole_is_read_right_while_the_object_before_it_is_shortened(void)
+{
+	enum { ROUNDS = 3000 };
+	static row r;
+	pthread_t reader;
+	open_heap(CAIRN_GC_MARKSWEEP);
+	row_make(&r);
+	pthread_barrier_init(&r.meet, NULL, 2);
+	REQUIRE(!pthread_create(&reader, NULL, row_read, &r));
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		__atomic_store_n(&r.begun, 0, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&r.is_done, false, __ATOMIC_SEQ_CST);
+		pthread_barrier_wait(&r.meet);
+		for (uint32_t i = 0; i < ROW; i++) {
+			__atomic_store_n(&r.begun, i + 1, __ATOMIC_SEQ_CST);
+			EXPECT(cairn_gc_resize(m, r.object[i], 8));
+		}
+		__atomic_store_n(&r.is_done, true, __ATOMIC_SEQ_CST);
+		pthread_barrier_wait(&r.meet);
+		for (uint32_t i = 0; i < ROW; i++) { /* as long as they were */
+			uint64_t *header = cairn_gc_header_at(r.object[i]);
+			size_t was = LONG_GRAINS * CAIRN_GC_GRAIN;
+			*header = cairn_gc_header_make(CAIRN_GC_TYPE_BYTES, was - CAIRN_GC_HEADER_BYTES);
+			cairn_gc_blocks_move_end(heap, r.object[i], CAIRN_GC_GRAIN, was);
+		}
+	}
+	r.is_over = true;
+	pthread_barrier_wait(&r.meet);
+	pthread_join(reader, NULL);
+	EXPECT_EQ(r.wrong, 0);
+	close_heap();
+}
+
 int main(void)
 {
 	RUN(sums_of_kinds_are_kept_by_taking_and_giving);
@@ -294,5 +377,6 @@ int main(void)
 	RUN(what_is_allocated_reads_zero_whatever_lay_there);
 	RUN(a_type_is_registered_once);
 	RUN(the_newest_object_is_resized_in_place_and_freed);
+	RUN(a_hole_is_read_right_while_the_object_before_it_is_shortened);
 	DONE();
 }

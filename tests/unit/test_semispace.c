@@ -4,11 +4,18 @@
 static unsigned workers = 1;
 static size_t objects = 20000;
 
-static void begin(size_t max)
+static void begin_with(size_t max, const char *zeal)
 {
-	walk_open((cairn_gc_config){
-		.collector = CAIRN_GC_SEMISPACE, .workers = workers, .min = max / 4, .max = max, .exact_roots = true });
+	walk_open((cairn_gc_config){ .collector = CAIRN_GC_SEMISPACE,
+		.workers = workers,
+		.min = max / 4,
+		.max = max,
+		.exact_roots = true,
+		.zeal = zeal });
 }
+
+/* Dense blocks, too, are copied. */
+static void begin(size_t max) { begin_with(max, "move"); }
 
 static void what_is_reached_moves_and_is_the_same(void)
 {
@@ -181,6 +188,100 @@ static void a_word_behind_a_hashed_object_is_nobodys(void)
 	end();
 }
 
+/* No block is held but for the array, and so many bytes in cells, with what a dense block may leave free. */
+static bool is_as_small_as(size_t cells_bytes)
+{
+	return heap->blocks.cells_count <= cells_bytes / 3 * 4 / CAIRN_GC_BLOCK_BYTES + 2 * workers;
+}
+
+/* n pairs, in an array that is in the root. */
+static walk_array *make_pairs(size_t n)
+{
+	cairn_gc_root_set(mutator, &root, cairn_gc_new_array(mutator, walk_array, n));
+	walk_array *all = cairn_gc_root_get(mutator, &root);
+	for (size_t i = 0; i < n; i++) {
+		walk_pair *p = cairn_gc_new(mutator, walk_pair);
+		p->key = i;
+		cairn_gc_set(mutator, all, item[i], p);
+	}
+	return all;
+}
+
+static void what_was_copied_stays_while_its_block_is_dense(void)
+{
+	begin_with((size_t)1 << 30, "");
+	size_t n = 4 * objects;
+	make_pairs(n);
+	EXPECT_EQ(stayed_after_collection(n + 1), 0);
+	uint64_t moved = heap->looks.stats.moved_objects;
+	size_t per_block = CAIRN_GC_BLOCK_BYTES / 32, least = n - per_block * workers * 3 / 4;
+	for (unsigned round = 0; round < 3; round++) { /* all but blocks that are copied to again and again */
+		EXPECT(stayed_after_collection(n + 1) >= least);
+		EXPECT(is_as_small_as(n * 32));
+	}
+	EXPECT(heap->looks.stats.moved_objects - moved <= 3 * (n - least));
+	end();
+}
+
+static void what_has_become_sparse_moves_together(void)
+{
+	begin_with((size_t)1 << 30, "");
+	walk_array *all = make_pairs(objects);
+	walk_collect(mutator);
+	all = cairn_gc_root_get(mutator, &root);
+	for (size_t i = 0; i < objects; i += 2)
+		cairn_gc_set(mutator, all, item[i], NULL);
+	EXPECT(stayed_after_collection(objects + 1) > 0); /* that they are sparse is seen by this one */
+	EXPECT_EQ(stayed_after_collection(objects + 1), 0);
+	EXPECT(is_as_small_as(objects / 2 * 32));
+	end();
+}
+
+static void what_was_shortened_is_no_longer_dense(void)
+{
+	enum { BYTES = 232 };
+	begin_with((size_t)1 << 30, "");
+	size_t n = objects / 5;
+	cairn_gc_root_set(mutator, &root, cairn_gc_new_array(mutator, walk_array, n));
+	for (size_t i = 0; i < n; i++)
+		cairn_gc_set(mutator, (walk_array *)cairn_gc_root_get(mutator, &root), item[i],
+			cairn_gc_new_bytes(mutator, BYTES));
+	walk_collect(mutator);
+	walk_collect(mutator);
+	walk_array *all = cairn_gc_root_get(mutator, &root);
+	size_t blocks = heap->blocks.cells_count;
+	for (size_t i = 0; i < n; i++)
+		EXPECT(cairn_gc_resize(mutator, cairn_gc_get(mutator, all, item[i]), 8));
+	walk_collect(mutator); /* which finds out, by sweeping */
+	walk_collect(mutator);
+	EXPECT_EQ(heap->looks.stats.live_objects, n + 1);
+	EXPECT(heap->blocks.cells_count <= blocks / 8 + workers);
+	end();
+}
+
+static void a_word_alone_keeps_what_is_dense_where_it_is(void)
+{
+	begin_with((size_t)1 << 30, "");
+	walk_array *all = make_pairs(objects);
+	walk_collect(mutator);
+	all = cairn_gc_root_get(mutator, &root);
+	words *w = cairn_gc_new_array(mutator, words, objects / 10);
+	for (size_t i = 0; i < objects / 10; i++) {
+		w->word[i] = (uintptr_t)cairn_gc_get(mutator, all, item[i * 10]) + i % 3 * 8;
+		cairn_gc_set(mutator, all, item[i * 10], NULL);
+	}
+	cairn_gc_set(mutator, all, item[0], w);
+	for (unsigned round = 0; round < 3; round++) {
+		walk_collect(mutator);
+		all = cairn_gc_root_get(mutator, &root);
+		w = cairn_gc_get(mutator, all, item[0]);
+		for (size_t i = 0; i < objects / 10; i++)
+			EXPECT_EQ(((walk_pair *)(w->word[i] - i % 3 * 8))->key, i * 10);
+		EXPECT_EQ(heap->looks.stats.live_objects, objects + 2);
+	}
+	end();
+}
+
 static void several_workers_copy_the_same(void)
 {
 	objects = 5000;
@@ -191,6 +292,9 @@ static void several_workers_copy_the_same(void)
 		a_hash_stays_the_same_wherever_its_object_moves();
 		what_a_conservative_object_points_into_stays();
 		a_word_behind_a_hashed_object_is_nobodys();
+		what_was_copied_stays_while_its_block_is_dense();
+		what_has_become_sparse_moves_together();
+		a_word_alone_keeps_what_is_dense_where_it_is();
 	}
 	objects = 20000;
 	workers = 1;
@@ -205,6 +309,10 @@ int main(void)
 	RUN(a_hash_stays_the_same_wherever_its_object_moves);
 	RUN(what_a_conservative_object_points_into_stays);
 	RUN(a_word_behind_a_hashed_object_is_nobodys);
+	RUN(what_was_copied_stays_while_its_block_is_dense);
+	RUN(what_has_become_sparse_moves_together);
+	RUN(what_was_shortened_is_no_longer_dense);
+	RUN(a_word_alone_keeps_what_is_dense_where_it_is);
 	RUN(several_workers_copy_the_same);
 	DONE();
 }
