@@ -138,7 +138,7 @@ typedef enum cairn_gc_collector {
 	CAIRN_GC_DEFAULT,       /* markcompact */
 	CAIRN_GC_NONE,          /* never frees: the floor that the others are measured against */
 	CAIRN_GC_MARKSWEEP,     /* moves nothing */
-	CAIRN_GC_SEMISPACE,     /* copies what lives, needs room for that; what is pinned stays */
+	CAIRN_GC_SEMISPACE,     /* copies what lives but in dense blocks, needs room for that; what is pinned stays */
 	CAIRN_GC_MARKCOMPACT,   /* marks, then moves what is sparse together; what is pinned stays */
 	CAIRN_GC_COUNTING_EAGER, /* this one and those below are not built yet: refused with ENOTSUP */
 	CAIRN_GC_GENERATIONAL,

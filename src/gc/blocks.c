@@ -358,7 +358,8 @@ static void turn_cells(cairn_gc_heap *h, cairn_node *list)
 		b->live_bytes = is_packed ? b->filled : b->live_bytes;
 		bool is_in_place = b->is_dense || !h->plan->is_moving;
 		b->is_settled = is_in_place && !b->filled && !b->is_shortened;
-		b->is_owned = b->is_dense = b->has_pins = b->has_starts = b->is_zero = b->is_packed = b->is_shortened = false;
+		b->is_owned = b->has_pins = b->has_starts = b->is_zero = b->is_packed = false;
+		b->is_dense = b->is_shortened = false;
 		b->filled = 0;
 		b->is_swept = is_packed;
 		if (is_packed) {

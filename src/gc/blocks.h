@@ -82,7 +82,7 @@ typedef struct cairn_gc_block {
 	bool is_closed;      /* EMPTY: there is no access to it: gc/zeal.h */
 	bool is_dense;       /* in a collection that copies: what lives here stays, and a word may find it */
 	bool is_shortened;   /* CELLS: some object was, since the last mark phase */
-	bool is_settled;     /* CELLS, unswept: since the mark phase before the last none came, moved or was shortened */
+	bool is_settled;     /* CELLS, unswept: between the last two mark phases none came, moved or was shortened */
 	uint32_t filled;     /* CELLS: bytes from the start; see above; sync: its owner, or the stop */
 	uint32_t live_bytes; /* CELLS: in cells that lived after the last mark phase, where the plan counts them */
 	uint32_t blocks;     /* LARGE: how many it takes, this one included; of a huge one, those in its slab */

@@ -98,8 +98,8 @@ void cairn_gc_block_sweep(cairn_gc_block *b, uint8_t colour)
 }
 
 /* The first hole at or after `from`, or 0. False: an END was being moved from right to left where this looks from left
- * to right. It may find the new one, both, or, where it passed the one before it was there and came to the other after it
- * had gone, none: then the next byte that it finds is a start. */
+ * to right. It may find the new one, both, or, where it passed the one before it was there and came to the other after
+ * it had gone, none: then the next byte that it finds is a start. */
 MEANWHILE static bool hole_at(const cairn_gc_block *b, uint8_t colour, uintptr_t from, uintptr_t *start, uintptr_t *end)
 {
 	const uint8_t *bytes = cairn_gc_block_bytes(b);

@@ -2,10 +2,13 @@
  *
  *   sweep the rest ─▶ ambiguous roots: PINNED, in place ─▶ exact ones ─▶ copy ─▶ weak ─▶ the left blocks are given back
  *
- * Work is in what lives alone; allocation is always into whole blocks, but for those where something is pinned: these
- * stay as they are, and their holes are allocated into (Bartlett, "Compacting garbage collection with ambiguous roots",
- * 1988; by object, not by page). Objects of LARGE blocks are marked. Depth first, not Cheney's order: the stack is the
- * marker's, and a list's nodes come to lie behind each other.
+ * Work is in what lives alone; allocation is into whole blocks, but for those that stay as they are, whose holes are
+ * allocated into: where something is pinned (Bartlett, "Compacting garbage collection with ambiguous roots", 1988; by
+ * object, not by page), and dense ones. To copy what fills a block frees nothing: where three quarters of it lived the
+ * last time, as of all copies, objects are marked in place, and what has become sparse moves (Spoonhower, Blelloch and
+ * Harper, "Using page residency to balance tradeoffs in tracing garbage collection", VEE 2005). Zeal "move" moves
+ * these, too. Objects of LARGE blocks are marked. Depth first, not Cheney's order: the stack is the marker's, and a
+ * list's nodes come to lie behind each other.
  *
  * Where no block can be had for copies, objects are marked where they are: gc/trace.h. */
 #include "gc/phases.h"
@@ -13,8 +16,8 @@
 enum { SPARE_BYTES = 1 << 20, DENSE_BYTES = CAIRN_GC_BLOCK_BYTES / 4 * 3 };
 
 /* At worst all that is in cells is copied. But it is mostly what it was the last time, and a quarter more; where it is
- * more than that the rest stays in place, and there is less to hold until the next collection: so half of max is not set
- * aside for copies that are never made. */
+ * more than that the rest stays in place, and there is less to hold until the next collection: so half of max is not
+ * set aside for copies that are never made. */
 static size_t semispace_headroom(const cairn_gc_heap *h, size_t held)
 {
 	size_t large = h->blocks.huge_bytes + h->blocks.large_blocks * (size_t)CAIRN_GC_BLOCK_BYTES;
