@@ -354,19 +354,21 @@ static void turn_cells(cairn_gc_heap *h, cairn_node *list)
 	list_move(list, &old);
 	while (!cairn_list_is_empty(&old)) {
 		cairn_gc_block *b = cairn_container(old.next, cairn_gc_block, node);
-		bool is_packed = b->is_packed; /* sweeping would find nothing */
-		b->live_bytes = is_packed ? b->filled : b->live_bytes;
+		bool is_swept = b->is_packed || b->is_counted; /* again would find nothing */
+		b->live_bytes = b->is_packed ? b->filled : b->live_bytes;
 		bool is_in_place = b->is_dense || !h->plan->is_moving;
 		b->is_settled = is_in_place && !b->filled && !b->is_shortened;
 		b->is_owned = b->has_pins = b->has_starts = b->is_zero = b->is_packed = false;
-		b->is_dense = b->is_shortened = false;
+		b->is_dense = b->is_counted = b->is_shortened = false;
 		b->filled = 0;
-		b->is_swept = is_packed;
-		if (is_packed) {
-			list_swept(h, b);
-		} else {
+		b->is_swept = is_swept;
+		if (!is_swept) {
 			cairn_list_remove(&b->node);
 			cairn_list_append(&h->blocks.unswept, &b->node);
+		} else if (b->live_bytes) {
+			list_swept(h, b);
+		} else {
+			give(h, b);
 		}
 	}
 }

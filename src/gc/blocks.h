@@ -78,6 +78,7 @@ typedef struct cairn_gc_block {
 	bool is_swept;       /* CELLS: (GB2) holds */
 	bool is_owned;       /* some mutator or worker allocates into it; sync: who has taken it, else the lock */
 	bool is_packed;      /* in a collection: copies fill it from its start to `filled`, and it has no other byte */
+	bool is_counted;     /* in a collection: swept already, by the new colour */
 	bool bytes_are_clear; /* EMPTY: those about its grains are 0; they may not be in a slab that was just taken */
 	bool is_closed;      /* EMPTY: there is no access to it: gc/zeal.h */
 	bool is_dense;       /* in a collection that copies: what lives here stays, and a word may find it */
@@ -86,7 +87,7 @@ typedef struct cairn_gc_block {
 	uint32_t filled;     /* CELLS: bytes from the start; see above; sync: its owner, or the stop */
 	uint32_t live_bytes; /* CELLS: in cells that lived after the last mark phase, where the plan counts them */
 	uint32_t blocks;     /* LARGE: how many it takes, this one included; of a huge one, those in its slab */
-	uint32_t spare[3];   /* so that a record is one cache line */
+	uint32_t spare[2];   /* so that a record is one cache line */
 	union {
 		struct cairn_gc_block *next; /* in a list of the collection at work: gc/plan/markcompact.c */
 		uintptr_t *places;           /* where its cells go, by KiB: gc/plan/slide.c */

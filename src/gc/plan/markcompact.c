@@ -1,6 +1,6 @@
 /* gc/plan/markcompact.c - the default: marks, then empties blocks of which little lives.
  *
- *   sweep the rest ─▶ roots ─▶ mark ─▶ weak ─▶ measure ─▶ evacuate ─▶ update ─▶ turn
+ *   roots ─▶ mark ─▶ weak ─▶ sweep, and count what lives in each block ─▶ evacuate ─▶ update ─▶ turn
  *
  * Blocks are ordered by what lives in them. The sparsest is evacuated first, into fresh blocks while these can be had,
  * and then into the holes of the densest, until the two meet: so the heap is compacted even where it may not grow by a
@@ -58,9 +58,21 @@ static size_t compact_measure(const cairn_gc_block *b, uint8_t colour)
 	return live * CAIRN_GC_GRAIN;
 }
 
+/* By sweeping, which comes sooner or later, where no byte is PINNED: that is still wanted. */
+static void compact_count(compaction *c, cairn_gc_block *b)
+{
+	if (b->has_pins) {
+		b->live_bytes = (uint32_t)compact_measure(b, c->colour);
+		return;
+	}
+	b->is_settled = !b->filled && !b->is_shortened;
+	cairn_gc_block_sweep(b, c->colour);
+	b->is_counted = true;
+}
+
 static void compact_order(compaction *c, cairn_gc_block *b)
 {
-	b->live_bytes = (uint32_t)compact_measure(b, c->colour);
+	compact_count(c, b);
 	c->blocks++;
 	if (b->has_pins && !c->moves_all)
 		return;
@@ -120,8 +132,10 @@ static bool compact_next_block(compaction *c)
 	c->is_refused = true;
 	c->to = b = compact_take_densest(c);
 	c->at = c->end = b ? cairn_gc_block_first(b) : 0;
-	if (b)
+	if (b) {
 		cairn_gc_block_sweep(b, c->colour);
+		b->is_counted = false;
+	}
 	return b;
 }
 
@@ -164,6 +178,7 @@ static bool compact_evacuate(compaction *c, cairn_gc_block *b)
 {
 	bool is_empty = true;
 	b->is_from = true;
+	b->is_counted = false;
 	for (uintptr_t cell = cairn_gc_block_first(b); (cell = cairn_gc_next_of_colour(b, c->colour, cell));) {
 		void *object = cairn_gc_cell_object(cell);
 		size_t bytes = cairn_gc_header_cell(cairn_gc_header_of(object));
