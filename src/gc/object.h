@@ -47,6 +47,7 @@ typedef struct cairn_gc_record {
 	uint32_t flags;   /* cairn_gc_type_flags */
 	bool is_leaf;     /* nothing to trace: no strong reference in it, and none to be cleared */
 	bool has_more;    /* to trace than `refs`: weak fields, a trailing array, a trace function, ambiguous words */
+	bool is_narrow;   /* all that is to be traced are a few of `refs` */
 	bool is_fixed;    /* PINNED by its type */
 } cairn_gc_record;
 

@@ -22,6 +22,9 @@
 
 #define LEAN static inline __attribute__((always_inline))
 
+/* Of an item on the stack, when marking: this object is to be visited, not scanned. Bit 0: see trace_push_rest. */
+enum { TRACE_VISIT = 2 };
+
 typedef enum trace_mode { TRACE_MARK, TRACE_MARK_SHARED, TRACE_COPY, TRACE_COPY_SHARED } trace_mode;
 
 LEAN bool trace_is_copying(trace_mode mode) { return mode >= TRACE_COPY; }
@@ -35,6 +38,24 @@ LEAN void trace_push(cairn_gc_worker *w, uintptr_t item)
 		c->item[c->count++] = item;
 	else
 		cairn_gc_worker_push_slow(w, item);
+}
+
+/* What a reached object refers to is to be visited: when marking its few referents one by one, while it is at hand;
+ * else the object is to be scanned. (When copying a field would wait on the stack, and its line not be at hand any more
+ * when it comes to be asked for: binary trees take a tenth longer so.) The last comes to lie on top: where objects were
+ * made before those that refer to them, memory is walked through downwards. */
+LEAN void trace_follow(cairn_gc_worker *w, uintptr_t object, const cairn_gc_record *r, trace_mode mode)
+{
+	if (trace_is_copying(mode) || cairn_unlikely(!r->is_narrow)) {
+		if (!r->is_leaf)
+			trace_push(w, object);
+		return;
+	}
+	for (uint64_t bits = r->refs; bits; bits &= bits - 1) {
+		uintptr_t referent = ((uintptr_t *)object)[__builtin_ctzll(bits)];
+		if (referent)
+			trace_push(w, referent | TRACE_VISIT);
+	}
 }
 
 /* ---- Marking ---- */
@@ -67,8 +88,9 @@ static void trace_fix(uintptr_t object, uint8_t *byte)
 
 /* The object's byte has the colour, or will have: END, the sums, and what is to be done about it. */
 LEAN void trace_reached(
-	cairn_gc_worker *w, uintptr_t object, uint64_t header, uint8_t *byte, uint8_t before, bool is_shared)
+	cairn_gc_worker *w, uintptr_t object, uint64_t header, uint8_t *byte, uint8_t before, trace_mode mode)
 {
+	bool is_shared = trace_is_shared(mode);
 	size_t cell = cairn_gc_header_cell(header);
 	cairn_assert(cairn_gc_header_is_object(header));
 	uint8_t *end = byte + cell / CAIRN_GC_GRAIN - 1;
@@ -83,15 +105,14 @@ LEAN void trace_reached(
 	const cairn_gc_record *r = cairn_gc_record_of(header);
 	if (cairn_unlikely(r->is_fixed))
 		trace_fix(object, byte);
-	if (!r->is_leaf)
-		trace_push(w, object);
+	trace_follow(w, object, r, mode);
 }
 
-LEAN void trace_mark(cairn_gc_worker *w, uintptr_t object, bool is_shared)
+LEAN void trace_mark(cairn_gc_worker *w, uintptr_t object, trace_mode mode)
 {
 	uint8_t *byte = cairn_gc_byte_of((void *)object), before;
-	if (trace_colour(w, byte, &before, is_shared))
-		trace_reached(w, object, cairn_gc_header_of((void *)object), byte, before, is_shared);
+	if (trace_colour(w, byte, &before, trace_is_shared(mode)))
+		trace_reached(w, object, cairn_gc_header_of((void *)object), byte, before, mode);
 }
 
 /* ---- Copying ---- */
@@ -155,7 +176,7 @@ static void trace_stay(cairn_gc_worker *w, cairn_gc_block *b, uintptr_t object, 
 	trace_colour(w, byte, &before, true); /* another worker may just look whether it is PINNED */
 	/* pairs with trace_claim */
 	__atomic_store_n(cairn_gc_header_at((void *)object), header | CAIRN_GC_STAYS, __ATOMIC_RELEASE);
-	trace_reached(w, object, header, byte, before, w->is_shared);
+	trace_reached(w, object, header, byte, before, trace_mode_of(w));
 }
 
 /* Says where the object is now; and the copy is to be scanned. */
@@ -215,7 +236,7 @@ LEAN void trace_update(cairn_gc_worker *w, uintptr_t *field, bool is_shared)
 	/* relaxed: PINNED and has_pins for its sake are of before the copying */
 	if (!b->is_from || (cairn_unlikely(__atomic_load_n(&b->has_pins, __ATOMIC_RELAXED)) &&
 				   __atomic_load_n(cairn_gc_byte_of((void *)object), __ATOMIC_RELAXED) & CAIRN_GC_PIN))
-		trace_mark(w, object, is_shared);
+		trace_mark(w, object, is_shared ? TRACE_COPY_SHARED : TRACE_COPY);
 	else
 		*field = trace_copy(w, b, object, is_shared);
 }
@@ -233,27 +254,31 @@ LEAN void trace_visit(cairn_gc_worker *w, uintptr_t item, trace_mode mode)
 	else if (mode == TRACE_COPY_SHARED)
 		trace_update_shared(w, (uintptr_t *)item);
 	else
-		trace_mark(w, item, trace_is_shared(mode));
+		trace_mark(w, item, mode);
 }
 
 /* ---- Scanning ---- */
 
-/* Asks for what visiting will read, and visits what was asked for AHEAD fields ago. */
-LEAN void trace_put(cairn_gc_worker *w, uintptr_t *field, trace_mode mode)
+/* Asks for what visiting will read, and visits what was asked for AHEAD fields ago. item: as in the ring. */
+LEAN void trace_put_item(cairn_gc_worker *w, uintptr_t item, uintptr_t object, trace_mode mode)
 {
-	uintptr_t object = *field;
-	if (!object)
-		return;
 	__builtin_prefetch(cairn_gc_header_at((void *)object), 1);
 	__builtin_prefetch((char *)object + CAIRN_GC_GRAIN, 1); /* it may lie behind its header's line */
 	__builtin_prefetch(cairn_gc_byte_of((void *)object), 1);
 	uintptr_t *slot = &w->queue[w->queue_at], oldest = *slot;
-	*slot = trace_is_copying(mode) ? (uintptr_t)field : object;
+	*slot = item;
 	w->queue_at = (w->queue_at + 1) & w->queue_mask;
 	if (oldest)
 		trace_visit(w, oldest, mode);
 	else
 		w->queued++;
+}
+
+LEAN void trace_put(cairn_gc_worker *w, uintptr_t *field, trace_mode mode)
+{
+	uintptr_t object = *field;
+	if (object)
+		trace_put_item(w, trace_is_copying(mode) ? (uintptr_t)field : object, object, mode);
 }
 
 /* A stack's two items, as one: a part of object is left, from `word` (of a tail, from that element) on. */
@@ -325,7 +350,7 @@ static void trace_scan_conservative(cairn_gc_worker *w, uintptr_t object, size_t
 			__atomic_fetch_or(cairn_gc_byte_of(to), CAIRN_GC_PIN, __ATOMIC_RELAXED);
 			__atomic_store_n(&cairn_gc_block_of(to)->has_pins, true, __ATOMIC_RELAXED);
 		}
-		trace_mark(w, (uintptr_t)to, w->is_shared);
+		trace_mark(w, (uintptr_t)to, trace_mode_of(w));
 	}
 }
 
@@ -395,7 +420,11 @@ LEAN bool trace_drain(cairn_gc_worker *w, size_t budget, trace_mode mode)
 			/* relaxed: a hint; who takes it looks under the lock */
 			if (trace_is_shared(mode) && __atomic_load_n(&w->heap->tracing.idle, __ATOMIC_RELAXED))
 				cairn_gc_worker_share(w);
-			trace_scan(w, w->top->item[--w->top->count], mode);
+			uintptr_t item = w->top->item[--w->top->count];
+			if (!trace_is_copying(mode) && cairn_likely(item & TRACE_VISIT))
+				trace_put_item(w, item - TRACE_VISIT, item - TRACE_VISIT, mode);
+			else
+				trace_scan(w, item, mode);
 		}
 	} while (trace_take_oldest(w, mode));
 	return true;
@@ -481,7 +510,7 @@ void cairn_gc_trace_field(cairn_gc_heap *h, uintptr_t *field)
 	if (w->is_copying)
 		trace_update(w, field, false);
 	else
-		trace_mark(w, *field, false);
+		trace_mark(w, *field, TRACE_MARK);
 }
 
 void cairn_gc_trace_pinned(cairn_gc_heap *h, void *object)
@@ -490,7 +519,7 @@ void cairn_gc_trace_pinned(cairn_gc_heap *h, void *object)
 	*cairn_gc_byte_of(object) |= CAIRN_GC_PIN;
 	cairn_gc_block_of(object)->has_pins = true;
 	size_t before = w->live_bytes;
-	trace_mark(w, (uintptr_t)object, false);
+	trace_mark(w, (uintptr_t)object, w->is_copying ? TRACE_COPY : TRACE_MARK);
 	w->pinned_bytes += w->live_bytes - before;
 	w->pinned_objects += w->live_bytes != before;
 }

@@ -1,8 +1,9 @@
 /* gc/trace.h - from roots to everything they reach: workers, the work in hand, and prefetching.
  *
- * A worker holds a stack of objects that are to be scanned, and before it a short ring of fields whose referents'
- * header and byte have been asked for (prefetched), and are looked at when they come out of it (OCaml 5's marker,
- * #10195: waits for memory overlap). With several workers full parts of a stack are handed over through a shared list.
+ * A worker holds a stack of objects that are to be scanned, or, of objects of few fields when marking, that are to be
+ * visited; and before it a short ring of fields whose referents' header and byte have been asked for (prefetched),
+ * and are looked at when they come out of it (OCaml 5's marker, #10195: waits for memory overlap). With several workers
+ * full parts of a stack are handed over through a shared list.
  *
  *   field ──put──▶ ring of CAIRN_GC_AHEAD ──out──▶ visit: marked: done; else mark or copy ──▶ stack ──▶ scan ──▶ fields
  *

@@ -17,7 +17,7 @@
 
 #include <string.h>
 
-enum { TYPES_FIRST_ROOM = 256 };
+enum { TYPES_FIRST_ROOM = 256, NARROW_REFS = 4 };
 
 static const cairn_gc_record bytes_record = { .name = "bytes", .is_leaf = true, .tail_stride = 1 };
 static const cairn_gc_record freed_record = { .name = "freed", .is_leaf = true, .tail_stride = 1 };
@@ -117,6 +117,7 @@ static cairn_gc_record *record_make(const cairn_gc_type *t)
 		.flags = t->flags,
 		.is_leaf = !t->refs && !has_more,
 		.has_more = has_more,
+		.is_narrow = t->refs && !has_more && __builtin_popcountll(t->refs) <= NARROW_REFS,
 		.is_fixed = t->flags & CAIRN_GC_PINNED,
 	};
 	r->name = memcpy(r + 1, name, length);
