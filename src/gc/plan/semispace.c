@@ -13,7 +13,7 @@
  * Where no block can be had for copies, objects are marked where they are: gc/trace.h. */
 #include "gc/phases.h"
 
-enum { SPARE_BYTES = 1 << 20, DENSE_BYTES = CAIRN_GC_BLOCK_BYTES / 4 * 3 };
+enum { SEMISPACE_SPARE = 1 << 20, SEMISPACE_DENSE = CAIRN_GC_BLOCK_BYTES / 4 * 3 };
 
 /* At worst all that is in cells is copied. But it is mostly what it was the last time, and a quarter more; where it is
  * more than that the rest stays in place, and there is less to hold until the next collection: so half of max is not
@@ -22,7 +22,7 @@ static size_t semispace_headroom(const cairn_gc_heap *h, size_t held)
 {
 	size_t large = h->blocks.huge_bytes + h->blocks.large_blocks * (size_t)CAIRN_GC_BLOCK_BYTES;
 	size_t cells = held > large ? held - large : 0, copied = h->tracing.copied_bytes;
-	size_t expected = copied + copied / 4 + (copied / 4 > SPARE_BYTES ? 0 : SPARE_BYTES);
+	size_t expected = copied + copied / 4 + (copied / 4 > SEMISPACE_SPARE ? 0 : SEMISPACE_SPARE);
 	return h->collection && expected < cells ? expected : cells;
 }
 
@@ -36,7 +36,7 @@ static void semispace_each_block(cairn_gc_heap *h, void (*visit)(cairn_gc_heap *
 
 static void semispace_leave(cairn_gc_heap *h, cairn_gc_block *b)
 {
-	b->is_dense = b->live_bytes > DENSE_BYTES && !h->zeal.moves;
+	b->is_dense = b->live_bytes > SEMISPACE_DENSE && !h->zeal.moves;
 	b->is_from = !b->is_dense;
 }
 
