@@ -170,8 +170,9 @@ cairn_gc_block *cairn_gc_blocks_take(struct cairn_gc_heap *h, size_t most);
 cairn_gc_block *cairn_gc_blocks_take_large(struct cairn_gc_heap *h, size_t cell_bytes, size_t most);
 /* CELLS or LARGE become EMPTY; the bytes about them are cleared. A slab whose blocks are all empty may go back. */
 void cairn_gc_blocks_give(struct cairn_gc_heap *h, cairn_gc_block *b);
-/* At the end of a collection that has coloured what lives: every block of CELLS but those is_from is unswept, nothing
- * has been made in it since; LARGE blocks of another colour are given back. */
+/* At the end of a collection that has coloured what lives: every block of CELLS but those that are packed or counted is
+ * unswept, nothing has been made in it since; LARGE blocks of another colour are given back, as counted ones that hold
+ * nothing. */
 void cairn_gc_blocks_turn(struct cairn_gc_heap *h, uint8_t colour);
 /* A block with holes for a mutator: swept, owned. NULL: none. Sweeps as many as it needs to find one. */
 cairn_gc_block *cairn_gc_blocks_take_partial(struct cairn_gc_heap *h);
