@@ -28,6 +28,8 @@
  *         or WAITED; each start is followed by its END, as far on as its header says, with nothing between.
  *   (GB3) A block that is said to read zero does, but for what lies below `filled`.
  *   (GB4) held_bytes is the sum over slabs of what their blocks and records take: see BLOCK_HELD_BYTES in gc/blocks.c.
+ *   (GB5) live_bytes of a block of CELLS that has been swept is the sum of the cells that have the heap's colour, but
+ *         where one was shortened or lengthened since the last mark phase.
  *
  * Lock: the heap's blocks lock, rank CAIRN_RANK_GC_BLOCKS, for kinds and lists; in a stop, nobody's but the collector.
  * A block that a mutator allocates into is that mutator's. Failure: NULL, nothing changed.
@@ -82,7 +84,7 @@ typedef struct cairn_gc_block {
 	bool bytes_are_clear; /* EMPTY: those about its grains are 0; they may not be in a slab that was just taken */
 	bool is_closed;      /* EMPTY: there is no access to it: gc/zeal.h */
 	bool is_dense;       /* in a collection that copies: what lives here stays, and a word may find it */
-	bool is_shortened;   /* CELLS: some object was, since the last mark phase */
+	bool is_shortened;   /* CELLS: some object was, or lengthened, since the last mark phase */
 	bool is_settled;     /* CELLS, unswept: between the last two mark phases none came, moved or was shortened */
 	uint32_t filled;     /* CELLS: bytes from the start; see above; sync: its owner, or the stop */
 	uint32_t live_bytes; /* CELLS: in cells that lived after the last mark phase, where the plan counts them */
@@ -183,12 +185,13 @@ void cairn_gc_blocks_move_end(struct cairn_gc_heap *h, void *object, size_t cell
 /* Gives the memory of empty blocks back to the system but for keep_bytes of them; whole slabs go to the page heap. */
 void cairn_gc_blocks_purge(struct cairn_gc_heap *h, size_t keep_bytes);
 void cairn_gc_blocks_validate(struct cairn_gc_heap *h);
-/* One of CELLS: (GB2), (GB3), and (GA1) of gc/allocate.c. */
+/* One of CELLS: (GB2), (GB3), (GB5), and (GA1) of gc/allocate.c. */
 void cairn_gc_block_validate(const cairn_gc_block *b, uint8_t colour);
 
 /* Sweeps one block: (GB2) holds, live_bytes is set. */
 void cairn_gc_block_sweep(cairn_gc_block *b, uint8_t colour);
-/* The first hole at or after `from` (an address in b): *end is its end. 0: there is none. b is swept. */
+/* The first hole at or after `from` (an address in b): *end is its end. 0: there is none. b is swept. Takes the blocks
+ * lock where an END is being moved: see cairn_gc_blocks_move_end. */
 uintptr_t cairn_gc_block_hole(const cairn_gc_block *b, uint8_t colour, uintptr_t from, uintptr_t *end);
 /* Reading a block in a stop: the first cell at or after `from`, which is the block's first cell or the end of a cell;
  * 0: none. Also of LARGE ones. */

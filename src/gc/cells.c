@@ -276,14 +276,18 @@ static void validate_holes(const cairn_gc_block *b, uint8_t colour)
 void cairn_gc_block_validate(const cairn_gc_block *b, uint8_t colour)
 {
 	const uint8_t *bytes = cairn_gc_block_bytes(b);
+	size_t live = 0;
 	for (size_t at = next_byte(bytes, 0); b->is_swept && at < GRAINS;) {
 		cairn_assert((bytes[at] & ~CAIRN_GC_END) == colour); /* GB2 */
 		uint64_t header = *(uint64_t *)cell_at(b, at);
 		cairn_assert(cairn_gc_header_is_object(header)); /* GB2 */
 		size_t next = behind(bytes, at);
 		cairn_assert((next - at) * CAIRN_GC_GRAIN == cairn_gc_header_cell(header)); /* GB2 */
+		live += next - at;
 		at = next_byte(bytes, next);
 	}
+	cairn_assert(!b->is_swept || b->is_shortened || live * CAIRN_GC_GRAIN == b->live_bytes); /* GB5 */
+	(void)live;
 	if (b->is_swept && !b->is_owned)
 		validate_holes(b, colour);
 	for (const uint64_t *w = (uint64_t *)(cairn_gc_block_first(b) + b->filled); /* GB3 */

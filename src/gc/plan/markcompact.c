@@ -132,10 +132,10 @@ static bool compact_next_block(compaction *c)
 	c->is_refused = true;
 	c->to = b = compact_take_densest(c);
 	c->at = c->end = b ? cairn_gc_block_first(b) : 0;
-	if (b) {
+	if (b && !b->is_counted)
 		cairn_gc_block_sweep(b, c->colour);
+	if (b)
 		b->is_counted = false;
-	}
 	return b;
 }
 
