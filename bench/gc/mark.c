@@ -1,11 +1,12 @@
-/* mark SHAPE LOG2 - how long marking takes: 2^LOG2 objects of 32 bytes live, as a `tree`, or with edges by `chance`,
- * and are marked five times. Prints the shortest mark phase, in us of the clock. CAIRN_GC_WORKERS says how many threads
- * mark. */
+/* mark SHAPE LOG2 - how long marking takes: 2^LOG2 objects live, of 32 bytes with their headers, as a `tree`, or with
+ * edges by `chance`, and are marked five times. Prints the shortest mark phase, in us of the clock. CAIRN_GC_WORKERS
+ * says how many threads mark. */
 #include "memory.h"
 
 enum { TIMES = 5 };
 
 typedef struct node {
+	uint64_t key;
 	MEMORY_REF(struct node) left, right;
 } node;
 MEMORY_TYPE(node, left, right);

@@ -21,7 +21,8 @@
  * end. What such a word points at is also not moved (it is pinned) by that collection. Not looked into are malloc's
  * blocks, mappings, other stacks and plain static variables: cairn_gc_find_undeclared tells of those.
  *
- * Sizes are bytes. Objects are aligned to 16 and zeroed. An object takes 8 bytes more than its size, rounded up to 16.
+ * Sizes are bytes. Objects are zeroed, and aligned to 8; those of a type that wants 16 are aligned to that, and never
+ * move. An object takes 8 bytes more than its size, rounded up to 8, and an eighth of that for what is said about it.
  * Failure: NULL, false or an errno value, and nothing changed, unless said otherwise; misuse prints one line and
  * aborts. Threads: a mutator may be used by its own thread alone; an object by every thread attached to its heap, with
  * the program's own locking; functions that take a heap, from any thread. Nothing here may be called from a signal
@@ -78,7 +79,8 @@ typedef struct cairn_gc_type {
 	 * The object's memory is gone when it returns. */
 	void (*drop)(void *object); /* by CAIRN_GC_DROP_TYPE alone; not for CONSERVATIVE types */
 	unsigned flags;      /* of cairn_gc_type_flags */
-	bool is_listed;      /* cairn's, as the next: has a drop function */
+	bool is_listed;      /* by the macros alone, as the next two: has a drop function */
+	bool is_aligned;     /* its objects are aligned to 16, for the struct is, and never move */
 	uint64_t header;     /* 0 until it is registered */
 } cairn_gc_type;
 
@@ -101,8 +103,9 @@ typedef struct cairn_gc_type {
 #ifndef __cplusplus
 #define CAIRN_GC_DESCRIBED_(T, drop_function, ...)                                                                     \
 	static cairn_gc_type T##_cairn_gc_type = { .name = #T, .size = sizeof(T), .drop = (drop_function),             \
-		.is_listed = T##_cairn_gc_is_listed, ##__VA_ARGS__ };
-#define CAIRN_GC_ASSERT_ALIGNED_(T) _Static_assert(_Alignof(T) <= 16, "objects are aligned to 16")
+		.is_listed = T##_cairn_gc_is_listed, .is_aligned = __alignof__(T) > 8,                                 \
+		##__VA_ARGS__ };
+#define CAIRN_GC_ASSERT_ALIGNED_(T) _Static_assert(_Alignof(T) <= 16, "objects are aligned to 16 at most")
 #else /* members are named in the order of their declaration, and warned of where they are not all named */
 #define CAIRN_GC_DESCRIBED_(T, drop_function, ...)                                                                     \
 	_Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wmissing-field-initializers\"")              \
@@ -112,10 +115,11 @@ typedef struct cairn_gc_type {
 		cairn_gc_described_.size = sizeof(T);                                                                  \
 		cairn_gc_described_.drop = drop_function;                                                              \
 		cairn_gc_described_.is_listed = T##_cairn_gc_is_listed;                                                \
+		cairn_gc_described_.is_aligned = __alignof__(T) > 8;                                                   \
 		return cairn_gc_described_;                                                                            \
 	}();                                                                                                           \
 	_Pragma("GCC diagnostic pop")
-#define CAIRN_GC_ASSERT_ALIGNED_(T) static_assert(alignof(T) <= 16, "objects are aligned to 16")
+#define CAIRN_GC_ASSERT_ALIGNED_(T) static_assert(alignof(T) <= 16, "objects are aligned to 16 at most")
 #endif
 
 /* The bits of fields of T, at most 16 of them, each a cairn_ref or an array of them within the first 512 bytes. */
@@ -235,11 +239,12 @@ void cairn_gc_enter(cairn_gc_mutator *m);
 
 /* An object of type T, zeroed. Aborts, with a line, where the heap is full (see on_no_memory). Safepoint. */
 #define cairn_gc_new(m, T)                                                                                             \
-	((T *)(T##_cairn_gc_is_listed ? cairn_gc_new_slow_((m), &T##_cairn_gc_type, sizeof(T))                         \
-				      : cairn_gc_new_((m), &T##_cairn_gc_type, sizeof(T))))
+	((T *)(T##_cairn_gc_is_listed || __alignof__(T) > 8                                                            \
+			? cairn_gc_new_slow_((m), &T##_cairn_gc_type, sizeof(T))                                       \
+			: cairn_gc_new_((m), &T##_cairn_gc_type, sizeof(T))))
 /* With n elements in its trailing array. */
 #define cairn_gc_new_array(m, T, n) ((T *)cairn_gc_new_array_((m), &T##_cairn_gc_type, (n), true))
-/* n bytes that hold no references. */
+/* n bytes that hold no references. (Aligned to 8: for more, a type with an _Alignas(16) array at its end.) */
 #define cairn_gc_new_bytes(m, n) (cairn_gc_new_bytes_((m), (n), true))
 /* The same; NULL where the heap is full. */
 #define cairn_gc_try_new(m, T)          ((T *)cairn_gc_new_array_((m), &T##_cairn_gc_type, 0, false))
@@ -447,11 +452,11 @@ void cairn_gc_each(cairn_gc_mutator *m, void (*visit)(void *object, void *arg), 
 /* ---- What the macros stand on: laid out here for their sake, and not to be used directly ---- */
 
 typedef struct cairn_gc_bump {
-	uintptr_t at, end; /* [at, end) reads zero; at is 8 modulo 16 */
+	uintptr_t at, end; /* [at, end) reads zero; multiples of 8 */
 } cairn_gc_bump;
 
 enum {
-	CAIRN_GC_RUNS = 17,           /* one for each 16 bytes up to 256, header included; several may be the same */
+	CAIRN_GC_RUNS = 33,           /* one for each 8 bytes up to 256, header included; several may be the same */
 	CAIRN_GC_BARRIER_NONE = 0,
 	CAIRN_GC_BARRIER_CALL = 1,    /* out of line: bit 0 of every header is set */
 	CAIRN_GC_BARRIER_WATCHED = 2, /* out of line for objects whose header has bit 1 set */
@@ -490,9 +495,9 @@ void cairn_gc_visit_(cairn_gc_visitor *v, uintptr_t *field);
 
 static inline void *cairn_gc_new_(cairn_gc_mutator *m, const cairn_gc_type *t, size_t size)
 {
-	size_t cell = (size + 8 + 15) & ~(size_t)15;
+	size_t cell = (size + 8 + 7) & ~(size_t)7;
 	if (cell <= 256) {
-		cairn_gc_bump *b = m->run[cell / 16];
+		cairn_gc_bump *b = m->run[cell / 8];
 		uintptr_t at = b->at, next = at + cell;
 		if (cairn_gc_likely_(next <= b->end)) {
 			b->at = next;

@@ -8,7 +8,7 @@
  * What is not cleared is cleared a step at a time, so that it is warm when it is used. Invariants, on which reading a
  * block rests (gc/blocks.h):
  *   (GA1) Cells lie one after the other from a hole's start; behind the last is a zero header, or bump.at, or the end.
- *        Checked by cairn_gc_block_validate.
+ *        Checked by cairn_gc_block_validate. Before one whose object is aligned to 16 one of 8 bytes may lie, FREED.
  *   (GA2) A hole that is left with something not cleared has a zero header where that begins. A dead cell there would
  *        look like any other: shown by tests/unit/test_blocks.c, what_lay_in_a_hole_that_was_left_is_no_object.
  *
@@ -211,26 +211,35 @@ static cairn_gc_block *take_for_large(need *n, size_t most)
 
 /* ---- Cells ---- */
 
-static uintptr_t cell_bump(cairn_gc_bump *b, size_t cell)
+/* Bytes from there to where a cell's object, behind its header, is aligned as it has to be. */
+static size_t cell_pad(const cairn_gc_bump *b, bool is_aligned)
 {
-	uintptr_t at = b->at;
-	b->at += cell;
+	return is_aligned && (b->at + CAIRN_GC_HEADER_BYTES) % 16 ? CAIRN_GC_GRAIN : 0;
+}
+
+static uintptr_t cell_bump(cairn_gc_bump *b, size_t cell, size_t pad)
+{
+	uintptr_t at = b->at + pad;
+	if (pad)
+		*(uint64_t *)b->at = cairn_gc_header_make(CAIRN_GC_TYPE_FREED, pad - CAIRN_GC_HEADER_BYTES);
+	b->at = at + cell;
 	return at;
 }
 
-/* A cell of up to CAIRN_GC_CELL_MAX bytes, or 0. */
-static uintptr_t cell_small_or_wide(cairn_gc_thread *t, size_t cell)
+/* A cell of up to CAIRN_GC_CELL_MAX bytes, or 0. is_aligned: its object is aligned to 16. */
+static uintptr_t cell_small_or_wide(cairn_gc_thread *t, size_t cell, bool is_aligned)
 {
 	bool is_small = cell <= SMALL_CELL_MAX;
 	cairn_gc_bump *bump = is_small ? &t->small : &t->wide;
 	hole_of *hole = is_small ? &t->small_hole : &t->wide_hole;
-	while (bump->end - bump->at < cell) {
-		if (hole_clear(t, bump, hole, cell))
+	size_t pad;
+	while (bump->end - bump->at < cell + (pad = cell_pad(bump, is_aligned))) {
+		if (hole_clear(t, bump, hole, cell + pad))
 			break;
 		if (hole_next(t->heap, bump, hole))
 			continue;
 		hole_give_up(t->heap, t, bump, hole);
-		need n = { t, cell, is_small ? take_for_small : take_for_wide };
+		need n = { t, cell + (is_aligned ? CAIRN_GC_GRAIN : 0), is_small ? take_for_small : take_for_wide };
 		cairn_gc_block *b = find_block(&n);
 		if (!b)
 			return 0;
@@ -238,7 +247,7 @@ static uintptr_t cell_small_or_wide(cairn_gc_thread *t, size_t cell)
 		hole_give_up(t->heap, t, bump, hole);
 		hole_begin(t->heap, bump, hole, b);
 	}
-	return cell_bump(bump, cell);
+	return cell_bump(bump, cell, pad);
 }
 
 static uintptr_t cell_large(cairn_gc_thread *t, size_t cell)
@@ -248,17 +257,17 @@ static uintptr_t cell_large(cairn_gc_thread *t, size_t cell)
 	if (!b)
 		return 0;
 	count_allocated(t, cell);
-	return cairn_gc_block_first(b);
+	return (uintptr_t)cairn_gc_block_large(b) - CAIRN_GC_HEADER_BYTES;
 }
 
 /* An object with that header, or NULL. The one way of allocation that is not inline. */
-static void *allocate(cairn_gc_thread *t, uint64_t header, bool aborts)
+static void *allocate(cairn_gc_thread *t, uint64_t header, bool is_aligned, bool aborts)
 {
 	size_t size = cairn_gc_header_size(header), cell = cairn_gc_cell_of_size(size);
 	cairn_gc_safepoint(t);
 	if (cairn_unlikely(t->heap->zeal.is_on) && cairn_gc_zeal_wants(t))
 		cairn_gc_collect_now(&t->public, CAIRN_GC_CAUSE_ZEAL);
-	uintptr_t at = cell <= CAIRN_GC_CELL_MAX ? cell_small_or_wide(t, cell) : cell_large(t, cell);
+	uintptr_t at = cell <= CAIRN_GC_CELL_MAX ? cell_small_or_wide(t, cell, is_aligned) : cell_large(t, cell);
 	if (!at && aborts)
 		no_memory(t->heap, size);
 	if (!at)
@@ -273,11 +282,11 @@ static void *allocate_of_type(cairn_gc_thread *t, const cairn_gc_type *type, siz
 		cairn_gc_misuse(t->heap, "a type that is not registered", type);
 	uint64_t low = type->header & (((uint64_t)1 << CAIRN_GC_SIZE_SHIFT) - 1);
 	uint64_t header = low | (uint64_t)size << CAIRN_GC_SIZE_SHIFT;
-	void *object = allocate(t, header, aborts);
+	void *object = allocate(t, header, type->is_aligned, aborts);
 	if (!object || !type->is_listed || cairn_gc_deaths_list_drop(t->heap, object))
 		return object;
 	cairn_gc_collect_now(&t->public, CAIRN_GC_CAUSE_LIMIT); /* the object is garbage that nobody has seen */
-	object = allocate(t, header, aborts);
+	object = allocate(t, header, type->is_aligned, aborts);
 	if (!object || cairn_gc_deaths_list_drop(t->heap, object))
 		return object;
 	if (aborts)
@@ -309,7 +318,7 @@ void *cairn_gc_new_bytes_(cairn_gc_mutator *m, size_t n, bool aborts)
 {
 	cairn_gc_thread *t = cairn_gc_thread_of(m);
 	if (n <= CAIRN_GC_SIZE_MAX)
-		return allocate(t, cairn_gc_header_make(CAIRN_GC_TYPE_BYTES, n), aborts);
+		return allocate(t, cairn_gc_header_make(CAIRN_GC_TYPE_BYTES, n), false, aborts);
 	if (aborts)
 		no_memory(t->heap, n);
 	return NULL;

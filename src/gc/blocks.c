@@ -11,7 +11,6 @@
 #include <string.h>
 
 enum {
-	SLAB_RECORD_BYTES = CAIRN_GC_FIRST_BLOCK * CAIRN_GC_META_BYTES,
 	SLAB_USABLE = CAIRN_GC_SLAB_BLOCKS - CAIRN_GC_FIRST_BLOCK,
 	BLOCK_HELD_BYTES = CAIRN_GC_BLOCK_BYTES + CAIRN_GC_META_BYTES,
 	HUGE_HEAD_BYTES = CAIRN_GC_FIRST_BLOCK * CAIRN_GC_BLOCK_BYTES, /* before its object */
@@ -63,7 +62,7 @@ static cairn_gc_slab *slab_take(cairn_gc_heap *h, size_t granules)
 	}
 	cairn_list_append(&h->blocks.slabs, &slab->node);
 	h->blocks.slab_count++;
-	add_held(&h->blocks, SLAB_RECORD_BYTES);
+	add_held(&h->blocks, CAIRN_GC_RECORD_BYTES);
 	/* publishes the record, for cairn_gc_slab_at of another thread */
 	__atomic_store_n(&slab->heap, h, __ATOMIC_RELEASE);
 	return slab;
@@ -74,7 +73,7 @@ static void slab_give(cairn_gc_heap *h, cairn_gc_slab *slab)
 	size_t granules = slab->granules;
 	cairn_list_remove(&slab->node);
 	h->blocks.slab_count--;
-	add_held(&h->blocks, -SLAB_RECORD_BYTES);
+	add_held(&h->blocks, -(ptrdiff_t)CAIRN_GC_RECORD_BYTES);
 	__atomic_store_n(&slab->heap, NULL, __ATOMIC_RELAXED); /* for a word that points here: nobody's */
 	uint64_t before = cairn_gc_calm();
 	cairn_pageheap_free(cairn_window_span((uintptr_t)slab), granules, granules);
@@ -114,6 +113,12 @@ static void clear_bytes(cairn_gc_block *b)
 	b->bytes_are_clear = true;
 }
 
+/* What a block in use counts; nothing is said about the grains of LARGE_MORE. */
+static size_t block_held(const cairn_gc_block *b)
+{
+	return CAIRN_GC_BLOCK_BYTES + (b->kind == CAIRN_GC_BLOCK_LARGE_MORE ? 0 : CAIRN_GC_META_BYTES);
+}
+
 /* Out of the empty list, of another kind from now on. */
 static void block_leave_empty(cairn_gc_heap *h, cairn_gc_block *b, cairn_gc_block_kind kind)
 {
@@ -123,11 +128,14 @@ static void block_leave_empty(cairn_gc_heap *h, cairn_gc_block *b, cairn_gc_bloc
 	s->empty_count--;
 	if (h->zeal.poisons)
 		cairn_gc_zeal_unpoison(h, b);
-	clear_bytes(b);
 	b->kind = (uint8_t)kind;
 	b->is_from = b->is_dense = b->has_pins = b->has_starts = b->is_shortened = false;
 	b->filled = b->live_bytes = 0;
-	add_held(s, BLOCK_HELD_BYTES);
+	add_held(s, (ptrdiff_t)block_held(b));
+	if (kind != CAIRN_GC_BLOCK_LARGE_MORE) {
+		clear_bytes(b);
+		b->bytes_are_clear = false;
+	}
 }
 
 static bool has_room(const cairn_gc_blocks *s, size_t more, size_t most)
@@ -140,12 +148,11 @@ cairn_gc_block *cairn_gc_blocks_take(cairn_gc_heap *h, size_t most)
 	cairn_gc_blocks *s = &h->blocks;
 	cairn_gc_block *b = NULL;
 	lock_blocks(s);
-	size_t record = cairn_list_is_empty(&s->empty) ? SLAB_RECORD_BYTES : 0;
+	size_t record = cairn_list_is_empty(&s->empty) ? CAIRN_GC_RECORD_BYTES : 0;
 	if (has_room(s, BLOCK_HELD_BYTES + record, most) && (!record || slab_add_empty(h))) {
 		b = cairn_container(s->empty.next, cairn_gc_block, node);
 		block_leave_empty(h, b, CAIRN_GC_BLOCK_CELLS);
 		b->is_swept = b->is_owned = true;
-		b->bytes_are_clear = false;
 		s->cells_count++;
 		cairn_list_append(&s->full, &b->node);
 	}
@@ -178,7 +185,7 @@ static cairn_gc_block *take_row(cairn_gc_heap *h, unsigned n, size_t cell_bytes)
 	for (unsigned i = 0; i < n; i++) {
 		is_zero &= b[i].is_zero;
 		block_leave_empty(h, &b[i], i ? CAIRN_GC_BLOCK_LARGE_MORE : CAIRN_GC_BLOCK_LARGE);
-		b[i].is_zero = b[i].bytes_are_clear = false;
+		b[i].is_zero = false;
 	}
 	b->blocks = n;
 	h->blocks.large_blocks += n;
@@ -211,10 +218,11 @@ cairn_gc_block *cairn_gc_blocks_take_large(cairn_gc_heap *h, size_t cell_bytes, 
 	cairn_gc_blocks *s = &h->blocks;
 	size_t n = (cell_bytes + 16 + CAIRN_GC_BLOCK_BYTES - 1) / CAIRN_GC_BLOCK_BYTES;
 	size_t granules = cairn_granules_for(cell_bytes + 16 + HUGE_HEAD_BYTES);
-	size_t bytes = n <= SLAB_USABLE ? n * BLOCK_HELD_BYTES : granules << CAIRN_GRANULE_SHIFT;
+	size_t bytes = n <= SLAB_USABLE ? n * CAIRN_GC_BLOCK_BYTES : granules << CAIRN_GRANULE_SHIFT;
 	cairn_gc_block *b = NULL;
 	lock_blocks(s);
-	if (has_room(s, bytes + SLAB_RECORD_BYTES, most)) /* a slab may have to be taken for it */
+	/* a slab may have to be taken for it */
+	if (has_room(s, bytes + CAIRN_GC_META_BYTES + CAIRN_GC_RECORD_BYTES, most))
 		b = n <= SLAB_USABLE ? take_row(h, (unsigned)n, cell_bytes) : take_huge(h, granules);
 	if (b)
 		cairn_list_append(&s->large, &b->node);
@@ -233,6 +241,7 @@ static void give_huge(cairn_gc_heap *h, cairn_gc_slab *slab)
 static void block_become_empty(cairn_gc_heap *h, cairn_gc_block *b)
 {
 	cairn_gc_blocks *s = &h->blocks;
+	add_held(s, -(ptrdiff_t)block_held(b));
 	b->kind = CAIRN_GC_BLOCK_EMPTY;
 	b->is_zero = b->is_owned = b->is_from = b->has_pins = b->has_starts = false;
 	b->filled = 0;
@@ -240,7 +249,6 @@ static void block_become_empty(cairn_gc_heap *h, cairn_gc_block *b)
 	cairn_list_push(&s->empty, &b->node); /* to the front: it is warm */
 	cairn_gc_slab_of(b)->empty_blocks++;
 	s->empty_count++;
-	add_held(s, -BLOCK_HELD_BYTES);
 	if (h->zeal.poisons)
 		cairn_gc_zeal_poison(h, b);
 }
@@ -356,8 +364,6 @@ static void turn_cells(cairn_gc_heap *h, cairn_node *list)
 		cairn_gc_block *b = cairn_container(old.next, cairn_gc_block, node);
 		bool is_swept = b->is_packed || b->is_counted; /* again would find nothing */
 		b->live_bytes = b->is_packed ? b->filled : b->live_bytes;
-		bool is_in_place = b->is_dense || !h->plan->is_moving;
-		b->is_settled = is_in_place && !b->filled && !b->is_shortened;
 		b->is_owned = b->has_pins = b->has_starts = b->is_zero = b->is_packed = false;
 		b->is_dense = b->is_counted = b->is_shortened = false;
 		b->filled = 0;
@@ -412,6 +418,8 @@ static void block_purge(cairn_gc_heap *h, cairn_gc_block *b)
 		return;
 	uint64_t before = cairn_gc_calm();
 	b->is_zero = cairn_vm_purge(cairn_gc_block_start(b), CAIRN_GC_BLOCK_BYTES);
+	if (b->is_zero && CAIRN_GC_META_BYTES % cairn_vm_page_bytes() == 0)
+		b->bytes_are_clear = cairn_vm_purge(cairn_gc_block_bytes(b), CAIRN_GC_META_BYTES);
 	cairn_gc_uncalm(before);
 }
 
@@ -449,14 +457,14 @@ static void validate_slab(const cairn_gc_slab *slab, block_sums *sum)
 		empty += b->kind == CAIRN_GC_BLOCK_EMPTY;
 		sum->cells += b->kind == CAIRN_GC_BLOCK_CELLS;
 		sum->large += !slab->is_huge && b->kind >= CAIRN_GC_BLOCK_LARGE;
-		sum->held += !slab->is_huge && b->kind != CAIRN_GC_BLOCK_EMPTY ? BLOCK_HELD_BYTES : 0;
+		sum->held += !slab->is_huge && b->kind != CAIRN_GC_BLOCK_EMPTY ? block_held(b) : 0;
 		if (b->kind == CAIRN_GC_BLOCK_LARGE_MORE) /* GB1 */
 			cairn_assert(b[-1].kind == CAIRN_GC_BLOCK_LARGE_MORE || b[-1].kind == CAIRN_GC_BLOCK_LARGE);
 	}
 	cairn_assert(empty == slab->empty_blocks); /* GB1 */
 	sum->slabs++;
 	sum->empty += empty;
-	sum->held += SLAB_RECORD_BYTES;
+	sum->held += CAIRN_GC_RECORD_BYTES;
 	if (slab->is_huge) {
 		size_t bytes = (slab->granules << CAIRN_GRANULE_SHIFT) - HUGE_HEAD_BYTES;
 		sum->huge_bytes += bytes;

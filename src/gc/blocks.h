@@ -2,9 +2,9 @@
  *
  *   slab      2 MiB, aligned, from the page heap:
  *     ┌────────────────────────────┬──────────┬──────────┬─────┬───────────┐
- *     │ bytes about grains: 128 KiB│ block 2  │ block 3  │ ... │ block 31  │   64 KiB each
+ *     │ bytes about grains: 256 KiB│ block 4  │ block 5  │ ... │ block 31  │   64 KiB each
  *     └────────────────────────────┴──────────┴──────────┴─────┴───────────┘
- *       └ the first 8 KiB of them would be about the bytes themselves: there the slab's and its blocks' records lie
+ *       └ the first 32 KiB of them would be about the bytes themselves: there the slab's and its blocks' records lie
  *
  *   block     EMPTY ──▶ CELLS: cells of up to CAIRN_GC_CELL_MAX bytes, allocated from left to right into its holes
  *                └────▶ LARGE, with the blocks behind it that it needs LARGE_MORE: one object; where it needs more than
@@ -27,7 +27,7 @@
  *   (GB2) In a block of CELLS that has been swept no byte has another colour than the heap's, and none is PINNED, START
  *         or WAITED; each start is followed by its END, as far on as its header says, with nothing between.
  *   (GB3) A block that is said to read zero does, but for what lies below `filled`.
- *   (GB4) held_bytes is the sum over slabs of what their blocks and records take: see BLOCK_HELD_BYTES in gc/blocks.c.
+ *   (GB4) held_bytes is the sum over slabs of what their blocks and records take: see block_held in gc/blocks.c.
  *   (GB5) live_bytes of a block of CELLS that has been swept is the sum of the cells that have the heap's colour, but
  *         where one was shortened or lengthened since the last mark phase.
  *
@@ -49,10 +49,10 @@ enum {
 	CAIRN_GC_BLOCK_BYTES = 1 << CAIRN_GC_BLOCK_SHIFT,
 	CAIRN_GC_BLOCK_GRAINS = CAIRN_GC_BLOCK_BYTES / CAIRN_GC_GRAIN,
 	CAIRN_GC_SLAB_BLOCKS = CAIRN_GC_SLAB_BYTES / CAIRN_GC_BLOCK_BYTES,
-	CAIRN_GC_FIRST_BLOCK = 2,
+	CAIRN_GC_FIRST_BLOCK = 4,
 	CAIRN_GC_CELL_MAX = 16 * 1024, /* over it: LARGE */
-	/* the bytes about a block's grains are one OS page of 4 KiB */
-	CAIRN_GC_META_BYTES = CAIRN_GC_BLOCK_GRAINS,
+	CAIRN_GC_META_BYTES = CAIRN_GC_BLOCK_GRAINS, /* about a block's grains */
+	CAIRN_GC_RECORD_BYTES = 4096,                /* a slab's record and its blocks': one OS page */
 
 	CAIRN_GC_COLOUR = 3, /* the mask */
 	CAIRN_GC_END = 4,
@@ -81,11 +81,10 @@ typedef struct cairn_gc_block {
 	bool is_owned;       /* some mutator or worker allocates into it; sync: who has taken it, else the lock */
 	bool is_packed;      /* in a collection: copies fill it from its start to `filled`, and it has no other byte */
 	bool is_counted;     /* in a collection: swept already, by the new colour */
-	bool bytes_are_clear; /* EMPTY: those about its grains are 0; they may not be in a slab that was just taken */
+	bool bytes_are_clear; /* EMPTY, LARGE_MORE: those about its grains are 0; not in a slab that was just taken */
 	bool is_closed;      /* EMPTY: there is no access to it: gc/zeal.h */
 	bool is_dense;       /* in a collection that copies: what lives here stays, and a word may find it */
 	bool is_shortened;   /* CELLS: some object was, or lengthened, since the last mark phase */
-	bool is_settled;     /* CELLS, unswept: between the last two mark phases none came, moved or was shortened */
 	uint32_t filled;     /* CELLS: bytes from the start; see above; sync: its owner, or the stop */
 	uint32_t live_bytes; /* CELLS: in cells that lived after the last mark phase, where the plan counts them */
 	uint32_t blocks;     /* LARGE: how many it takes, this one included; of a huge one, those in its slab */
@@ -99,7 +98,7 @@ typedef struct cairn_gc_block {
 _Static_assert(sizeof(cairn_gc_block) == 64, "32 of them and the slab's record lie in the first page");
 
 typedef struct cairn_gc_slab {
-	cairn_gc_block block[CAIRN_GC_SLAB_BLOCKS]; /* the first two describe nothing */
+	cairn_gc_block block[CAIRN_GC_SLAB_BLOCKS]; /* the first four describe nothing */
 	struct cairn_gc_heap *heap; /* const while the slab lives; sync: atomic: a word may point here ever */
 	cairn_node node;            /* in the heap's list of slabs; sync: blocks lock */
 	size_t granules;            /* of its span: CAIRN_CHUNK_GRANULES, or more for one huge object; const */
@@ -107,7 +106,7 @@ typedef struct cairn_gc_slab {
 	bool is_huge;               /* its one object takes all of it; const from its first block on */
 } cairn_gc_slab;
 
-_Static_assert(sizeof(cairn_gc_slab) <= CAIRN_GC_FIRST_BLOCK * CAIRN_GC_META_BYTES, "the records have that much room");
+_Static_assert(sizeof(cairn_gc_slab) <= CAIRN_GC_RECORD_BYTES, "the records have that much room");
 
 typedef struct cairn_gc_blocks {
 	cairn_lock lock;
@@ -131,12 +130,12 @@ static inline cairn_gc_block *cairn_gc_block_of(const void *object)
 {
 	return &cairn_gc_slab_of(object)->block[(uintptr_t)object >> CAIRN_GC_BLOCK_SHIFT & (CAIRN_GC_SLAB_BLOCKS - 1)];
 }
-/* The byte about the grain that this cell, or any address, lies in. A cell's start is its header, which is at 8 modulo
- * 16: the grain before that of its object's first byte. */
+/* The byte about the grain that this cell, or any address, lies in. A cell's start is its header: the grain before that
+ * of its object's first byte. */
 static inline uint8_t *cairn_gc_byte_of_cell(uintptr_t cell)
 {
 	return (uint8_t *)(cell & ~((uintptr_t)CAIRN_GC_SLAB_BYTES - 1)) +
-	       ((cell & (CAIRN_GC_SLAB_BYTES - 1)) >> 4);
+	       (cell & (CAIRN_GC_SLAB_BYTES - 1)) / CAIRN_GC_GRAIN;
 }
 static inline uint8_t *cairn_gc_byte_of(const void *object) { return cairn_gc_byte_of_cell((uintptr_t)object - 8); }
 
@@ -146,17 +145,18 @@ static inline char *cairn_gc_block_start(const cairn_gc_block *b)
 	size_t index = ((uintptr_t)b - slab) / sizeof *b;
 	return (char *)slab + (index << CAIRN_GC_BLOCK_SHIFT);
 }
-/* Cells lie in [first, end): the first 8 and the last 8 bytes of a block are in none. */
-static inline uintptr_t cairn_gc_block_first(const cairn_gc_block *b) { return (uintptr_t)cairn_gc_block_start(b) + 8; }
+/* Of CELLS: they lie in [first, end). The last 8 bytes are in none, so that an object of no bytes, too, has an address
+ * within its block, and a cell that ends here does not touch one that begins in the next block. */
+static inline uintptr_t cairn_gc_block_first(const cairn_gc_block *b) { return (uintptr_t)cairn_gc_block_start(b); }
 static inline uintptr_t cairn_gc_block_end(const cairn_gc_block *b)
 {
-	return (uintptr_t)cairn_gc_block_start(b) + CAIRN_GC_BLOCK_BYTES - 8;
+	return (uintptr_t)cairn_gc_block_start(b) + CAIRN_GC_BLOCK_BYTES - CAIRN_GC_GRAIN;
 }
 static inline uint8_t *cairn_gc_block_bytes(const cairn_gc_block *b) /* about its grains: CAIRN_GC_META_BYTES of them */
 {
 	return cairn_gc_byte_of_cell((uintptr_t)cairn_gc_block_start(b));
 }
-/* The object of a LARGE block. */
+/* The object of a LARGE block: aligned to 16, whatever its type. */
 static inline void *cairn_gc_block_large(const cairn_gc_block *b) { return cairn_gc_block_start(b) + 16; }
 
 static inline void *cairn_gc_cell_object(uintptr_t cell) { return (void *)(cell + 8); }

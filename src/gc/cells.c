@@ -1,15 +1,16 @@
 /* gc/cells.c - reading a block by the bytes about its grains: sweeping, holes, cells, and what an address points into.
  *
- * The bytes are looked at eight at a time where nothing is expected: most are zero. Design and invariants:
- * gc/blocks.h. */
+ * The bytes are looked at eight at a time where nothing is expected, for most are zero, and sweeping goes through 64 at
+ * once (gc/grains.h). Design and invariants: gc/blocks.h. */
 #include "base/assert.h"
+#include "gc/grains.h"
 #include "gc/managed.h"
 #include "page/window.h"
 
 #include <string.h>
 
 enum {
-	GRAINS = CAIRN_GC_BLOCK_GRAINS - 1, /* that a cell can begin in: the first 8 and last 8 bytes are in none */
+	GRAINS = CAIRN_GC_BLOCK_GRAINS - 1, /* that a cell can begin in: see cairn_gc_block_end */
 	IS_START = CAIRN_GC_COLOUR | CAIRN_GC_START,
 };
 
@@ -28,19 +29,14 @@ static size_t grain_at(const cairn_gc_block *b, uintptr_t cell)
 /* The first grain at or after `from` whose byte is not 0; GRAINS: none. */
 MEANWHILE static size_t next_byte(const uint8_t *bytes, size_t from)
 {
-	while (from < GRAINS && from % 8) {
-		if (bytes[from])
-			return from;
+	for (uint64_t word; from + 8 <= CAIRN_GC_BLOCK_GRAINS; from += 8) {
+		memcpy(&word, bytes + from, 8); /* most cells end within the first */
+		if (word)
+			return from + (unsigned)__builtin_ctzll(word) / 8;
+	}
+	while (from < GRAINS && !bytes[from])
 		from++;
-	}
-	for (uint64_t word; from < GRAINS; from += 8) {
-		memcpy(&word, bytes + from, 8);
-		if (word) {
-			size_t at = from + (unsigned)__builtin_ctzll(word) / 8;
-			return at < GRAINS ? at : GRAINS;
-		}
-	}
-	return GRAINS;
+	return from < GRAINS ? from : GRAINS;
 }
 
 /* The grain behind the cell that starts at this one, which is coloured. */
@@ -51,47 +47,34 @@ static size_t behind(const uint8_t *bytes, size_t grain)
 	return end + 1;
 }
 
-/* Does everything that started here, and nothing else, have the colour, as after a sweep? An old, full block is looked
- * through 64 bytes at a time: without a branch a byte, and without a write. */
-static bool is_as_swept(const uint8_t *bytes, uint8_t colour)
+/* Of 64 bytes those of cells that live keep their colour and END; the others become 0. */
+static void sweep_bytes(uint8_t *bytes, uint64_t cells)
 {
-	const uint64_t ones = UINT64_C(0x0101010101010101);
-	for (size_t from = 0; from < CAIRN_GC_BLOCK_GRAINS; from += 64) {
-		uint64_t wrong = 0;
-		for (size_t at = from; at < from + 64; at += 8) {
-			uint64_t is, other;
-			memcpy(&is, bytes + at, 8);
-			wrong |= is & ones * (uint8_t)~(CAIRN_GC_COLOUR | CAIRN_GC_END);
-			is &= ones * CAIRN_GC_COLOUR;
-			other = is ^ ones * colour;
-			wrong |= (is | is >> 1) & (other | other >> 1) & ones; /* a colour, and another */
-		}
-		if (wrong)
-			return false;
+	const uint64_t ones = 0x0101010101010101, each = 0x8040201008040201;
+	for (unsigned i = 0; i < CAIRN_GC_GRAINS_STEP; i += 8, cells >>= 8) {
+		uint64_t word, bits = (cells & 0xff) * ones & each; /* bit i of them in byte i */
+		uint64_t keeps = ((bits + 0x7f * ones) >> 7 & ones) * (CAIRN_GC_COLOUR | CAIRN_GC_END);
+		memcpy(&word, bytes + i, sizeof word);
+		word &= keeps;
+		memcpy(bytes + i, &word, sizeof word);
 	}
-	return true;
 }
 
 void cairn_gc_block_sweep(cairn_gc_block *b, uint8_t colour)
 {
 	uint8_t *bytes = cairn_gc_block_bytes(b);
-	if (b->is_settled && is_as_swept(bytes, colour)) {
-		b->is_swept = true;
-		b->has_pins = b->has_starts = false;
-		return;
-	}
+	const uint8_t others = (uint8_t)~(CAIRN_GC_COLOUR | CAIRN_GC_END);
 	size_t live = 0;
-	for (size_t at = next_byte(bytes, 0); at < GRAINS;) {
-		if ((bytes[at] & CAIRN_GC_COLOUR) != colour) {
-			bytes[at] = 0;
-			at = next_byte(bytes, at + 1);
-			continue;
-		}
-		bytes[at] &= CAIRN_GC_COLOUR | CAIRN_GC_END;
-		size_t next = behind(bytes, at);
-		live += next - at;
-		at = next_byte(bytes, next);
+	bool is_in = false;
+	for (size_t at = 0; at < CAIRN_GC_BLOCK_GRAINS; at += CAIRN_GC_GRAINS_STEP) {
+		uint64_t cells = cairn_gc_grains_of(bytes + at, colour, &is_in);
+		uint64_t said = ~cairn_gc_grains_where(bytes + at, 0xff, 0);
+		uint64_t of_collection = ~cairn_gc_grains_where(bytes + at, others, 0);
+		if ((said & ~cells) | of_collection)
+			sweep_bytes(bytes + at, cells);
+		live += cairn_bits_count(cells);
 	}
+	cairn_assert(!is_in); /* GB2 */
 	b->live_bytes = (uint32_t)(live * CAIRN_GC_GRAIN);
 	b->is_swept = true;
 	b->has_pins = b->has_starts = false;
@@ -148,9 +131,9 @@ static size_t next_of_colour(const uint8_t *bytes, uint8_t colour, size_t from)
 uintptr_t cairn_gc_block_next(const cairn_gc_block *b, uint8_t colour, uintptr_t from)
 {
 	if (b->kind != CAIRN_GC_BLOCK_CELLS) {
-		uintptr_t first = cairn_gc_block_first(b);
-		bool is_there = b->kind == CAIRN_GC_BLOCK_LARGE && from <= first && *(uint64_t *)first;
-		return is_there ? first : 0;
+		uintptr_t cell = (uintptr_t)cairn_gc_block_large(b) - CAIRN_GC_HEADER_BYTES;
+		bool is_there = b->kind == CAIRN_GC_BLOCK_LARGE && from <= cell && *(uint64_t *)cell;
+		return is_there ? cell : 0;
 	}
 	const uint8_t *bytes = cairn_gc_block_bytes(b);
 	size_t at = grain_at(b, from), filled = b->filled / CAIRN_GC_GRAIN;

@@ -4,13 +4,12 @@
  *   ┌───────────────────────┬──────────────┬──┬───────┬────────┬───────────┬────────┬─────────┬───┐
  *   │ size in bytes         │ type         │0 │ STAYS │ LISTED │ HASH_KEPT │ HASHED │ WATCHED │ 1 │  an object's
  *   ├───────────────────────┴──────────────┴──┴───────┴────────┴───────────┴────────┴─────────┼───┤
- *   │ address that the object has moved to, a multiple of 16                                  │ 0 │  what has moved
+ *   │ address that the object has moved to, a multiple of 8                                   │ 0 │  what has moved
  *   └─────────────────────────────────────────────────────────────────────────────────────────┴───┘
  *   0: no object lies here.
  *
- * A *cell* is a header and its object, rounded up to a multiple of 16 bytes, a *grain*; cells begin at 8 modulo 16. So
- * a block can be walked from cell to cell without its types. (A self-describing header: Whippet and MPS ask the
- * embedder.)
+ * A *cell* is a header and its object, rounded up to a multiple of 8 bytes, a *grain*. So a block can be walked from
+ * cell to cell without its types. (A self-describing header: Whippet and MPS ask the embedder.)
  *
  * Size is what was asked for, without the word that HASH_KEPT appends. Threads: an object's header changes while the
  * mutators are stopped, or by an atomic operation on its low byte. */
@@ -21,7 +20,7 @@
 #include "cairn/gc.h"
 
 enum {
-	CAIRN_GC_GRAIN = 16,
+	CAIRN_GC_GRAIN = 8,
 	CAIRN_GC_HEADER_BYTES = 8,
 	CAIRN_GC_HEADER_OBJECT = 1,
 	/* CAIRN_GC_WATCHED = 2: cairn/gc.h; its stores are to be told: see the barrier there */
@@ -48,7 +47,7 @@ typedef struct cairn_gc_record {
 	bool is_leaf;     /* nothing to trace: no strong reference in it, and none to be cleared */
 	bool has_more;    /* to trace than `refs`: weak fields, a trailing array, a trace function, ambiguous words */
 	bool is_narrow;   /* all that is to be traced are a few of `refs` */
-	bool is_fixed;    /* PINNED by its type */
+	bool is_fixed;    /* PINNED by its type, which says so or wants 16 bytes' alignment */
 } cairn_gc_record;
 
 enum {
@@ -78,8 +77,7 @@ static inline uint32_t cairn_gc_header_type(uint64_t header)
 	return header >> CAIRN_GC_TYPE_SHIFT & ((1u << CAIRN_GC_TYPE_BITS) - 1);
 }
 static inline size_t cairn_gc_header_size(uint64_t header) { return header >> CAIRN_GC_SIZE_SHIFT; }
-/* Bytes of the cell. A kept hash lies behind the size rounded up to 8, which is as much as to add 8: a grain is two
- * words. */
+/* Bytes of the cell. A kept hash lies behind the size rounded up to 8. */
 static inline size_t cairn_gc_header_cell(uint64_t header)
 {
 	_Static_assert(CAIRN_GC_HASH_KEPT == 8, "the bit is the bytes of the hash");

@@ -17,9 +17,8 @@ void *cairn_gc_reached(cairn_gc_heap *h, void *object)
 uintptr_t cairn_gc_next_of_colour(const cairn_gc_block *b, uint8_t colour, uintptr_t from)
 {
 	if (b->kind == CAIRN_GC_BLOCK_LARGE) {
-		bool is_it = from == (uintptr_t)cairn_gc_block_large(b) - 8 &&
-			     (*cairn_gc_byte_of_cell(from) & CAIRN_GC_COLOUR) == colour;
-		return is_it ? from : 0;
+		uintptr_t cell = (uintptr_t)cairn_gc_block_large(b) - CAIRN_GC_HEADER_BYTES;
+		return from <= cell && (*cairn_gc_byte_of_cell(cell) & CAIRN_GC_COLOUR) == colour ? cell : 0;
 	}
 	const uint8_t *bytes = cairn_gc_block_bytes(b);
 	size_t at = (from - (uintptr_t)cairn_gc_block_start(b)) / CAIRN_GC_GRAIN;
@@ -33,7 +32,7 @@ uintptr_t cairn_gc_next_of_colour(const cairn_gc_block *b, uint8_t colour, uintp
 		for (; is_it; is_it &= is_it - 1) {
 			size_t found = at / 8 * 8 + (size_t)__builtin_ctzll(is_it) / 8;
 			if ((bytes[found] & CAIRN_GC_COLOUR) == colour)
-				return (uintptr_t)cairn_gc_block_start(b) + found * CAIRN_GC_GRAIN + 8;
+				return (uintptr_t)cairn_gc_block_start(b) + found * CAIRN_GC_GRAIN;
 		}
 		at = (at / 8 + 1) * 8;
 	}

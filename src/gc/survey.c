@@ -112,17 +112,18 @@ static void block_read_cells(const block_reader *r, bool (*object)(void *arg, vo
 
 static void block_read_large(const block_reader *r, bool (*object)(void *arg, void *p))
 {
-	uint8_t colour = block_byte(r, r->first) & CAIRN_GC_COLOUR;
-	if ((colour && colour != r->colour) || !*(const uint64_t *)r->first)
+	uintptr_t cell = (uintptr_t)cairn_gc_block_large(r->b) - CAIRN_GC_HEADER_BYTES;
+	uint8_t colour = block_byte(r, cell) & CAIRN_GC_COLOUR;
+	if ((colour && colour != r->colour) || !*(const uint64_t *)cell)
 		return; /* dead and not swept; or not made yet */
 	const cairn_gc_slab *slab = cairn_gc_slab_of(r->b);
 	size_t room = slab->is_huge ? (uintptr_t)slab + (slab->granules << CAIRN_GRANULE_SHIFT) - r->start
 				    : (size_t)r->b->blocks * CAIRN_GC_BLOCK_BYTES;
-	const char *what = survey_header_wrong(*(const uint64_t *)r->first, room - CAIRN_GC_GRAIN);
+	const char *what = survey_header_wrong(*(const uint64_t *)cell, room - (cell - r->start));
 	if (!what)
-		object(r->arg, cairn_gc_cell_object(r->first));
+		object(r->arg, cairn_gc_cell_object(cell));
 	else if (r->wrong)
-		r->wrong(r->arg, r->first, what);
+		r->wrong(r->arg, cell, what);
 }
 
 void cairn_gc_survey_block(const cairn_gc_block *b, uint8_t colour, bool (*object)(void *arg, void *p),
@@ -269,7 +270,7 @@ static const cairn_gc_block *survey_large_block(cairn_gc_slab *slab, uintptr_t p
 
 void *cairn_gc_survey_at(const cairn_gc_survey *s, uintptr_t p, bool with_end)
 {
-	uintptr_t at = with_end ? p - 1 : p; /* an end is the last byte's neighbour; a start is behind its header */
+	uintptr_t at = p - CAIRN_GC_HEADER_BYTES; /* in its cell, be it the object's start or its end */
 	cairn_gc_survey_slab *slab = survey_slab_at(s, at);
 	if (!slab || at - (uintptr_t)slab->slab < (size_t)CAIRN_GC_FIRST_BLOCK << CAIRN_GC_BLOCK_SHIFT)
 		return NULL;
@@ -279,13 +280,11 @@ void *cairn_gc_survey_at(const cairn_gc_survey *s, uintptr_t p, bool with_end)
 		object = cairn_gc_block_large(large);
 	} else {
 		uintptr_t block = cairn_round_down(at, CAIRN_GC_BLOCK_BYTES);
-		if (at < block + CAIRN_GC_HEADER_BYTES)
-			return NULL;
 		size_t lowest = (block - (uintptr_t)slab->slab) / CAIRN_GC_GRAIN;
-		size_t i = (at - CAIRN_GC_HEADER_BYTES - (uintptr_t)slab->slab) / CAIRN_GC_GRAIN;
+		size_t i = (at - (uintptr_t)slab->slab) / CAIRN_GC_GRAIN;
 		while (i > lowest && !cairn_bit_get(slab->starts, i))
 			i--;
-		object = (char *)slab->slab + i * CAIRN_GC_GRAIN + CAIRN_GC_GRAIN;
+		object = (char *)slab->slab + i * CAIRN_GC_GRAIN + CAIRN_GC_HEADER_BYTES;
 	}
 	if (!cairn_gc_survey_is_start(s, (uintptr_t)object))
 		return NULL;
@@ -301,8 +300,8 @@ void cairn_gc_survey_each(const cairn_gc_survey *s, void (*visit)(void *arg, voi
 		const cairn_gc_survey_slab *slab = &s->slabs[i];
 		for (size_t w = 0; slab->slab && w < CAIRN_GC_SURVEY_GRAINS / 64; w++)
 			for (uint64_t bits = slab->starts[w]; bits; bits &= bits - 1)
-				visit(arg, (char *)slab->slab +
-						   (w * 64 + (unsigned)__builtin_ctzll(bits) + 1) * CAIRN_GC_GRAIN);
+				visit(arg, (char *)slab->slab + CAIRN_GC_HEADER_BYTES +
+						   (w * 64 + (unsigned)__builtin_ctzll(bits)) * CAIRN_GC_GRAIN);
 	}
 }
 

@@ -263,7 +263,7 @@ LEAN void trace_visit(cairn_gc_worker *w, uintptr_t item, trace_mode mode)
 LEAN void trace_put_item(cairn_gc_worker *w, uintptr_t item, uintptr_t object, trace_mode mode)
 {
 	__builtin_prefetch(cairn_gc_header_at((void *)object), 1);
-	__builtin_prefetch((char *)object + CAIRN_GC_GRAIN, 1); /* it may lie behind its header's line */
+	__builtin_prefetch((char *)object + 8, 1); /* it may lie behind its header's line */
 	__builtin_prefetch(cairn_gc_byte_of((void *)object), 1);
 	uintptr_t *slot = &w->queue[w->queue_at], oldest = *slot;
 	*slot = item;

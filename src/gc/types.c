@@ -118,7 +118,7 @@ static cairn_gc_record *record_make(const cairn_gc_type *t)
 		.is_leaf = !t->refs && !has_more,
 		.has_more = has_more,
 		.is_narrow = t->refs && !has_more && __builtin_popcountll(t->refs) <= NARROW_REFS,
-		.is_fixed = t->flags & CAIRN_GC_PINNED,
+		.is_fixed = t->is_aligned || t->flags & CAIRN_GC_PINNED,
 	};
 	r->name = memcpy(r + 1, name, length);
 	return r;

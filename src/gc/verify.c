@@ -96,7 +96,7 @@ void cairn_gc_say_field(cairn_line *l, const void *object, const uintptr_t *fiel
 	cairn_line_dec(l, offset);
 }
 
-/* p is in a slab of s's heap, behind its records, at a multiple of 16. */
+/* p is in a slab of s's heap, behind its records, at a multiple of 8. */
 static void say_dead(cairn_line *l, uintptr_t p)
 {
 	const cairn_gc_block *b = cairn_gc_block_of((void *)p);

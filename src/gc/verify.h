@@ -7,7 +7,7 @@
  * It shares with the collectors the records it looks at, the walk over roots, and types' trace functions; nothing of
  * marking, moving, or finding the object that a word points at. gc/missing.c and lens/undeclared.c stand on it, too.
  *
- * Memory: 32 KiB a slab, 16 bytes a reached object, by os/meta; given back at the end. No malloc: it runs in stops.
+ * Memory: 64 KiB a slab, 16 bytes a reached object, by os/meta; given back at the end. No malloc: it runs in stops.
  * Invariants: (GV1) of `reached`, a parent's index is less than its child's. (GV2) Each reached object is a start.
  *   Checked by cairn_gc_survey_validate().
  * Threads: one, in a stop, for as long as the survey lives. Failure: no memory: is_short, and what was found stands. */

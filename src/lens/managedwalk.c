@@ -1,6 +1,7 @@
 /* lens/managedwalk.c - managed heaps as another process has them. What is counted is in managedwalk.h. */
 #include "lens/managedwalk.h"
 
+#include "gc/grains.h"
 #include "gc/managed.h"
 
 #include <stddef.h>
@@ -97,35 +98,14 @@ static size_t managed_find(const cairn_heapwalk *h, uint64_t at)
 
 /* ---- slabs ---- */
 
-/* The bytes that are 1, of a word in which each is 0 or 1, as bits. */
-static uint64_t managed_gather(uint64_t ones) { return ones * 0x0102040810204080 >> 56; }
-
-/* Of 64 grains: bit i of *starts: a cell that lives starts there; of *ends: a cell ends there, a dead one also. */
-static void managed_read_marks(const uint8_t *bytes, uint8_t colour, uint64_t *starts, uint64_t *ends)
-{
-	const uint64_t each = 0x0101010101010101;
-	*starts = *ends = 0;
-	for (unsigned i = 0; i < 8; i++) {
-		uint64_t word;
-		memcpy(&word, bytes + i * 8, 8);
-		uint64_t other = (word ^ colour * each) & CAIRN_GC_COLOUR * each;
-		*starts |= managed_gather(~(other | other >> 1) & each) << i * 8;
-		*ends |= managed_gather(word / CAIRN_GC_END & each) << i * 8;
-	}
-}
-
-/* Grains of each unit of a block that are in objects. A start, added to what is no end, is carried up to the end: what
- * the addition changes is the cell. */
+/* Grains of each unit of a block that are in objects. */
 static void managed_count_grains(const uint8_t *bytes, uint8_t colour, uint32_t filled_bytes, uint16_t *to)
 {
 	size_t filled = filled_bytes / CAIRN_GC_GRAIN;
 	bool is_in = false; /* a cell leads in from the word before */
 	memset(to, 0, MANAGED_UNITS * sizeof *to);
-	for (size_t i = 0; i < CAIRN_GC_BLOCK_GRAINS; i += 64) {
-		uint64_t starts, ends, sum;
-		managed_read_marks(bytes + i, colour, &starts, &ends);
-		is_in = __builtin_add_overflow(~ends, starts | is_in, &sum);
-		uint64_t cells = sum ^ ~ends;
+	for (size_t i = 0; i < CAIRN_GC_BLOCK_GRAINS; i += CAIRN_GC_GRAINS_STEP) {
+		uint64_t cells = cairn_gc_grains_of(bytes + i, colour, &is_in);
 		if (filled > i)
 			cells |= filled - i >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << (filled - i)) - 1;
 		to[i / MANAGED_UNIT_GRAINS] += (uint16_t)cairn_bits_count(cells);

@@ -2,7 +2,7 @@
  *
  *   heaps ──▶ each: name, collector, figures           span of kind MANAGED ──▶ slab ──▶ its heap, its blocks
  *
- * Resident bytes of a slab are records (its first two blocks' room), free blocks that are kept, large objects, and of
+ * Resident bytes of a slab are records (its first four blocks' room), free blocks that are kept, large objects, and of
  * blocks of cells objects and holes: what the bytes about grains call alive, and what was allocated since, is an
  * object. A block that a mutator fills right now counts as objects whole.
  *
@@ -30,7 +30,7 @@ typedef struct cairn_heapwalk_managed {
 void cairn_managedwalk_read(cairn_heapwalk *h);
 /* The slab whose span begins at `at`, up to `end`, which may be less than all of it. bytes: room for what is about its
  * grains, CAIRN_MANAGED_BYTES. Which of h->managed it is of. */
-enum { CAIRN_MANAGED_BYTES = 128 * 1024 };
+enum { CAIRN_MANAGED_BYTES = 256 * 1024 };
 size_t cairn_managedwalk_slab(
 	cairn_heapwalk *h, const cairn_walk_slice *slice, uint64_t at, uint64_t end, uint8_t *bytes);
 /* Of the huge object of that heap, what lies in a chunk behind the first. */

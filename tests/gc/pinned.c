@@ -1,6 +1,6 @@
 /* Ambiguous pins under pressure: a table of words that may be anything, tens of thousands of which point into objects,
  * while everything else comes and goes and moves. (The idea of the Memory Pool System's amcss.) And pins that are asked
- * for, objects and types that never move, conservative objects. */
+ * for, objects and types that never move, among them those that want 16 bytes' alignment, conservative objects. */
 #include "heaps.h"
 
 enum { WORDS = 2000, EXACT = 500, STEPS = 60000 };
@@ -136,6 +136,71 @@ static void objects_of_pinned_types_never_move(void)
 	}
 }
 
+typedef struct vector {
+	_Alignas(16) float at[4];
+	cairn_ref(struct vector) next;
+	_Alignas(16) float more[];
+} vector;
+CAIRN_GC_TYPE(vector, .refs = CAIRN_GC_REFS(vector, next), .tail_offset = offsetof(vector, more), .tail_stride = 4);
+static uint32_t dropped;
+static void drop_wide(void *object) { dropped += (uintptr_t)object % 16 == 0; }
+typedef struct wide {
+	__int128 sum;
+} wide;
+CAIRN_GC_DROP_TYPE(wide, drop_wide);
+static cairn_ref(vector) vectors;
+
+/* One of any length, behind cells of any. */
+static vector *vector_new(place p, uint64_t *rnd)
+{
+	size_t floats = test_random(rnd) % (test_random(rnd) % 16 ? 60 : 8000);
+	cairn_gc_new_bytes(p.m, test_random(rnd) % 100);
+	vector *v = cairn_gc_new_array(p.m, vector, floats);
+	for (size_t i = 0; i < floats; i++)
+		v->more[i] = (float)floats;
+	return v;
+}
+
+static void objects_of_types_that_want_16_have_it_and_never_move(void)
+{
+	enum { COUNT = 500 };
+	static uintptr_t at[COUNT];
+	EVERY_COLLECTOR(c)
+	{
+		place p = place_open((cairn_gc_config){
+			.collector = c, .exact_roots = true, .zeal = "move,verify", .max = 256 << 20 });
+		uint64_t rnd = test_seed();
+		uint32_t wides = dropped = 0;
+		EXPECT(cairn_gc_root_add(p.h, &vectors));
+		for (long i = 0; i < COUNT; i++) {
+			for (int k = 0; k < 8; k++, wides++) {
+				EXPECT_EQ((uintptr_t)cairn_gc_new(p.m, wide) % 16, 0);
+				EXPECT_EQ((uintptr_t)vector_new(p, &rnd) % 16, 0);
+			}
+			vector *v = i % 2 ? cairn_gc_new(p.m, vector) : vector_new(p, &rnd);
+			v->at[0] = (float)i;
+			at[i] = (uintptr_t)v;
+			cairn_gc_set(p.m, v, next, cairn_gc_root_get(p.m, &vectors));
+			cairn_gc_root_set(p.m, &vectors, v);
+		}
+		cairn_gc_collect(p.m);
+		cairn_gc_run_cleanups(p.m, 0);
+		EXPECT(dropped == (c == CAIRN_GC_NONE ? 0 : wides));
+		long i = COUNT;
+		for (vector *v = cairn_gc_root_get(p.m, &vectors); v; v = cairn_gc_get(p.m, v, next)) {
+			size_t floats = cairn_gc_length(v);
+			EXPECT(--i >= 0 && v->at[0] == (float)i && (uintptr_t)v == at[i] && at[i] % 16 == 0);
+			EXPECT(!floats || v->more[floats - 1] == (float)floats);
+		}
+		EXPECT_EQ(i, 0);
+		EXPECT_EQ(cairn_gc_verify(p.m, stderr), 0);
+		cairn_gc_root_remove(p.h, &vectors);
+		vectors.cairn_gc_word = 0;
+		place_close(p);
+		EXPECT_EQ(dropped, wides);
+	}
+}
+
 /* Chains through objects whose words are plain addresses: into the next one, and to its end. */
 static void conservative_objects_keep_and_pin_what_their_words_point_at(void)
 {
@@ -174,6 +239,7 @@ int main(void)
 	RUN(what_ambiguous_words_point_at_stays_and_is_whole);
 	RUN(a_pin_holds_until_as_many_unpins);
 	RUN(objects_of_pinned_types_never_move);
+	RUN(objects_of_types_that_want_16_have_it_and_never_move);
 	RUN(conservative_objects_keep_and_pin_what_their_words_point_at);
 	DONE();
 }

@@ -1,4 +1,4 @@
-/* support/gckinds.h - the objects of tests/model/gcgraph.c as they lie in a managed heap: ten kinds, all beginning
+/* support/gckinds.h - the objects of tests/model/gcgraph.c as they lie in a managed heap: eleven kinds, all beginning
  * with an id, whose edges are read and stored by number.
  *
  * What is in an object beside its references follows from its id, so that who meets it can check every byte of it. */
@@ -20,6 +20,7 @@ typedef enum kind {
 	WORDS,  /* conservative: plain addresses, into objects and to their ends */
 	TRACED, /* a trace function: slots that are references or numbers */
 	FIXED,  /* a type that is pinned */
+	ALIGNED, /* to 16 */
 	KINDS
 } kind;
 
@@ -108,6 +109,13 @@ typedef struct fixed {
 } fixed;
 CAIRN_GC_TYPE(fixed, .refs = CAIRN_GC_REFS(fixed, edge), .flags = CAIRN_GC_PINNED);
 
+typedef struct aligned {
+	thing is;
+	cairn_ref(thing) edge;
+	_Alignas(16) uint64_t vector[2];
+} aligned;
+CAIRN_GC_TYPE(aligned, .refs = CAIRN_GC_REFS(aligned, edge));
+
 /* ---- Deaths that are told: a byte for each token ---- */
 
 enum { TOKENS = 1 << 18 };
@@ -146,6 +154,7 @@ static thing *edge_get(cairn_gc_mutator *m, thing *o, uint32_t i)
 	case DROP: return cairn_gc_get(m, (drop *)o, edges[i]);
 	case TRACED: return ((traced *)o)->live >> i & 1 ? cairn_gc_get(m, (traced *)o, at[i]) : NULL;
 	case FIXED: return cairn_gc_get(m, (fixed *)o, edge);
+	case ALIGNED: return cairn_gc_get(m, (aligned *)o, edge);
 	default: return NULL;
 	}
 }
@@ -180,6 +189,7 @@ static void edge_set(cairn_gc_mutator *m, thing *o, uint32_t i, thing *value)
 	case DROP: cairn_gc_set(m, (drop *)o, edges[i], value); break;
 	case TRACED: traced_set(m, (traced *)o, i, value); break;
 	case FIXED: cairn_gc_set(m, (fixed *)o, edge, value); break;
+	case ALIGNED: cairn_gc_set(m, (aligned *)o, edge, value); break;
 	default: break;
 	}
 }
@@ -187,7 +197,7 @@ static void edge_set(cairn_gc_mutator *m, thing *o, uint32_t i, thing *value)
 static uint32_t edges_of(kind k, uint32_t n)
 {
 	static const uint32_t fixed_edges[KINDS] = {
-		[PAIR] = 2, [SPARSE] = 2, [WEAK] = 1, [DROP] = 2, [WORDS] = 4, [TRACED] = 4, [FIXED] = 1
+		[PAIR] = 2, [SPARSE] = 2, [WEAK] = 1, [DROP] = 2, [WORDS] = 4, [TRACED] = 4, [FIXED] = 1, [ALIGNED] = 1
 	};
 	return k == TAIL || k == ROWS ? n : fixed_edges[k];
 }
@@ -195,14 +205,14 @@ static uint32_t edges_of(kind k, uint32_t n)
 static size_t size_of(kind k, uint32_t n)
 {
 	static const size_t sizes[KINDS] = { sizeof(pair), sizeof(sparse), sizeof(tail), sizeof(rows), sizeof(leaf),
-		sizeof(weak), sizeof(drop), sizeof(words), sizeof(traced), sizeof(fixed) };
+		sizeof(weak), sizeof(drop), sizeof(words), sizeof(traced), sizeof(fixed), sizeof(aligned) };
 	return sizes[k] + (k == TAIL ? 8 * n : k == ROWS ? sizeof(row) * n : k == LEAF ? n : 0);
 }
 
 static const char *kind_name(kind k)
 {
 	static const char *const names[KINDS] = { "pair", "sparse", "tail", "rows", "bytes", "weak", "drop", "words",
-		"traced", "fixed" };
+		"traced", "fixed", "aligned" };
 	return names[k];
 }
 
@@ -220,7 +230,8 @@ static thing *kind_new(cairn_gc_mutator *m, kind k, uint32_t n)
 	case DROP: return &cairn_gc_new(m, drop)->is;
 	case WORDS: return &cairn_gc_new(m, words)->is;
 	case TRACED: return &cairn_gc_new(m, traced)->is;
-	default: return &cairn_gc_new(m, fixed)->is;
+	case FIXED: return &cairn_gc_new(m, fixed)->is;
+	default: return &cairn_gc_new(m, aligned)->is;
 	}
 }
 

@@ -22,7 +22,7 @@ typedef struct record {
 	uint64_t hash;     /* 0: never asked */
 	size_t size, external;
 	uint32_t offsets[4];      /* WORDS: how far behind the object's start each word points */
-	uintptr_t address;        /* FIXED: where it must be */
+	uintptr_t address;        /* FIXED, ALIGNED: where it must be */
 	uint32_t guards, cleanup; /* times it is under guard; cleanup: a token */
 	uint32_t reached, seen;   /* the number of the walk that reached it, in the model and in the heap */
 } record;

@@ -23,7 +23,7 @@ static thing *fresh(actor *a, kind k, uint32_t n, uint64_t id)
 	thing *o = kind_new(a->m, k, n);
 	if (!is_all_zero(o, size_of(k, n)))
 		broken(a, "a new object that is not zero", id, 0);
-	must_equal(a, "alignment", (uintptr_t)o % 16, 0);
+	must_equal(a, "alignment", (uintptr_t)o % (k == ALIGNED ? 16 : 8), 0);
 	o->id = id;
 	o->kind = k;
 	contents(o, n, true);
@@ -33,7 +33,7 @@ static thing *fresh(actor *a, kind k, uint32_t n, uint64_t id)
 static void make(actor *a)
 {
 	static const kind weights[] = { PAIR, PAIR, PAIR, PAIR, SPARSE, TAIL, TAIL, TAIL, ROWS, ROWS, LEAF, LEAF, LEAF,
-		WEAK, WEAK, WEAK, DROP, DROP, WORDS, TRACED, FIXED };
+		WEAK, WEAK, WEAK, DROP, DROP, WORDS, TRACED, FIXED, ALIGNED };
 	kind k = weights[below(a, sizeof weights / sizeof *weights)];
 	uint32_t n = elements_of(a, k);
 	record *r = record_new(&a->g, k, n);
@@ -44,7 +44,7 @@ static void make(actor *a)
 	a->g.slots[0] = r->id;
 	if (k == DROP && (r->token = o->token = new_token()))
 		token_kind[r->token] = 1;
-	if (k == FIXED)
+	if (k == FIXED || k == ALIGNED)
 		r->address = (uintptr_t)o;
 	record *parent;
 	thing *p = stroll(a, &parent);

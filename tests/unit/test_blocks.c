@@ -1,5 +1,6 @@
 /* gc/blocks.h: slabs, blocks, and reading them; each against what was put in. The world is not stopped: nobody else is
  * there. */
+#include "gc/grains.h"
 #include "gc/managed.h"
 #include "gc/types.h"
 #include "support/child.h"
@@ -187,6 +188,47 @@ static void an_address_leads_to_the_object_it_lies_in(void)
 	close_heap();
 }
 
+static void sets_of_grains_say_what_each_byte_says(void)
+{
+	uint64_t state = test_seed();
+	for (unsigned round = 0; round < 20000; round++) {
+		uint8_t bytes[CAIRN_GC_GRAINS_STEP], mask = (uint8_t)test_random(&state), value = 0;
+		for (size_t i = 0; i < sizeof bytes; i++)
+			bytes[i] = test_random(&state) % 2 ? (uint8_t)test_random(&state) : 0;
+		value = round % 2 ? bytes[test_random(&state) % sizeof bytes] & mask : (uint8_t)test_random(&state);
+		uint64_t where = cairn_gc_grains_where(bytes, mask, value);
+		for (size_t i = 0; i < sizeof bytes; i++)
+			EXPECT_EQ(where >> i & 1, (bytes[i] & mask) == value);
+	}
+}
+
+/* Cells of any length from one step into the next, live and dead ones. */
+static void cells_are_sets_of_grains_whatever_step_they_end_in(void)
+{
+	enum { STEPS = 4, COUNT = STEPS * CAIRN_GC_GRAINS_STEP };
+	uint64_t state = test_seed();
+	for (unsigned round = 0; round < 20000; round++) {
+		uint8_t bytes[COUNT] = { 0 }, colour = (uint8_t)(1 + test_random(&state) % 3);
+		bool lives[COUNT] = { false }, is_in = false;
+		for (size_t at = 0; at < COUNT;) {
+			size_t left = COUNT - at, n = 1 + test_random(&state) % (test_random(&state) % 8 ? 6 : 150);
+			n = n < left ? n : left;
+			uint8_t its = (uint8_t)(test_random(&state) % 4);
+			bytes[at] = its;
+			bytes[at + n - 1] |= its ? CAIRN_GC_END : 0;
+			for (size_t i = at; i < at + n; i++)
+				lives[i] = its == colour;
+			at += n;
+		}
+		for (size_t i = 0; i < COUNT; i += CAIRN_GC_GRAINS_STEP) {
+			uint64_t cells = cairn_gc_grains_of(bytes + i, colour, &is_in);
+			for (size_t k = 0; k < CAIRN_GC_GRAINS_STEP; k++)
+				EXPECT_EQ(cells >> k & 1, lives[i + k]);
+		}
+		EXPECT(!is_in);
+	}
+}
+
 /* GB2: sweeping leaves what has the colour, and holes are what lies between. */
 static void holes_are_what_no_live_cell_covers(void)
 {
@@ -195,7 +237,7 @@ static void holes_are_what_no_live_cell_covers(void)
 	cairn_gc_block *b = cairn_gc_blocks_take(heap, SIZE_MAX);
 	uintptr_t at = cairn_gc_block_first(b), end = cairn_gc_block_end(b);
 	size_t live = 0, holes = 0;
-	while (at + 16 <= end) {
+	while (at + CAIRN_GC_GRAIN <= end) {
 		size_t size = test_random(&state) % 500, cell = cairn_gc_cell_of_size(size);
 		if (at + cell > end)
 			break;
@@ -203,7 +245,7 @@ static void holes_are_what_no_live_cell_covers(void)
 		uint8_t colour = (uint8_t)(test_random(&state) % 4);
 		*cairn_gc_byte_of_cell(at) = colour;
 		if (colour)
-			*cairn_gc_byte_of_cell(at + cell - 16) |= CAIRN_GC_END;
+			*cairn_gc_byte_of_cell(at + cell - CAIRN_GC_GRAIN) |= CAIRN_GC_END;
 		live += colour == heap->blocks.colour ? cell : 0;
 		at += cell;
 	}
@@ -217,7 +259,7 @@ static void holes_are_what_no_live_cell_covers(void)
 		holes += hole_end - from;
 		from = hole_end;
 	}
-	EXPECT_EQ(holes + live, CAIRN_GC_BLOCK_BYTES - 16);
+	EXPECT_EQ(holes + live, CAIRN_GC_BLOCK_BYTES - CAIRN_GC_GRAIN);
 	b->is_owned = false;
 	cairn_gc_blocks_validate(heap);
 	close_heap();
@@ -322,7 +364,7 @@ static void row_make(row *r)
 	REQUIRE(cairn_gc_range_add(heap, r->object, sizeof r->object));
 	for (size_t i = 0; i < ROW; i++) {
 		r->object[i] = cairn_gc_new_bytes(m, LONG_GRAINS * CAIRN_GC_GRAIN - CAIRN_GC_HEADER_BYTES);
-		cairn_gc_new_bytes(m, 8);
+		cairn_gc_new_bytes(m, CAIRN_GC_GRAIN - CAIRN_GC_HEADER_BYTES);
 	}
 	cairn_gc_collect(m);
 	cairn_gc_blocks_sweep_all(heap);
@@ -346,7 +388,7 @@ static void a_hole_is_read_right_while_the_object_before_it_is_shortened(void)
 		pthread_barrier_wait(&r.meet);
 		for (uint32_t i = 0; i < ROW; i++) {
 			__atomic_store_n(&r.begun, i + 1, __ATOMIC_SEQ_CST);
-			EXPECT(cairn_gc_resize(m, r.object[i], 8));
+			EXPECT(cairn_gc_resize(m, r.object[i], CAIRN_GC_GRAIN - CAIRN_GC_HEADER_BYTES));
 		}
 		__atomic_store_n(&r.is_done, true, __ATOMIC_SEQ_CST);
 		pthread_barrier_wait(&r.meet);
@@ -373,6 +415,8 @@ int main(void)
 	if (CAN_ASSERT)
 		RUN(a_cell_that_ends_behind_its_hole_is_noticed);
 	RUN(an_address_leads_to_the_object_it_lies_in);
+	RUN(sets_of_grains_say_what_each_byte_says);
+	RUN(cells_are_sets_of_grains_whatever_step_they_end_in);
 	RUN(holes_are_what_no_live_cell_covers);
 	RUN(what_is_allocated_reads_zero_whatever_lay_there);
 	RUN(a_type_is_registered_once);

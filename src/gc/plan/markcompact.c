@@ -17,6 +17,7 @@
 #include "gc/phases.h"
 
 #include "base/assert.h"
+#include "gc/grains.h"
 #include "gc/move.h"
 
 enum {
@@ -46,15 +47,10 @@ typedef struct compaction {
 static size_t compact_measure(const cairn_gc_block *b, uint8_t colour)
 {
 	const uint8_t *bytes = cairn_gc_block_bytes(b);
-	uintptr_t start = (uintptr_t)cairn_gc_block_start(b);
 	size_t live = 0;
-	for (uintptr_t cell = cairn_gc_block_first(b); (cell = cairn_gc_next_of_colour(b, colour, cell));) {
-		size_t first = (cell - start) / CAIRN_GC_GRAIN, last = first;
-		while (!(bytes[last] & CAIRN_GC_END))
-			last++;
-		live += last + 1 - first;
-		cell += (last + 1 - first) * CAIRN_GC_GRAIN;
-	}
+	bool is_in = false;
+	for (size_t at = 0; at < CAIRN_GC_BLOCK_GRAINS; at += CAIRN_GC_GRAINS_STEP)
+		live += cairn_bits_count(cairn_gc_grains_of(bytes + at, colour, &is_in));
 	return live * CAIRN_GC_GRAIN;
 }
 
@@ -65,7 +61,6 @@ static void compact_count(compaction *c, cairn_gc_block *b)
 		b->live_bytes = (uint32_t)compact_measure(b, c->colour);
 		return;
 	}
-	b->is_settled = !b->filled && !b->is_shortened;
 	cairn_gc_block_sweep(b, c->colour);
 	b->is_counted = true;
 }
