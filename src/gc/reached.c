@@ -2,6 +2,7 @@
  *
  * Declared in gc/trace.h. Threads: in a stop, by the collecting thread. Failure: none.
  * Not here: tracing (gc/trace.c). */
+#include "gc/grains.h"
 #include "gc/managed.h"
 
 #include <string.h>
@@ -37,6 +38,25 @@ uintptr_t cairn_gc_next_of_colour(const cairn_gc_block *b, uint8_t colour, uintp
 		at = (at / 8 + 1) * 8;
 	}
 	return 0;
+}
+
+void cairn_gc_count_reached(cairn_gc_heap *h, size_t *bytes, size_t *objects)
+{
+	uint8_t colour = h->tracing.worker[0].colour;
+	*bytes = *objects = 0;
+	CAIRN_GC_EACH_BLOCK (b, &h->blocks) {
+		const uint8_t *about = cairn_gc_block_bytes(b);
+		bool is_in = false;
+		for (size_t at = 0; b->kind == CAIRN_GC_BLOCK_CELLS && at < CAIRN_GC_BLOCK_GRAINS; at += CAIRN_GC_GRAINS_STEP) {
+			*bytes += CAIRN_GC_GRAIN * cairn_bits_count(cairn_gc_grains_of(about + at, colour, &is_in));
+			*objects += cairn_bits_count(cairn_gc_grains_where(about + at, CAIRN_GC_COLOUR, colour));
+		}
+		void *large = b->kind == CAIRN_GC_BLOCK_LARGE ? cairn_gc_block_large(b) : NULL;
+		if (large && (*cairn_gc_byte_of(large) & CAIRN_GC_COLOUR) == colour) {
+			*bytes += cairn_gc_header_cell(cairn_gc_header_of(large));
+			++*objects;
+		}
+	}
 }
 
 static void each_reached_of(const cairn_gc_block *b, uint8_t colour, void (*visit)(void *arg, void *object), void *arg)

@@ -60,9 +60,12 @@ LEAN void trace_follow(cairn_gc_worker *w, uintptr_t object, const cairn_gc_reco
 
 /* ---- Marking ---- */
 
-/* Gives the byte the colour. False: it has it already. relaxed: a byte is one object's alone, and who has to see what
- * another worker did with that object is given it through the lock of the shared parts. */
-LEAN bool trace_colour(cairn_gc_worker *w, uint8_t *byte, uint8_t *before, bool is_shared)
+/* Gives the byte the colour. False: it has it already. is_contended: others may set its other bits meanwhile. Else it is
+ * stored, and of two workers that come to an object at once both go on with it: what they do to it is the same, and who
+ * counts it twice is corrected by cairn_gc_trace_end. (A compare-and-swap a byte was half of a worker's time over a
+ * tree.) relaxed: a byte is one object's alone, and who has to see what another worker did with that object is given it
+ * through the lock of the shared parts. */
+LEAN bool trace_colour(cairn_gc_worker *w, uint8_t *byte, uint8_t *before, bool is_contended)
 {
 	uint8_t b = __atomic_load_n(byte, __ATOMIC_RELAXED);
 	do {
@@ -70,8 +73,8 @@ LEAN bool trace_colour(cairn_gc_worker *w, uint8_t *byte, uint8_t *before, bool 
 		if ((b & CAIRN_GC_COLOUR) == w->colour)
 			return false;
 		uint8_t to = (uint8_t)((b & ~CAIRN_GC_COLOUR) | w->colour);
-		if (!is_shared) {
-			*byte = to;
+		if (!is_contended) {
+			__atomic_store_n(byte, to, __ATOMIC_RELAXED);
 			return true;
 		}
 		if (__atomic_compare_exchange_n(byte, &b, to, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
@@ -97,7 +100,7 @@ LEAN void trace_reached(
 	if (is_shared && end == byte) /* relaxed, as all here; another worker may make it PINNED */
 		__atomic_fetch_or(end, CAIRN_GC_END, __ATOMIC_RELAXED);
 	else if (cairn_likely(cell <= CAIRN_GC_CELL_MAX + CAIRN_GC_GRAIN)) /* it may have grown by its hash */
-		__atomic_store_n(end, *end | CAIRN_GC_END, __ATOMIC_RELAXED);
+		__atomic_store_n(end, __atomic_load_n(end, __ATOMIC_RELAXED) | CAIRN_GC_END, __ATOMIC_RELAXED);
 	w->live_bytes += cell;
 	w->live_objects++;
 	if (cairn_unlikely(before & CAIRN_GC_WAITED))
@@ -111,7 +114,8 @@ LEAN void trace_reached(
 LEAN void trace_mark(cairn_gc_worker *w, uintptr_t object, trace_mode mode)
 {
 	uint8_t *byte = cairn_gc_byte_of((void *)object), before;
-	if (trace_colour(w, byte, &before, trace_is_shared(mode)))
+	bool is_contended = trace_is_shared(mode) && (trace_is_copying(mode) || w->is_contended);
+	if (trace_colour(w, byte, &before, is_contended))
 		trace_reached(w, object, cairn_gc_header_of((void *)object), byte, before, mode);
 }
 
@@ -485,10 +489,11 @@ void cairn_gc_trace_begin(cairn_gc_heap *h, bool is_copying, uint8_t colour)
 {
 	size_t elsewhere = cairn_gc_held(h) - h->blocks.held_bytes; /* that max is for, too */
 	h->tracing.most = h->sizing.max > elsewhere ? h->sizing.max - elsewhere : 0;
+	h->tracing.counts_again = false;
 	for (unsigned i = 0; i < h->tracing.workers; i++) {
 		cairn_gc_worker *w = &h->tracing.worker[i];
 		w->is_copying = is_copying;
-		w->is_shared = false;
+		w->is_shared = w->is_contended = false;
 		w->cpu_ns = 0;
 		w->colour = colour;
 		w->room = h->zeal.is_small ? 2 : CAIRN_GC_CHUNK_ITEMS;
@@ -610,6 +615,8 @@ void cairn_gc_trace_end(cairn_gc_heap *h)
 	}
 	if (has_stays)
 		cairn_gc_each_in_place(h, trace_stays_no_more, NULL);
+	if (h->tracing.counts_again)
+		cairn_gc_count_reached(h, &s->live_bytes, &s->live_objects);
 }
 
 void cairn_gc_trace_validate(cairn_gc_heap *h)

@@ -65,6 +65,7 @@ typedef struct cairn_gc_worker {
 	unsigned index;             /* const; 0 is the collecting thread */
 	bool is_copying;            /* the mode */
 	bool is_shared;             /* other workers are at work, too */
+	bool is_contended;          /* and may set other bits of a byte that gets its colour */
 	bool has_left_out;          /* an object was marked and not put on the stack */
 	bool has_weak_left_out;     /* likewise of `weak` */
 	bool has_no_room;           /* no more blocks to copy to are to be had */
@@ -90,6 +91,7 @@ typedef struct cairn_gc_worker {
 typedef struct cairn_gc_tracing {
 	cairn_gc_worker worker[CAIRN_GC_WORKERS_MAX]; /* sync: each its own; in a stop */
 	unsigned workers;        /* const, but in the child of a fork */
+	bool counts_again;       /* two workers may have counted one object; sync: in a stop */
 	size_t most;             /* of held bytes, for blocks to copy to; sync: in a stop */
 	size_t copied_bytes;     /* by the last collection that copied; sync: in a stop */
 	size_t parts_most;       /* parts that a stack may have besides the first; const but for tests */
@@ -130,6 +132,8 @@ void *cairn_gc_reached(struct cairn_gc_heap *h, void *object);
  * has a header. Always up to the last trailing element. */
 void cairn_gc_each_field(void *object, unsigned which, void (*visit)(void *arg, uintptr_t *field), void *arg);
 
+/* What was reached, by the bytes: bytes of cells, objects. */
+void cairn_gc_count_reached(struct cairn_gc_heap *h, size_t *bytes, size_t *objects);
 /* Calls visit(arg, object) for every object that was reached, by its byte. */
 void cairn_gc_each_reached(struct cairn_gc_heap *h, void (*visit)(void *arg, void *object), void *arg);
 /* The same for those in blocks that has_pins: among them all that stayed where they were in a copying collection. */

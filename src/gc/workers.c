@@ -242,8 +242,11 @@ static void workers_round(cairn_gc_heap *h)
 	cairn_gc_tracing *t = &h->tracing;
 	if (h->has_conservative && !t->worker[0].is_copying) /* there they have been found already */
 		workers_find_starts(h); /* for cairn_gc_object_at, which else writes where it looks */
-	for (unsigned i = 0; i < t->workers; i++)
+	for (unsigned i = 0; i < t->workers; i++) {
 		t->worker[i].is_shared = true;
+		t->worker[i].is_contended = h->has_conservative; /* what their words point at is PINNED as it is found */
+	}
+	t->counts_again |= !t->worker[0].is_copying && !h->has_conservative;
 	t->is_done = false;
 	__atomic_store_n(&t->at_work, t->workers - 1, __ATOMIC_RELAXED); /* published by the round */
 	workers_wake(&t->round);

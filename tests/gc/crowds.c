@@ -299,6 +299,48 @@ static void after_fork_parent_and_child_collect(void)
 	}
 }
 
+/* ---- Workers of one collection ---- */
+
+/* Lists of the same nodes, each in an order of its own: workers come to many of them at the same time. */
+static void what_several_workers_come_to_at_once_is_counted_once(void)
+{
+	enum { LISTS = 16, NODES = 4000, TIMES = 60 };
+	static cairn_ref(list) roots[LISTS];
+	EACH_COLLECTOR(c)
+	{
+		place p = place_open((cairn_gc_config){
+			.collector = c, .min = 64 << 20, .workers = 4, .exact_roots = true });
+		uint64_t rnd = 7;
+		EXPECT(cairn_gc_roots_add(p.h, roots, LISTS));
+		for (size_t i = 0; i < LISTS; i++)
+			cairn_gc_root_set(p.m, &roots[i], cairn_gc_new_array(p.m, list, NODES));
+		for (size_t i = 0; i < NODES; i++) {
+			node *n = cairn_gc_new(p.m, node);
+			cairn_gc_set(p.m, n, left, cairn_gc_new(p.m, node));
+			for (size_t k = 0; k < LISTS; k++)
+				cairn_gc_set(p.m, cairn_gc_root_get(p.m, &roots[k]), items[i], n);
+		}
+		for (size_t k = 1; k < LISTS; k++)
+			for (size_t i = 0; i < NODES; i++) {
+				list *l = cairn_gc_root_get(p.m, &roots[k]);
+				size_t j = test_random(&rnd) % NODES;
+				node *n = cairn_gc_get(p.m, l, items[i]);
+				cairn_gc_set(p.m, l, items[i], cairn_gc_get(p.m, l, items[j]));
+				cairn_gc_set(p.m, l, items[j], n);
+			}
+		size_t bytes = 0;
+		for (unsigned i = 0; i < TIMES; i++) {
+			cairn_gc_collect(p.m);
+			EXPECT_EQ(stats_of(p).live_objects, LISTS + 2 * NODES);
+			bytes = bytes ? bytes : stats_of(p).live_bytes;
+			EXPECT_EQ(stats_of(p).live_bytes, bytes);
+		}
+		cairn_gc_roots_remove(p.h, roots);
+		memset(roots, 0, sizeof roots);
+		place_close(p);
+	}
+}
+
 /* ---- Beside signals: handlers that use malloc while their thread allocates and collects ---- */
 
 static void handler(int n)
@@ -343,6 +385,7 @@ int main(void)
 	RUN(a_thread_that_polls_is_stopped);
 	RUN(a_longjmp_out_of_scopes_is_mended_by_enter);
 	RUN(after_fork_parent_and_child_collect);
+	RUN(what_several_workers_come_to_at_once_is_counted_once);
 	RUN(signals_whose_handlers_use_malloc_do_no_harm);
 	DONE();
 }

@@ -304,8 +304,11 @@ static void program_run(void *arg)
 	const program *p = &t->p;
 	test_case_failures = 0; /* those of the parent */
 	cairn_gc_config config = {
-		.collector = p->collector, .zeal = p->zeal, .exact_roots = p->exact, .min = 1 << 20, .name = "graph"
+		.collector = p->collector, .zeal = p->zeal, .exact_roots = p->exact, .min = 1 << 20, .name = "graph",
+		.workers = p->seed & 4 ? 3 : 1
 	};
+	if (p->seed & 2)
+		cairn_gc_register(&words_cairn_gc_type);
 	cairn_gc_heap *h = cairn_gc_open(&config);
 	REQUIRE(h);
 	running = cairn_gc_collector_of(h);

@@ -17,6 +17,8 @@ static uint32_t elements_of(actor *a, kind k)
 	}
 }
 
+static kind makeable(kind k) { return k == WORDS && !words_cairn_gc_type.header ? PAIR : k; }
+
 /* A new object, zeroed, with its contents; not in the model. Safepoint. */
 static thing *fresh(actor *a, kind k, uint32_t n, uint64_t id)
 {
@@ -34,7 +36,7 @@ static void make(actor *a)
 {
 	static const kind weights[] = { PAIR, PAIR, PAIR, PAIR, SPARSE, TAIL, TAIL, TAIL, ROWS, ROWS, LEAF, LEAF, LEAF,
 		WEAK, WEAK, WEAK, DROP, DROP, WORDS, TRACED, FIXED, ALIGNED };
-	kind k = weights[below(a, sizeof weights / sizeof *weights)];
+	kind k = makeable(weights[below(a, sizeof weights / sizeof *weights)]);
 	uint32_t n = elements_of(a, k);
 	record *r = record_new(&a->g, k, n);
 	if (!r)
@@ -213,7 +215,7 @@ static void table_change(actor *a)
 /* Made, used in some way that is written down beside it, and freed by hand. */
 static void free_one(actor *a)
 {
-	kind k = (kind)below(a, KINDS);
+	kind k = makeable((kind)below(a, KINDS));
 	uint32_t n = elements_of(a, k);
 	size_t use = below(a, 4);
 	thing *o = fresh(a, k, n, ~0ull);
@@ -304,7 +306,7 @@ static void any_safepoint(actor *a)
 static void hold(actor *a)
 {
 	record *r;
-	kind k = (kind)below(a, KINDS);
+	kind k = makeable((kind)below(a, KINDS));
 	uint32_t n = elements_of(a, k);
 	if (a->p->exact) {
 		stroll(a, &r);
