@@ -45,11 +45,11 @@ void cairn_gc_count_reached(cairn_gc_heap *h, size_t *bytes, size_t *objects)
 	uint8_t colour = h->tracing.worker[0].colour;
 	*bytes = *objects = 0;
 	CAIRN_GC_EACH_BLOCK (b, &h->blocks) {
-		const uint8_t *about = cairn_gc_block_bytes(b);
+		const uint8_t *at = cairn_gc_block_bytes(b), *end = at + CAIRN_GC_BLOCK_GRAINS;
 		bool is_in = false;
-		for (size_t at = 0; b->kind == CAIRN_GC_BLOCK_CELLS && at < CAIRN_GC_BLOCK_GRAINS; at += CAIRN_GC_GRAINS_STEP) {
-			*bytes += CAIRN_GC_GRAIN * cairn_bits_count(cairn_gc_grains_of(about + at, colour, &is_in));
-			*objects += cairn_bits_count(cairn_gc_grains_where(about + at, CAIRN_GC_COLOUR, colour));
+		for (; b->kind == CAIRN_GC_BLOCK_CELLS && at < end; at += CAIRN_GC_GRAINS_STEP) {
+			*bytes += CAIRN_GC_GRAIN * cairn_bits_count(cairn_gc_grains_of(at, colour, &is_in));
+			*objects += cairn_bits_count(cairn_gc_grains_where(at, CAIRN_GC_COLOUR, colour));
 		}
 		void *large = b->kind == CAIRN_GC_BLOCK_LARGE ? cairn_gc_block_large(b) : NULL;
 		if (large && (*cairn_gc_byte_of(large) & CAIRN_GC_COLOUR) == colour) {

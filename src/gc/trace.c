@@ -60,11 +60,11 @@ LEAN void trace_follow(cairn_gc_worker *w, uintptr_t object, const cairn_gc_reco
 
 /* ---- Marking ---- */
 
-/* Gives the byte the colour. False: it has it already. is_contended: others may set its other bits meanwhile. Else it is
- * stored, and of two workers that come to an object at once both go on with it: what they do to it is the same, and who
- * counts it twice is corrected by cairn_gc_trace_end. (A compare-and-swap a byte was half of a worker's time over a
- * tree.) relaxed: a byte is one object's alone, and who has to see what another worker did with that object is given it
- * through the lock of the shared parts. */
+/* Gives the byte the colour. False: it has it already. is_contended: others may set its other bits meanwhile. Else it
+ * is stored, and of two workers that come to an object at once both go on with it: what they do to it is the same, and
+ * cairn_gc_trace_end mends the sums. (A compare-and-swap a byte was half of a worker's time over a tree.) relaxed: a
+ * byte is one object's alone, and who has to see what another worker did with that object is given it through the lock
+ * of the shared parts. */
 LEAN bool trace_colour(cairn_gc_worker *w, uint8_t *byte, uint8_t *before, bool is_contended)
 {
 	uint8_t b = __atomic_load_n(byte, __ATOMIC_RELAXED);

@@ -244,7 +244,8 @@ static void workers_round(cairn_gc_heap *h)
 		workers_find_starts(h); /* for cairn_gc_object_at, which else writes where it looks */
 	for (unsigned i = 0; i < t->workers; i++) {
 		t->worker[i].is_shared = true;
-		t->worker[i].is_contended = h->has_conservative; /* what their words point at is PINNED as it is found */
+		/* what a CONSERVATIVE object's words point at is PINNED as it is found */
+		t->worker[i].is_contended = h->has_conservative;
 	}
 	t->counts_again |= !t->worker[0].is_copying && !h->has_conservative;
 	t->is_done = false;
