@@ -527,7 +527,7 @@ static void a_word_is_found_to_lie_in_its_object(void)
 		uintptr_t p = (uintptr_t)objects[i];
 		size_t size = cairn_gc_size(objects[i]);
 		EXPECT(cairn_gc_survey_is_start(&s, p));
-		EXPECT(!cairn_gc_survey_is_start(&s, p + 8));
+		EXPECT(!size || !cairn_gc_survey_is_start(&s, p + 8)); /* behind one of no bytes the next begins */
 		EXPECT(cairn_gc_survey_at(&s, p, false) == objects[i]);
 		EXPECT(cairn_gc_survey_at(&s, p, true) == objects[i]);
 		for (unsigned k = 0; size && k < 8; k++)
