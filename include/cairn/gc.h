@@ -22,7 +22,8 @@
  * blocks, mappings, other stacks and plain static variables: cairn_gc_find_undeclared tells of those.
  *
  * Sizes are bytes. Objects are zeroed, and aligned to 8; those of a type that wants 16 are aligned to that, and never
- * move. An object takes 8 bytes more than its size, rounded up to 8, and an eighth of that for what is said about it.
+ * move. An object takes 8 bytes more than its size, rounded up to 8, and one of up to 16 KiB an eighth of that for what
+ * is said about it.
  * Failure: NULL, false or an errno value, and nothing changed, unless said otherwise; misuse prints one line and
  * aborts. Threads: a mutator may be used by its own thread alone; an object by every thread attached to its heap, with
  * the program's own locking; functions that take a heap, from any thread. Nothing here may be called from a signal
@@ -72,15 +73,15 @@ typedef struct cairn_gc_type {
 	size_t tail_stride;  /* of an element, a multiple of 8 where tail_refs is not 0 */
 	uint64_t tail_refs;  /* bit i: the word at 8 * i of each element is a cairn_ref */
 	/* For what bitmaps cannot say. It is called with any object of the type, in any state its stores can leave, by
-	 * any thread, with the mutators stopped; it calls cairn_gc_visit for each cairn_ref that is not in the bitmaps,
-	 * and does nothing else: no allocation, no lock, no look at what a field refers to. */
+	 * any thread, by several at once, with the mutators stopped; it calls cairn_gc_visit for each cairn_ref that is
+	 * not in the bitmaps, and does nothing else: no allocation, no lock, no look at what a field refers to. */
 	void (*trace)(cairn_gc_visitor *v, void *object);
 	/* Called once after the object has died, see cairn_gc_run_cleanups; its references read NULL, weak ones too.
 	 * The object's memory is gone when it returns. */
 	void (*drop)(void *object); /* by CAIRN_GC_DROP_TYPE alone; not for CONSERVATIVE types */
 	unsigned flags;      /* of cairn_gc_type_flags */
-	bool is_listed;      /* by the macros alone, as the next two: has a drop function */
-	bool is_aligned;     /* its objects are aligned to 16, for the struct is, and never move */
+	bool is_listed;      /* by the macros alone: has a drop function */
+	bool is_aligned;     /* its objects are aligned to 16, for the struct wants it, and never move; by the macros */
 	uint64_t header;     /* 0 until it is registered */
 } cairn_gc_type;
 

@@ -146,7 +146,7 @@ static _Noreturn void no_memory(cairn_gc_heap *h, size_t bytes)
 
 typedef struct need {
 	cairn_gc_thread *t;
-	size_t cell_bytes;
+	size_t cell_bytes, pad; /* pad: what may lie before it */
 	cairn_gc_block *(*take)(struct need *n, size_t most); /* NULL: not within `most` bytes held, or refused */
 } need;
 
@@ -197,7 +197,7 @@ static cairn_gc_block *take_for_wide(need *n, size_t most)
 		if (!b)
 			break;
 		while ((at = cairn_gc_block_hole(b, h->blocks.colour, end, &end)))
-			if (end - at >= n->cell_bytes)
+			if (end - at >= n->cell_bytes + n->pad)
 				return b;
 		b->is_owned = false; /* it stays among the full ones: the holes it has are for the next cycle */
 	}
@@ -219,11 +219,11 @@ static size_t cell_pad(const cairn_gc_bump *b, bool is_aligned)
 
 static uintptr_t cell_bump(cairn_gc_bump *b, size_t cell, size_t pad)
 {
-	uintptr_t at = b->at + pad;
+	uintptr_t at = b->at;
+	b->at += pad + cell; /* first: the child of a fork finds the filler below it, or zero */
 	if (pad)
-		*(uint64_t *)b->at = cairn_gc_header_make(CAIRN_GC_TYPE_FREED, pad - CAIRN_GC_HEADER_BYTES);
-	b->at = at + cell;
-	return at;
+		*(uint64_t *)at = cairn_gc_header_make(CAIRN_GC_TYPE_FREED, pad - CAIRN_GC_HEADER_BYTES);
+	return at + pad;
 }
 
 /* A cell of up to CAIRN_GC_CELL_MAX bytes, or 0. is_aligned: its object is aligned to 16. */
@@ -239,7 +239,7 @@ static uintptr_t cell_small_or_wide(cairn_gc_thread *t, size_t cell, bool is_ali
 		if (hole_next(t->heap, bump, hole))
 			continue;
 		hole_give_up(t->heap, t, bump, hole);
-		need n = { t, cell + (is_aligned ? CAIRN_GC_GRAIN : 0), is_small ? take_for_small : take_for_wide };
+		need n = { t, cell, is_aligned ? CAIRN_GC_GRAIN : 0, is_small ? take_for_small : take_for_wide };
 		cairn_gc_block *b = find_block(&n);
 		if (!b)
 			return 0;
@@ -252,7 +252,7 @@ static uintptr_t cell_small_or_wide(cairn_gc_thread *t, size_t cell, bool is_ali
 
 static uintptr_t cell_large(cairn_gc_thread *t, size_t cell)
 {
-	need n = { t, cell, take_for_large };
+	need n = { t, cell, 0, take_for_large };
 	cairn_gc_block *b = find_block(&n);
 	if (!b)
 		return 0;

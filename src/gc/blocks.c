@@ -218,7 +218,8 @@ cairn_gc_block *cairn_gc_blocks_take_large(cairn_gc_heap *h, size_t cell_bytes, 
 	cairn_gc_blocks *s = &h->blocks;
 	size_t n = (cell_bytes + 16 + CAIRN_GC_BLOCK_BYTES - 1) / CAIRN_GC_BLOCK_BYTES;
 	size_t granules = cairn_granules_for(cell_bytes + 16 + HUGE_HEAD_BYTES);
-	size_t bytes = n <= SLAB_USABLE ? n * CAIRN_GC_BLOCK_BYTES : granules << CAIRN_GRANULE_SHIFT;
+	size_t bytes = n <= SLAB_USABLE ? n * CAIRN_GC_BLOCK_BYTES
+					: (granules << CAIRN_GRANULE_SHIFT) - HUGE_HEAD_BYTES;
 	cairn_gc_block *b = NULL;
 	lock_blocks(s);
 	/* a slab may have to be taken for it */

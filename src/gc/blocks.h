@@ -17,6 +17,8 @@
  *   PINNED    in this collection: an ambiguous word points at it, or it is pinned: it does not move
  *   START     in this collection: an object that was made since the last one starts here (cairn_gc_block_find_starts)
  *   WAITED    in this collection: the key of an ephemeron whose value is to be traced when this is: gc/tables.c
+ * While several workers mark and no type is CONSERVATIVE a start's byte is stored as a whole (gc/trace.c): then nobody
+ * sets a bit in it but who has just stored the colour there, and sets END or PINNED afterwards.
  *
  * How a block of CELLS is read, at any stop, by cairn_gc_block_next: left to right; where a byte has the heap's colour
  * a cell starts that lived; else this is a hole. A hole below `filled` was allocated into: cell after cell, up to a

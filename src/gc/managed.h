@@ -76,7 +76,8 @@ struct cairn_gc_heap {
 #define CAIRN_GC_LAYOUT_MIX(sum, n) ((sum) * 1000003u + (uint64_t)(n))
 #define CAIRN_GC_LAYOUT                                                                                                \
 	CAIRN_GC_LAYOUT_MIX(CAIRN_GC_LAYOUT_MIX(CAIRN_GC_LAYOUT_MIX(CAIRN_GC_LAYOUT_MIX(CAIRN_GC_LAYOUT_MIX(           \
-		sizeof(cairn_gc_slab), offsetof(cairn_gc_block, filled)), sizeof(cairn_gc_heap)),                      \
+		sizeof(cairn_gc_slab) * 65536 + CAIRN_GC_GRAIN * 256 + CAIRN_GC_FIRST_BLOCK,                           \
+		offsetof(cairn_gc_block, filled)), sizeof(cairn_gc_heap)),                                             \
 		offsetof(cairn_gc_heap, sizing)), offsetof(cairn_gc_heap, looks)),                                     \
 		sizeof(cairn_gc_stats) * 65536 + offsetof(cairn_gc_looks, stats))
 

@@ -9,14 +9,20 @@
 
 #include <string.h>
 
-/* The object's bytes, by 16 and at the end perhaps by 8. Upwards: a lower `to` may overlap. */
+/* The object's bytes, by two words and at the end perhaps by one. Upwards, and read before it is written: a lower `to`
+ * may overlap. */
 static inline void cairn_gc_move_bytes(char *to, const char *from, size_t cell)
 {
 	size_t at = 0, bytes = cell - CAIRN_GC_HEADER_BYTES;
-	for (; at + 16 <= bytes; at += 16)
-		memcpy(to + at, from + at, 16);
-	if (at < bytes)
-		memcpy(to + at, from + at, 8);
+	uint64_t words[2];
+	for (; at + sizeof words <= bytes; at += sizeof words) {
+		memcpy(words, from + at, sizeof words);
+		memcpy(to + at, words, sizeof words);
+	}
+	if (at < bytes) {
+		memcpy(words, from + at, sizeof *words);
+		memcpy(to + at, words, sizeof *words);
+	}
 }
 
 /* Says that a live cell of so many bytes starts here. */

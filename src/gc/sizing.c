@@ -358,10 +358,12 @@ static sizing_cycle sizing_begin(cairn_gc_heap *h, uint64_t pause_ns, uint64_t n
 	ptrdiff_t foreign = SIZING_READ(s->foreign);
 	sizing_cycle c = { .pause_ns = pause_ns, .held = cairn_gc_held(h) };
 	size_t objects = h->looks.stats.live_bytes, external = SIZING_READ(h->deaths.external_bytes);
+	size_t large = h->blocks.large_blocks * CAIRN_GC_BLOCK_BYTES + h->blocks.huge_bytes;
 	c.mutator_ns = between > pause_ns ? between - pause_ns : 0;
 	c.allocated = allocated > s->allocated_at ? allocated - s->allocated_at : 0;
 	c.grown = objects + external + (foreign > 0 ? (size_t)foreign : 0);
-	c.live = objects + objects / CAIRN_GC_GRAIN + external + SIZING_READ(s->record_bytes);
+	c.live = objects + (objects > large ? objects - large : 0) / CAIRN_GC_GRAIN + external +
+		 SIZING_READ(s->record_bytes);
 	s->allocated_at = allocated;
 	SIZING_WRITE(s->foreign_at, foreign);
 	return c;

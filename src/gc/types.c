@@ -129,7 +129,8 @@ static uint32_t find_same(const cairn_gc_record *r)
 {
 	for (uint32_t id = CAIRN_GC_TYPE_FREED + 1; id < types_count; id++) {
 		const cairn_gc_record *o = cairn_gc_records[id];
-		if (!memcmp(o, r, offsetof(cairn_gc_record, name)) && o->flags == r->flags && !strcmp(o->name, r->name))
+		if (!memcmp(o, r, offsetof(cairn_gc_record, name)) && o->flags == r->flags &&
+			o->is_fixed == r->is_fixed && !strcmp(o->name, r->name))
 			return id;
 	}
 	return 0;

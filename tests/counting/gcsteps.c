@@ -81,20 +81,20 @@ MAKING(libc_malloc_and_free, made = __libc_malloc(sizeof(object)); __libc_free(m
 
 static void make_room(size_t cell)
 {
-	cairn_gc_bump *b = mutator->run[cell / 16];
+	cairn_gc_bump *b = mutator->run[cell / 8];
 	while (b->end - b->at < 2 * ROUNDS * cell) {
 		if (cell > 256 / 2)
 			make_large(mutator, 1);
 		else
 			make(mutator, 1);
-		b = mutator->run[cell / 16];
+		b = mutator->run[cell / 8];
 	}
 }
 
 static _Noreturn void child_main(void (*loop)(cairn_gc_mutator *m, size_t rounds), size_t rounds)
 {
 	loop(mutator, 2);
-	make_room(loop == make_large ? 256 : 48);
+	make_room(loop == make_large ? 256 : 40);
 	ptrace(PTRACE_TRACEME, 0, 0, 0);
 	MARK();
 	loop(mutator, rounds);

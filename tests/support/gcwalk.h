@@ -59,7 +59,7 @@ typedef struct walk {
 
 static size_t walk_slot(const walk *w, const void *object)
 {
-	size_t at = (uintptr_t)object / 16 * 0x9e3779b97f4a7c15 >> 20;
+	size_t at = (uintptr_t)object / 8 * 0x9e3779b97f4a7c15 >> 20;
 	for (at &= w->room - 1; w->slots[at].object && w->slots[at].object != object; at = (at + 1) & (w->room - 1))
 		;
 	return at;

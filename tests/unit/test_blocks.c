@@ -301,6 +301,9 @@ static void a_type_is_registered_once(void)
 		cairn_gc_register(&other);
 	}
 	EXPECT_EQ(cairn_gc_type_count(), count + 600);
+	cairn_gc_type aligned = { .name = "other", .size = 8, .is_aligned = true }; /* another file's, of that name */
+	cairn_gc_register(&aligned);
+	EXPECT_EQ(cairn_gc_type_count(), count + 601);
 	cairn_gc_types_validate();
 }
 
