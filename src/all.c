@@ -156,6 +156,7 @@ SELDOM_END
 #include "gc/missing.c"
 #include "gc/mutators.c"
 #include "gc/objectmap.c"
+#include "gc/plan/generational.c"
 #include "gc/plan/markcompact.c"
 #include "gc/plan/marksweep.c"
 #include "gc/plan/none.c"
@@ -176,5 +177,6 @@ SELDOM_END
 #include "gc/verify.c"
 #include "gc/workers.c"
 #include "gc/world.c"
+#include "gc/young.c"
 #include "gc/zeal.c"
 #endif

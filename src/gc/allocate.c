@@ -180,18 +180,31 @@ static cairn_gc_block *find_block(need *n)
 	return b;
 }
 
+/* What will be in it is young. */
+static cairn_gc_block *born(const need *n, cairn_gc_block *b)
+{
+	if (b)
+		b->is_young = n->t->heap->plan->has_young;
+	return b;
+}
+
+static cairn_gc_block *take_whole(const need *n, size_t most)
+{
+	return born(n, cairn_gc_blocks_take(n->t->heap, most));
+}
+
 static cairn_gc_block *take_for_small(need *n, size_t most)
 {
 	cairn_gc_heap *h = n->t->heap;
-	cairn_gc_block *b = cairn_gc_blocks_take_partial(h);
-	return b ? b : cairn_gc_blocks_take(h, most);
+	cairn_gc_block *b = h->plan->has_young ? NULL : cairn_gc_blocks_take_partial(h);
+	return b ? b : take_whole(n, most);
 }
 
 /* A block with a hole for it, or an empty one. */
 static cairn_gc_block *take_for_wide(need *n, size_t most)
 {
 	cairn_gc_heap *h = n->t->heap;
-	for (unsigned i = 0; i < WIDE_BLOCKS_TRIED; i++) {
+	for (unsigned i = 0; i < WIDE_BLOCKS_TRIED && !h->plan->has_young; i++) {
 		cairn_gc_block *b = cairn_gc_blocks_take_partial(h);
 		uintptr_t end = b ? cairn_gc_block_first(b) : 0, at;
 		if (!b)
@@ -201,12 +214,12 @@ static cairn_gc_block *take_for_wide(need *n, size_t most)
 				return b;
 		b->is_owned = false; /* it stays among the full ones: the holes it has are for the next cycle */
 	}
-	return cairn_gc_blocks_take(h, most);
+	return take_whole(n, most);
 }
 
 static cairn_gc_block *take_for_large(need *n, size_t most)
 {
-	return cairn_gc_blocks_take_large(n->t->heap, n->cell_bytes, most);
+	return born(n, cairn_gc_blocks_take_large(n->t->heap, n->cell_bytes, most));
 }
 
 /* ---- Cells ---- */
@@ -354,6 +367,8 @@ void cairn_gc_free(cairn_gc_mutator *m, void *object)
 	size_t cell = cairn_gc_header_cell(header);
 	uintptr_t at = (uintptr_t)object - CAIRN_GC_HEADER_BYTES;
 	if (b->kind == CAIRN_GC_BLOCK_LARGE) {
+		if (t->heap->plan->has_young && !(header & CAIRN_GC_WATCHED))
+			cairn_gc_young_forget(t->heap, object);
 		cairn_gc_blocks_give(t->heap, b);
 		return;
 	}

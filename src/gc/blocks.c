@@ -33,6 +33,7 @@ void cairn_gc_blocks_init(cairn_gc_blocks *s)
 	cairn_node_init(&s->partial);
 	cairn_node_init(&s->unswept);
 	cairn_node_init(&s->full);
+	cairn_node_init(&s->fresh);
 	cairn_node_init(&s->large);
 	s->colour = 1;
 }
@@ -129,7 +130,7 @@ static void block_leave_empty(cairn_gc_heap *h, cairn_gc_block *b, cairn_gc_bloc
 	if (h->zeal.poisons)
 		cairn_gc_zeal_unpoison(h, b);
 	b->kind = (uint8_t)kind;
-	b->is_from = b->is_dense = b->has_pins = b->has_starts = b->is_shortened = false;
+	b->is_from = b->is_dense = b->has_pins = b->has_starts = b->is_shortened = b->is_young = false;
 	b->filled = b->live_bytes = 0;
 	add_held(s, (ptrdiff_t)block_held(b));
 	if (kind != CAIRN_GC_BLOCK_LARGE_MORE) {
@@ -154,7 +155,7 @@ cairn_gc_block *cairn_gc_blocks_take(cairn_gc_heap *h, size_t most)
 		block_leave_empty(h, b, CAIRN_GC_BLOCK_CELLS);
 		b->is_swept = b->is_owned = true;
 		s->cells_count++;
-		cairn_list_append(&s->full, &b->node);
+		cairn_list_append(h->plan->has_young ? &s->fresh : &s->full, &b->node);
 	}
 	unlock_blocks(s);
 	return b;
@@ -366,7 +367,7 @@ static void turn_cells(cairn_gc_heap *h, cairn_node *list)
 		bool is_swept = b->is_packed || b->is_counted; /* again would find nothing */
 		b->live_bytes = b->is_packed ? b->filled : b->live_bytes;
 		b->is_owned = b->has_pins = b->has_starts = b->is_zero = b->is_packed = false;
-		b->is_dense = b->is_counted = b->is_shortened = false;
+		b->is_dense = b->is_counted = b->is_shortened = b->is_young = false;
 		b->filled = 0;
 		b->is_swept = is_swept;
 		if (!is_swept) {
@@ -387,11 +388,62 @@ void cairn_gc_blocks_turn(cairn_gc_heap *h, uint8_t colour)
 	s->colour = colour;
 	turn_cells(h, &s->partial); /* before some of the others come to be in it */
 	turn_cells(h, &s->full);
+	turn_cells(h, &s->fresh);
 	for (cairn_node *n = s->large.next, *next; n != &s->large; n = next) {
 		next = n->next;
 		cairn_gc_block *b = cairn_container(n, cairn_gc_block, node);
 		uint8_t *byte = cairn_gc_byte_of(cairn_gc_block_large(b));
+		b->is_young = false;
 		if ((*byte & CAIRN_GC_COLOUR) != colour)
+			give(h, b);
+		else
+			*byte &= CAIRN_GC_COLOUR | CAIRN_GC_END;
+	}
+	unlock_blocks(s);
+}
+
+/* ---- The young ---- */
+
+void cairn_gc_blocks_leave_young(cairn_gc_heap *h)
+{
+	for (cairn_node *n = h->blocks.fresh.next; n != &h->blocks.fresh; n = n->next)
+		cairn_container(n, cairn_gc_block, node)->is_from = true;
+}
+
+/* Copies, or what was made in it and could not move. */
+static void turn_fresh(cairn_gc_heap *h, cairn_gc_block *b)
+{
+	bool is_left = b->is_from && !b->has_pins;
+	b->live_bytes = b->is_packed ? b->filled : 0;
+	b->is_from = b->is_owned = b->is_young = b->is_zero = false;
+	if (is_left) {
+		give(h, b);
+		return;
+	}
+	if (!b->is_packed)
+		cairn_gc_block_sweep(b, h->blocks.colour);
+	b->is_packed = b->has_pins = b->has_starts = false;
+	b->filled = 0;
+	if (b->live_bytes)
+		list_swept(h, b);
+	else
+		give(h, b);
+}
+
+void cairn_gc_blocks_turn_young(cairn_gc_heap *h)
+{
+	cairn_gc_blocks *s = &h->blocks;
+	lock_blocks(s);
+	while (!cairn_list_is_empty(&s->fresh))
+		turn_fresh(h, cairn_container(s->fresh.next, cairn_gc_block, node));
+	for (cairn_node *n = s->large.prev, *before; n != &s->large; n = before) {
+		before = n->prev;
+		cairn_gc_block *b = cairn_container(n, cairn_gc_block, node);
+		uint8_t *byte = cairn_gc_byte_of(cairn_gc_block_large(b));
+		if (!b->is_young)
+			break;
+		b->is_young = b->has_pins = false;
+		if ((*byte & CAIRN_GC_COLOUR) != s->colour)
 			give(h, b);
 		else
 			*byte &= CAIRN_GC_COLOUR | CAIRN_GC_END;

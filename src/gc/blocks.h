@@ -86,6 +86,7 @@ typedef struct cairn_gc_block {
 	bool bytes_are_clear; /* EMPTY, LARGE_MORE: those about its grains are 0; not in a slab that was just taken */
 	bool is_closed;      /* EMPTY: there is no access to it: gc/zeal.h */
 	bool is_dense;       /* in a collection that copies: what lives here stays, and a word may find it */
+	bool is_young;       /* what it has was made since the last collection: gc/young.h */
 	bool is_shortened;   /* CELLS: some object was, or lengthened, since the last mark phase */
 	uint32_t filled;     /* CELLS: bytes from the start; see above; sync: its owner, or the stop */
 	uint32_t live_bytes; /* CELLS: in cells that lived after the last mark phase, where the plan counts them */
@@ -118,7 +119,8 @@ typedef struct cairn_gc_blocks {
 	cairn_node partial;     /* swept, with a hole that is worth it */
 	cairn_node unswept;     /* to be swept by who wants a hole */
 	cairn_node full;        /* CELLS, with no hole worth allocating into, or owned */
-	cairn_node large;       /* LARGE blocks */
+	cairn_node fresh;       /* CELLS taken since the last collection, or in one that copies, where the plan has_young */
+	cairn_node large;       /* LARGE blocks; those that are young last */
 	size_t slab_count, empty_count, cells_count, large_blocks; /* large: blocks of LARGE and LARGE_MORE */
 	size_t huge_bytes;      /* of the spans of huge slabs */
 	size_t held_bytes;      /* sync: atomic, relaxed, written under lock: read to decide when to collect */
@@ -184,6 +186,9 @@ cairn_gc_block *cairn_gc_blocks_take_partial(struct cairn_gc_heap *h);
 void cairn_gc_blocks_sweep_all(struct cairn_gc_heap *h);
 /* The END of an object that lived, and is found by that, is moved to where its new cell ends. Any mutator. */
 void cairn_gc_blocks_move_end(struct cairn_gc_heap *h, void *object, size_t cell, size_t new_cell);
+/* In a collection of the young: they are left by what lives in them; and after it, what they have become. */
+void cairn_gc_blocks_leave_young(struct cairn_gc_heap *h);
+void cairn_gc_blocks_turn_young(struct cairn_gc_heap *h);
 /* Gives the memory of empty blocks back to the system but for keep_bytes of them; whole slabs go to the page heap. */
 void cairn_gc_blocks_purge(struct cairn_gc_heap *h, size_t keep_bytes);
 void cairn_gc_blocks_validate(struct cairn_gc_heap *h);

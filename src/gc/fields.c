@@ -18,6 +18,8 @@ static bool is_watched(const cairn_gc_mutator *m, const void *object)
 static void field_told(cairn_gc_mutator *m, void *object, uintptr_t *field, uintptr_t value)
 {
 	cairn_gc_heap *h = cairn_gc_thread_of(m)->heap;
+	if (h->plan->has_young && object)
+		cairn_gc_young_store(h, object);
 	if (h->zeal.shadows)
 		cairn_gc_shadow_store(h, object, field, value);
 }

@@ -23,7 +23,7 @@ static const char *const collector_names[] = { "default", "none", "marksweep", "
 enum { COLLECTORS = sizeof collector_names / sizeof *collector_names };
 
 static const cairn_gc_plan *const plans[] = { &cairn_gc_plan_none, &cairn_gc_plan_marksweep, &cairn_gc_plan_semispace,
-	&cairn_gc_plan_markcompact };
+	&cairn_gc_plan_markcompact, &cairn_gc_plan_generational };
 
 const char *cairn_gc_collector_name(cairn_gc_collector c)
 {
@@ -202,6 +202,7 @@ void cairn_gc_close(cairn_gc_heap *h)
 	heaps_remove(h);
 	cairn_gc_deaths_close(h);
 	cairn_gc_roots_close(h);
+	cairn_gc_young_close(h);
 	cairn_gc_tracing_close(h);
 	cairn_gc_blocks_close(&h->blocks);
 	cairn_gc_zeal_close(h);

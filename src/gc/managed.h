@@ -26,6 +26,7 @@
 #include "gc/sizing.h"
 #include "gc/trace.h"
 #include "gc/world.h"
+#include "gc/young.h"
 #include "gc/zeal.h"
 
 /* Why a collection is made: for the log. */
@@ -42,6 +43,7 @@ typedef struct cairn_gc_plan {
 	cairn_gc_collector collector;
 	uint8_t barrier;      /* of mutators between collections */
 	bool is_moving;
+	bool has_young;       /* gc/young.h: mutators allocate into whole blocks, and what outlives a collection is WATCHED */
 	/* Bytes held that the next collection itself may need, when `held` are: room that allocation leaves under
 	 * max. NULL: none. */
 	size_t (*headroom)(const struct cairn_gc_heap *h, size_t held);
@@ -50,7 +52,7 @@ typedef struct cairn_gc_plan {
 } cairn_gc_plan;
 
 extern const cairn_gc_plan cairn_gc_plan_none, cairn_gc_plan_marksweep, cairn_gc_plan_semispace,
-	cairn_gc_plan_markcompact;
+	cairn_gc_plan_markcompact, cairn_gc_plan_generational;
 /* NULL: not built, or none such. */
 const cairn_gc_plan *cairn_gc_plan_of(cairn_gc_collector c);
 
@@ -63,6 +65,7 @@ struct cairn_gc_heap {
 	bool has_conservative;     /* some type is CAIRN_GC_CONSERVATIVE; of the collection at work; sync: in a stop */
 	cairn_gc_cause cause;      /* likewise */
 	cairn_gc_blocks blocks;
+	cairn_gc_young young;
 	cairn_gc_world world;
 	cairn_gc_roots roots;
 	cairn_gc_deaths deaths;

@@ -23,7 +23,7 @@ enum {
 	CAIRN_GC_GRAIN = 8,
 	CAIRN_GC_HEADER_BYTES = 8,
 	CAIRN_GC_HEADER_OBJECT = 1,
-	/* CAIRN_GC_WATCHED = 2: cairn/gc.h; its stores are to be told: see the barrier there */
+	CAIRN_GC_WATCHED = CAIRN_GC_BARRIER_WATCHED, /* stores into it are to be told: gc/young.h */
 	CAIRN_GC_HASHED = 4,     /* its hash is that of its address */
 	CAIRN_GC_HASH_KEPT = 8,  /* its hash is in the word behind it: it has moved since */
 	CAIRN_GC_LISTED = 16,    /* something is written down about it beside the heap: gc/deaths.h */

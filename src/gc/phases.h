@@ -16,6 +16,8 @@ void cairn_gc_phase_closure(cairn_gc_heap *h, const char *name);
 /* gc/update.c: every field of what was reached, every exact root, and every word beside the heap that refers to an
  * object of a block that is_from, is set to where(arg, object). */
 void cairn_gc_update_all(cairn_gc_heap *h, uintptr_t (*where)(void *arg, uintptr_t object), void *arg);
+/* gc/plan/markcompact.c: after a mark phase of that colour, what is sparse moves together. */
+void cairn_gc_phase_compact(cairn_gc_heap *h, uint8_t colour);
 /* gc/plan/slide.c: after a mark phase of that colour. False: nothing was done, for it would need more memory. */
 bool cairn_gc_slide(cairn_gc_heap *h, uint8_t colour);
 

@@ -21,6 +21,7 @@ enum {
 	SIZING_GROWTH = 100, /* percent, by default */
 	SIZING_GROWTH_MOST = 100 * 1000,
 	SIZING_BUCKET_NS = 1000 * 1000 * 1000,
+	SIZING_YOUNG = 1 << 20,          /* the least that is made between two collections of the young */
 	SIZING_SELDOM = 10,              /* pauses apart: see cairn_gc_sizing_keep */
 	SIZING_FRUIT = 50,                    /* a collection is fruitless below max / 50 */
 	SIZING_BOUND_NS = 1000 * 1000 * 1000, /* for how long the machine's limits are not read again */
@@ -255,7 +256,8 @@ int cairn_gc_sizing_init(cairn_gc_heap *h)
 	sizing_read_environment(c);
 	sizing_fill_in(c);
 	sizing_set_max(h, c->max - c->reserve);
-	SIZING_WRITE(h->sizing.limit, sizing_clamp(h, c->min));
+	h->sizing.all_limit = sizing_clamp(h, c->min);
+	SIZING_WRITE(h->sizing.limit, h->sizing.all_limit);
 	SIZING_WRITE(h->sizing.ended_ns, cairn_clock_fine_ns());
 	h->sizing.credit_ns = SIZING_BUCKET_NS;
 	return 0;
@@ -386,6 +388,25 @@ static size_t sizing_need(const cairn_gc_heap *h, const sizing_cycle *c)
 	return (limit > c->held ? limit - c->held : 0) + (headroom < c->live ? headroom : c->live);
 }
 
+static void sizing_set_limit(cairn_gc_heap *h, const sizing_cycle *c)
+{
+	cairn_gc_sizing *s = &h->sizing;
+	size_t budget = sizing_budget(h, c);
+	sizing_learn_slack(h, c, budget);
+	s->all_limit = sizing_clamp(h, sizing_soften(h, c, c->live + budget + s->slack));
+	SIZING_WRITE(s->limit, s->all_limit);
+}
+
+/* Half of what is left is made until the young are collected; where that is little, all are. */
+static void sizing_set_young_limit(cairn_gc_heap *h, const sizing_cycle *c)
+{
+	cairn_gc_sizing *s = &h->sizing;
+	size_t all = s->all_limit < SIZING_READ(s->most) ? s->all_limit : SIZING_READ(s->most);
+	size_t room = all > c->held ? all - c->held : 0, least = all / 32 > SIZING_YOUNG ? all / 32 : SIZING_YOUNG;
+	h->young.wants_all = room / 2 < least;
+	SIZING_WRITE(s->limit, sizing_clamp(h, h->young.wants_all ? all : c->held + room / 2));
+}
+
 void cairn_gc_sizing_after_at(cairn_gc_heap *h, uint64_t pause_ns, uint64_t now_ns)
 {
 	cairn_gc_sizing *s = &h->sizing;
@@ -394,10 +415,10 @@ void cairn_gc_sizing_after_at(cairn_gc_heap *h, uint64_t pause_ns, uint64_t now_
 	sizing_learn_credit(s, &c);
 	sizing_judge(h, &c);
 	sizing_close_reserve(h, &c);
-	size_t budget = sizing_budget(h, &c);
-	sizing_learn_slack(h, &c, budget);
-	size_t wanted = c.live + budget + s->slack;
-	SIZING_WRITE(s->limit, sizing_clamp(h, sizing_soften(h, &c, wanted)));
+	if (!h->young.is_minor)
+		sizing_set_limit(h, &c);
+	if (h->plan->has_young)
+		sizing_set_young_limit(h, &c);
 	SIZING_WRITE(s->ended_ns, now_ns);
 	SIZING_WRITE(s->pause_ns, pause_ns);
 	SIZING_WRITE(s->apart_ns, c.mutator_ns);

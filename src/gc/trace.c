@@ -106,6 +106,8 @@ LEAN void trace_reached(
 	if (cairn_unlikely(before & CAIRN_GC_WAITED))
 		cairn_gc_deaths_key_reached(w, (void *)object);
 	const cairn_gc_record *r = cairn_gc_record_of(header);
+	if (cairn_unlikely(w->watched & ~header))
+		cairn_gc_header_set((void *)object, CAIRN_GC_WATCHED);
 	if (cairn_unlikely(r->is_fixed))
 		trace_fix(object, byte);
 	trace_follow(w, object, r, mode);
@@ -179,6 +181,7 @@ static void trace_stay(cairn_gc_worker *w, cairn_gc_block *b, uintptr_t object, 
 	__atomic_store_n(&b->has_pins, true, __ATOMIC_RELAXED); /* read when all is copied */
 	trace_colour(w, byte, &before, true); /* another worker may just look whether it is PINNED */
 	/* pairs with trace_claim */
+	header |= w->watched;
 	__atomic_store_n(cairn_gc_header_at((void *)object), header | CAIRN_GC_STAYS, __ATOMIC_RELEASE);
 	trace_reached(w, object, header, byte, before, trace_mode_of(w));
 }
@@ -208,7 +211,7 @@ static __attribute__((noinline)) uintptr_t trace_copy_seldom(
 		return object;
 	}
 	w->copy.at = at + cell;
-	uintptr_t to = (uintptr_t)cairn_gc_move(at, (void *)object, header, w->colour);
+	uintptr_t to = (uintptr_t)cairn_gc_move(at, (void *)object, header | w->watched, w->colour);
 	trace_moved(w, object, r, to);
 	return to;
 }
@@ -226,7 +229,7 @@ LEAN uintptr_t trace_copy(cairn_gc_worker *w, cairn_gc_block *b, uintptr_t objec
 		return trace_copy_seldom(w, b, object, header);
 	w->copy.at = free + cell;
 	cairn_gc_move_bytes((void *)to, (void *)object, cell);
-	*cairn_gc_header_at((void *)to) = header;
+	*cairn_gc_header_at((void *)to) = header | w->watched;
 	cairn_gc_say_cell(free, cell, w->colour);
 	trace_moved(w, object, r, to);
 	return to;
@@ -496,6 +499,7 @@ void cairn_gc_trace_begin(cairn_gc_heap *h, bool is_copying, uint8_t colour)
 		w->is_shared = w->is_contended = false;
 		w->cpu_ns = 0;
 		w->colour = colour;
+		w->watched = h->plan->has_young ? CAIRN_GC_WATCHED : 0;
 		w->room = h->zeal.is_small ? 2 : CAIRN_GC_CHUNK_ITEMS;
 		w->queue_mask = h->zeal.is_small ? 0 : CAIRN_GC_AHEAD - 1;
 		w->queue_at = w->queued = 0;
@@ -529,12 +533,19 @@ void cairn_gc_trace_pinned(cairn_gc_heap *h, void *object)
 	w->pinned_objects += w->live_bytes != before;
 }
 
+void cairn_gc_trace_old(cairn_gc_heap *h, void *object)
+{
+	cairn_gc_worker *w = &h->tracing.worker[0];
+	if (!cairn_gc_record_of(cairn_gc_header_of(object))->is_leaf)
+		trace_push(w, (uintptr_t)object);
+}
+
 static void trace_pin_words(cairn_gc_heap *h, void *object)
 {
 	size_t words = cairn_gc_header_size(cairn_gc_header_of(object)) / 8;
 	for (size_t i = 0; i < words; i++) {
 		void *to = cairn_gc_object_at(h, ((uintptr_t *)object)[i]);
-		if (!to)
+		if (!to || (h->young.is_minor && !cairn_gc_block_of(to)->is_young))
 			continue;
 		*cairn_gc_byte_of(to) |= CAIRN_GC_PIN;
 		cairn_gc_block_of(to)->has_pins = true;

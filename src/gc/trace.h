@@ -72,6 +72,7 @@ typedef struct cairn_gc_worker {
 	bool has_stays;             /* some header says STAYS */
 	bool has_waited;            /* there may be WAITED bytes */
 	uint8_t colour;             /* being given */
+	uint8_t watched;            /* CAIRN_GC_WATCHED where what is reached is old from now on, else 0 */
 	cairn_gc_chunk *top;        /* of its stack, never NULL; those below follow by next */
 	cairn_gc_chunk *spare;      /* empty ones */
 	size_t parts;               /* of its stack and spare, besides the first */
@@ -118,6 +119,8 @@ void cairn_gc_trace_begin(struct cairn_gc_heap *h, bool is_copying, uint8_t colo
 void cairn_gc_trace_field(struct cairn_gc_heap *h, uintptr_t *field);
 /* What lies here is reached, and stays where it is: PINNED. Copies nothing. */
 void cairn_gc_trace_pinned(struct cairn_gc_heap *h, void *object);
+/* What this object, which is old, refers to is reached after trace_all. */
+void cairn_gc_trace_old(struct cairn_gc_heap *h, void *object);
 /* Sets PINNED for what objects of CONSERVATIVE types point at: before anything is copied. */
 void cairn_gc_trace_pin_conservative(struct cairn_gc_heap *h);
 /* Until nothing is left. May be called again after more was reached. */

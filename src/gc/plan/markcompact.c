@@ -240,12 +240,17 @@ static void compact(cairn_gc_heap *h, uint8_t colour)
 	h->looks.stats.moved_objects += c.moved_objects;
 }
 
-static void markcompact_collect(cairn_gc_heap *h)
+void cairn_gc_phase_compact(cairn_gc_heap *h, uint8_t colour)
 {
-	uint8_t colour = cairn_gc_phase_mark(h);
 	cairn_gc_look_phase(h, "compact", 0, 0);
 	if (!h->config.exact_roots || h->zeal.moves || !cairn_gc_slide(h, colour))
 		compact(h, colour);
+}
+
+static void markcompact_collect(cairn_gc_heap *h)
+{
+	uint8_t colour = cairn_gc_phase_mark(h);
+	cairn_gc_phase_compact(h, colour);
 	cairn_gc_phase_turn(h, colour);
 }
 

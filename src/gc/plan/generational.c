@@ -1,0 +1,100 @@
+/* gc/plan/generational.c - most objects die young: the young are collected alone, and often; all of them seldom.
+ *
+ *   young: roots ─▶ old objects that were stored into ─▶ copy ─▶ weak ─▶ the left blocks are given back
+ *   all:   as gc/plan/markcompact.c
+ *
+ * A collection of the young is the copying mode of tracing with the colour that there is already: what is old has it, so
+ * tracing stops there, and copies get it. What is pinned stays where it is, and its block is old from then on. Nothing
+ * can fail: what finds no room stays, too. (Ungar, "Generation scavenging", 1984; promotion at once, and pinned blocks
+ * given to the old space as they are.)
+ *
+ * How much is made between two collections of the young is a half of the room that is left under the limit; when that
+ * is little, the next one is of all. */
+#include "gc/hash.h"
+#include "gc/phases.h"
+
+#include "base/assert.h"
+
+enum {
+	YOUNG_SPARE = 1 << 20,
+};
+
+static size_t young_headroom(const cairn_gc_heap *h, size_t held)
+{
+	size_t copied = h->tracing.copied_bytes, expected = copied + copied / 4 + YOUNG_SPARE;
+	return expected < held ? expected : held;
+}
+
+static void young_scan_stored(cairn_gc_heap *h, void *object)
+{
+	cairn_gc_header_set(object, CAIRN_GC_WATCHED);
+	cairn_gc_trace_old(h, object);
+}
+
+/* Old objects of CONSERVATIVE types are stored into without a word. */
+static void young_scan_conservative(cairn_gc_heap *h)
+{
+	CAIRN_GC_EACH_BLOCK (b, &h->blocks) {
+		if ((b->kind != CAIRN_GC_BLOCK_CELLS && b->kind != CAIRN_GC_BLOCK_LARGE) || b->is_young)
+			continue;
+		uintptr_t cell = cairn_gc_block_next(b, h->blocks.colour, cairn_gc_block_first(b));
+		while (cell) {
+			void *object = cairn_gc_cell_object(cell);
+			uint64_t header = cairn_gc_header_of(object);
+			if (cairn_gc_record_of(header)->flags & CAIRN_GC_CONSERVATIVE)
+				cairn_gc_trace_old(h, object);
+			cell = b->kind == CAIRN_GC_BLOCK_LARGE
+				       ? 0
+				       : cairn_gc_block_next(b, h->blocks.colour, cell + cairn_gc_header_cell(header));
+		}
+	}
+}
+
+static void collect_young(cairn_gc_heap *h)
+{
+	cairn_gc_stats *s = &h->looks.stats;
+	cairn_gc_trace_pin_conservative(h);
+	cairn_gc_blocks_leave_young(h);
+	cairn_gc_trace_begin(h, true, h->blocks.colour);
+	cairn_gc_phase_roots(h);
+	cairn_gc_young_each_stored(h, young_scan_stored);
+	if (h->has_conservative)
+		young_scan_conservative(h);
+	cairn_gc_phase_closure(h, "copy");
+	cairn_gc_look_phase(h, "turn", 0, 0);
+	cairn_gc_blocks_turn_young(h);
+	h->young.old_bytes = s->live_bytes += h->young.old_bytes;
+	h->young.old_objects = s->live_objects += h->young.old_objects;
+}
+
+static void forget_stored(cairn_gc_heap *h, void *object) { (void)h, (void)object; }
+
+static void collect_all(cairn_gc_heap *h)
+{
+	uint8_t colour = cairn_gc_phase_mark(h);
+	cairn_gc_young_each_stored(h, forget_stored); /* all that lives is WATCHED now */
+	cairn_gc_phase_compact(h, colour);
+	cairn_gc_phase_turn(h, colour);
+	h->young.old_bytes = h->looks.stats.live_bytes;
+	h->young.old_objects = h->looks.stats.live_objects;
+}
+
+static void generational_collect(cairn_gc_heap *h)
+{
+	bool may_be_young = h->cause == CAIRN_GC_CAUSE_FULL || (h->cause == CAIRN_GC_CAUSE_ZEAL && h->collection % 4);
+	h->young.is_minor = may_be_young && !h->young.wants_all && !h->young.is_short;
+	if (h->young.is_minor)
+		collect_young(h);
+	else
+		collect_all(h);
+}
+
+const cairn_gc_plan cairn_gc_plan_generational = {
+	.name = "generational",
+	.collector = CAIRN_GC_GENERATIONAL,
+	.barrier = CAIRN_GC_BARRIER_WATCHED,
+	.is_moving = true,
+	.has_young = true,
+	.headroom = young_headroom,
+	.collect = generational_collect,
+};
