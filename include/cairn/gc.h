@@ -145,9 +145,9 @@ typedef enum cairn_gc_collector {
 	CAIRN_GC_MARKSWEEP,     /* moves nothing */
 	CAIRN_GC_SEMISPACE,     /* copies what lives but in dense blocks, needs room for that; what is pinned stays */
 	CAIRN_GC_MARKCOMPACT,   /* marks, then moves what is sparse together; what is pinned stays */
-	CAIRN_GC_COUNTING_EAGER, /* this one and those below are not built yet: refused with ENOTSUP */
-	CAIRN_GC_GENERATIONAL,
-	CAIRN_GC_CONCURRENT,
+	CAIRN_GC_COUNTING_EAGER, /* not built yet: refused with ENOTSUP */
+	CAIRN_GC_GENERATIONAL,  /* copies what lives of what is new, by itself; all as MARKCOMPACT, and seldom */
+	CAIRN_GC_CONCURRENT,    /* this one and the next are not built yet: likewise */
 	CAIRN_GC_COUNTING,
 } cairn_gc_collector;
 

@@ -63,7 +63,7 @@ static const cairn_gc_plan *choose_plan(const cairn_gc_config *config)
 	cairn_line_text(&l, "cairn: gc: collector ");
 	cairn_line_text(&l, wanted < COLLECTORS ? collector_names[wanted] : text ? text : "?");
 	cairn_line_text(&l, wanted < COLLECTORS ? " is not built yet" : ": there is none of that name");
-	cairn_line_text(&l, "; choose none, marksweep, semispace or markcompact");
+	cairn_line_text(&l, "; choose none, marksweep, semispace, markcompact or generational");
 	cairn_report(&l);
 	return NULL;
 }

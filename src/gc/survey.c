@@ -395,6 +395,23 @@ static void survey_bad_edge(cairn_gc_survey *s, const uintptr_t *field, cairn_gc
 	cairn_gc_found_more(s->findings, &l);
 }
 
+/* An old object that is WATCHED refers to what is young: a store was not told (GYO1). */
+static void survey_check_told(cairn_gc_survey *s, const uintptr_t *field)
+{
+	const void *object = (const void *)s->reached[s->from].object;
+	if (!s->heap->plan->has_young || cairn_gc_block_of(object)->is_young ||
+		!cairn_gc_block_of((const void *)*field)->is_young || !(cairn_gc_header_of(object) & CAIRN_GC_WATCHED))
+		return;
+	cairn_line l = { 0 };
+	cairn_line_text(&l, "heap verify: ");
+	cairn_gc_say_object(&l, object);
+	cairn_gc_say_field(&l, object, field);
+	cairn_line_text(&l, " -> ");
+	cairn_gc_say_object(&l, (const void *)*field);
+	cairn_line_text(&l, ": young, and the store into what is old was not by cairn_gc_set");
+	cairn_gc_found(s->findings, &l);
+}
+
 static void survey_edge(void *arg, uintptr_t *field, cairn_gc_field_kind kind)
 {
 	cairn_gc_survey *s = arg;
@@ -406,7 +423,9 @@ static void survey_edge(void *arg, uintptr_t *field, cairn_gc_field_kind kind)
 		return;
 	if (!cairn_gc_survey_is_start(s, to))
 		survey_bad_edge(s, field, kind);
-	else if (kind != CAIRN_GC_FIELD_WEAK)
+	else if (kind != CAIRN_GC_FIELD_AMBIGUOUS)
+		survey_check_told(s, field);
+	if (cairn_gc_survey_is_start(s, to) && kind != CAIRN_GC_FIELD_WEAK)
 		survey_push(s, to, s->from, word < UINT32_MAX ? (uint32_t)word : UINT32_MAX);
 }
 

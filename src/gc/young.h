@@ -8,9 +8,9 @@
  * down, and the next collection scans it. So a store into what is young, or was stored into before, costs what it costs
  * elsewhere. (A log of objects: Hosking, Moss and Stefanović, OOPSLA 1992; the bit where the header is: Zorn 1990.)
  *
- * Invariants, checked by cairn_gc_verify:
- *   (GYO1) An old object that is WATCHED refers to no young one.
- *   (GYO2) One that is not is written down, or is_short.
+ * Invariants:
+ *   (GYO1) An old object that is WATCHED refers to no young one. Checked by cairn_gc_verify.
+ *   (GYO2) One that is not is written down, or is_short. Checked, by their number, by cairn_gc_young_validate().
  *
  * Lock: one, rank CAIRN_RANK_GC_PARTS. Failure: where an object cannot be written down, is_short: the next collection
  * is of all, which needs no list. Not here: when which collection is made (gc/plan/generational.c). */
@@ -37,6 +37,7 @@ void cairn_gc_young_store(struct cairn_gc_heap *h, void *object);
 void cairn_gc_young_forget(struct cairn_gc_heap *h, void *object);
 /* Calls visit for each that was written down; none is afterwards. In a stop. */
 void cairn_gc_young_each_stored(struct cairn_gc_heap *h, void (*visit)(struct cairn_gc_heap *h, void *object));
+void cairn_gc_young_validate(struct cairn_gc_heap *h); /* in a stop */
 void cairn_gc_young_close(struct cairn_gc_heap *h);
 
 #endif

@@ -12,11 +12,16 @@
 
 enum { IS_RELEASE = !IS_SANITIZED && CAIRN_DEBUG == 0, IS_SLOW = !IS_RELEASE };
 
+/* The next one that is built. */
+static inline cairn_gc_collector after(cairn_gc_collector c)
+{
+	return c == CAIRN_GC_MARKCOMPACT ? CAIRN_GC_GENERATIONAL : (cairn_gc_collector)(c + 1);
+}
 /* Those that free. */
-#define EACH_COLLECTOR(c) for (cairn_gc_collector c = CAIRN_GC_MARKSWEEP; c <= CAIRN_GC_MARKCOMPACT; c++)
+#define EACH_COLLECTOR(c) for (cairn_gc_collector c = CAIRN_GC_MARKSWEEP; c <= CAIRN_GC_GENERATIONAL; c = after(c))
 /* With the one that does not. */
-#define EVERY_COLLECTOR(c) for (cairn_gc_collector c = CAIRN_GC_NONE; c <= CAIRN_GC_MARKCOMPACT; c++)
-#define MOVES(c)           ((c) == CAIRN_GC_SEMISPACE || (c) == CAIRN_GC_MARKCOMPACT)
+#define EVERY_COLLECTOR(c) for (cairn_gc_collector c = CAIRN_GC_NONE; c <= CAIRN_GC_GENERATIONAL; c = after(c))
+#define MOVES(c)           ((c) >= CAIRN_GC_SEMISPACE)
 
 typedef struct place {
 	cairn_gc_heap *h;

@@ -352,15 +352,21 @@ typedef struct tally {
 
 static const char *const *zeals;
 static unsigned zeal_count, thread_choices[2], thread_count;
-static cairn_gc_collector first_collector = CAIRN_GC_NONE, last_collector = CAIRN_GC_MARKCOMPACT;
+static cairn_gc_collector first_collector = CAIRN_GC_NONE, last_collector = CAIRN_GC_GENERATIONAL;
 static tally tallies[8][ZEALS][2];
+
+/* The next one that is built. */
+static cairn_gc_collector after(cairn_gc_collector c)
+{
+	return c == CAIRN_GC_MARKCOMPACT ? CAIRN_GC_GENERATIONAL : (cairn_gc_collector)(c + 1);
+}
 
 static void seed_run(uint64_t seed, bool is_first, double end)
 {
 	for (unsigned th = 0; th < thread_count; th++) {
 		uint64_t wanted = 0;
 		for (unsigned z = 0; z < zeal_count; z++)
-			for (cairn_gc_collector c = first_collector; c <= last_collector; c++) {
+			for (cairn_gc_collector c = first_collector; c <= last_collector; c = after(c)) {
 				double began = test_seconds();
 				if (!is_first && began > end)
 					return;
@@ -397,7 +403,7 @@ static void a_program_has_the_hash_of_its_model_under_every_collector(void)
 		seed_run(seed++, is_first, end);
 		is_first = false;
 	} while (test_seconds() < end && !test_case_failures);
-	for (cairn_gc_collector c = first_collector; c <= last_collector; c++)
+	for (cairn_gc_collector c = first_collector; c <= last_collector; c = after(c))
 		for (unsigned z = 0; z < zeal_count; z++)
 			for (unsigned th = 0; th < thread_count; th++) {
 				const tally *y = &tallies[c][z][th];

@@ -29,7 +29,8 @@ static cairn_gc_heap *heap;
 static cairn_gc_mutator *m;
 static cairn_ref(slots) held;
 
-static const cairn_gc_collector dead_collectors[] = { CAIRN_GC_MARKSWEEP, CAIRN_GC_SEMISPACE, CAIRN_GC_MARKCOMPACT };
+static const cairn_gc_collector dead_collectors[] = { CAIRN_GC_MARKSWEEP, CAIRN_GC_SEMISPACE, CAIRN_GC_MARKCOMPACT,
+	CAIRN_GC_GENERATIONAL };
 
 /* False: that collector is not built. */
 __attribute__((unused)) static bool dead_open(cairn_gc_config config, size_t held_slots)

@@ -24,7 +24,8 @@ static void end(void)
 	cairn_gc_close(heap);
 }
 
-static const cairn_gc_collector collectors[] = { CAIRN_GC_MARKSWEEP, CAIRN_GC_SEMISPACE, CAIRN_GC_MARKCOMPACT };
+static const cairn_gc_collector collectors[] = { CAIRN_GC_MARKSWEEP, CAIRN_GC_SEMISPACE, CAIRN_GC_MARKCOMPACT,
+	CAIRN_GC_GENERATIONAL };
 enum { COLLECTORS = sizeof collectors / sizeof collectors[0] };
 
 static bool is_built(cairn_gc_collector c) { return cairn_gc_plan_of(c) && cairn_gc_plan_of(c)->name; }

@@ -1,0 +1,254 @@
+/* Collecting the young alone. Cases cite gc/young.h. Roots are exact: what is held is in the slots of `held`, which is an
+ * old object after the first collection. */
+#include "support/gcdead.h"
+
+#include "gc/young.h"
+
+enum { SLOTS = 64 };
+
+static void begin(cairn_gc_config config)
+{
+	config.collector = CAIRN_GC_GENERATIONAL;
+	config.cleanups = CAIRN_GC_CLEANUPS_MANUAL;
+	REQUIRE(dead_open(config, SLOTS));
+	cairn_gc_collect(m);
+}
+
+/* A collection of the young, as when what may be made between two of them has been. */
+static void collect_the_young(void)
+{
+	EXPECT(!heap->young.wants_all && !heap->young.is_short);
+	EXPECT_EQ(cairn_gc_verify(m, stderr), 0); /* GYO1, GYO2 */
+	cairn_gc_collect_now(m, CAIRN_GC_CAUSE_FULL);
+	EXPECT(heap->young.is_minor);
+	EXPECT_EQ(cairn_gc_verify(m, stderr), 0);
+}
+
+static bool is_young(const void *object) { return cairn_gc_block_of(object)->is_young; }
+static bool is_watched(const void *object) { return cairn_gc_header_of(object) & CAIRN_GC_WATCHED; }
+
+static box *old_box(size_t slot, uint64_t id)
+{
+	hold(slot, new_box(id));
+	collect_the_young();
+	box *b = held_at(slot);
+	EXPECT(!is_young(b) && is_watched(b) && b->id == id);
+	return b;
+}
+
+static void what_lives_becomes_old_and_what_does_not_goes(void)
+{
+	begin((cairn_gc_config){ 0 });
+	for (size_t i = 0; i < 1000; i++) {
+		box *b = new_box(i);
+		EXPECT(is_young(b) && !is_watched(b));
+		if (i % 20 == 0)
+			hold(i / 20, b);
+	}
+	size_t moved = heap->looks.stats.moved_objects;
+	collect_the_young();
+	EXPECT_EQ(heap->looks.stats.moved_objects - moved, 50);
+	for (size_t i = 0; i < 50; i++) {
+		box *b = held_at(i);
+		EXPECT(b->id == i * 20 && !is_young(b) && is_watched(b));
+	}
+	dead_close();
+}
+
+static void what_is_old_is_not_looked_at_again(void)
+{
+	enum { MANY = 20000 };
+	begin((cairn_gc_config){ 0 });
+	box *last = NULL;
+	for (size_t i = 0; i < MANY; i++) {
+		box *b = new_box(i);
+		cairn_gc_set(m, b, strong, last);
+		hold(0, last = b);
+	}
+	collect_the_young();
+	box *first = held_at(0);
+	new_box(0);
+	collect_the_young();
+	EXPECT_EQ(heap->tracing.worker[0].live_objects + heap->tracing.worker[0].moved_objects, 0);
+	EXPECT(held_at(0) == first);
+	EXPECT(live_objects() >= MANY);
+	dead_close();
+}
+
+/* By each way to store a reference; GYO2. */
+static void what_is_stored_into_the_old_lives(void)
+{
+	begin((cairn_gc_config){ 0 });
+	box *set = old_box(0, 0), *swapped = old_box(1, 1), *compared = old_box(2, 2);
+	for (unsigned round = 0; round < 3; round++) { /* told once more after each collection */
+		cairn_gc_set(m, set, strong, new_box(100 + round));
+		EXPECT(!is_watched(set));
+		cairn_gc_swap(m, swapped, strong, new_box(200 + round));
+		box *now = cairn_gc_get(m, compared, strong);
+		EXPECT(cairn_gc_cas(m, compared, strong, now, new_box(300 + round)));
+		slots *s = held_at(3), *from = cairn_gc_new_array(m, slots, 4);
+		if (!s)
+			hold(3, s = cairn_gc_new_array(m, slots, 4));
+		for (size_t i = 0; i < 4; i++)
+			cairn_gc_set(m, from, item[i], new_box(400 + round + i));
+		cairn_gc_copy(m, s, &s->item[0], &from->item[0], 4);
+		collect_the_young();
+		EXPECT(is_watched(set) && held_at(0) == set);
+		EXPECT_EQ(((box *)cairn_gc_get(m, set, strong))->id, 100 + round);
+		EXPECT_EQ(((box *)cairn_gc_get(m, swapped, strong))->id, 200 + round);
+		EXPECT_EQ(((box *)cairn_gc_get(m, compared, strong))->id, 300 + round);
+		for (size_t i = 0; i < 4; i++)
+			EXPECT_EQ(((box *)cairn_gc_get(m, (slots *)held_at(3), item[i]))->id, 400 + round + i);
+	}
+	dead_close();
+}
+
+static void a_large_object_is_young_and_then_old(void)
+{
+	enum { MANY = 100000 };
+	begin((cairn_gc_config){ 0 });
+	hold(0, cairn_gc_new_array(m, slots, MANY));
+	slots *large = held_at(0);
+	EXPECT(is_young(large));
+	cairn_gc_set(m, large, item[MANY - 1], new_box(1));
+	collect_the_young();
+	EXPECT(!is_young(large) && is_watched(large) && held_at(0) == large);
+	cairn_gc_set(m, large, item[MANY / 2], new_box(2));
+	cairn_gc_new_array(m, slots, MANY);
+	size_t blocks = heap->blocks.large_blocks + heap->blocks.huge_bytes;
+	collect_the_young();
+	EXPECT(heap->blocks.large_blocks + heap->blocks.huge_bytes < blocks);
+	EXPECT_EQ(((box *)cairn_gc_get(m, large, item[MANY - 1]))->id, 1);
+	EXPECT_EQ(((box *)cairn_gc_get(m, large, item[MANY / 2]))->id, 2);
+	cairn_gc_set(m, large, item[0], new_box(3));
+	hold(0, NULL);
+	cairn_gc_free(m, large); /* it is written down */
+	hold(1, cairn_gc_new_bytes(m, MANY * 8));
+	memset(held_at(1), 0xff, MANY * 8);
+	collect_the_young();
+	dead_close();
+}
+
+static void what_is_pinned_is_old_where_it_is(void)
+{
+	begin((cairn_gc_config){ 0 });
+	box *b = new_box(7);
+	EXPECT(cairn_gc_pin(m, b));
+	collect_the_young();
+	EXPECT(!is_young(b) && is_watched(b) && b->id == 7);
+	cairn_gc_set(m, b, strong, new_box(8));
+	hold(0, b);
+	cairn_gc_unpin(m, b);
+	collect_the_young();
+	EXPECT(held_at(0) == b);
+	EXPECT_EQ(((box *)cairn_gc_get(m, b, strong))->id, 8);
+	cairn_gc_collect(m);
+	EXPECT_EQ(((box *)cairn_gc_get(m, (box *)held_at(0), strong))->id, 8);
+	dead_close();
+}
+
+static void an_old_weak_field_follows_the_young_and_reads_null_when_it_is_gone(void)
+{
+	begin((cairn_gc_config){ 0 });
+	box *stays = old_box(0, 0), *goes = old_box(1, 1);
+	hold(2, new_box(5));
+	cairn_gc_set(m, stays, weak, held_at(2));
+	cairn_gc_set(m, goes, weak, new_box(6));
+	collect_the_young();
+	EXPECT(cairn_gc_get(m, stays, weak) == held_at(2));
+	EXPECT(cairn_gc_get(m, goes, weak) == NULL);
+	dead_close();
+}
+
+static void entries_of_tables_follow_the_young(void)
+{
+	begin((cairn_gc_config){ 0 });
+	cairn_gc_table *t = cairn_gc_table_new(heap);
+	box *key = old_box(0, 0);
+	EXPECT(cairn_gc_table_put(m, t, key, new_box(1))); /* an old key, a young value */
+	hold(1, new_box(2));
+	EXPECT(cairn_gc_table_put(m, t, held_at(1), key)); /* a young key */
+	EXPECT(cairn_gc_table_put(m, t, new_box(3), new_box(4)));
+	collect_the_young();
+	EXPECT_EQ(((box *)cairn_gc_table_get(m, t, key))->id, 1);
+	EXPECT(cairn_gc_table_get(m, t, held_at(1)) == key);
+	EXPECT_EQ(cairn_gc_table_count(t), 2);
+	cairn_gc_table_free(t);
+	dead_close();
+}
+
+static void a_hash_stays_when_its_object_becomes_old(void)
+{
+	begin((cairn_gc_config){ 0 });
+	hold(0, new_box(0));
+	uint64_t hash = cairn_gc_hash(m, held_at(0));
+	collect_the_young();
+	EXPECT(cairn_gc_hash(m, held_at(0)) == hash && is_watched(held_at(0)));
+	cairn_gc_collect(m);
+	EXPECT(cairn_gc_hash(m, held_at(0)) == hash);
+	dead_close();
+}
+
+static void what_cannot_be_written_down_makes_the_next_one_of_all(void)
+{
+	begin((cairn_gc_config){ 0 });
+	box *b = old_box(0, 0);
+	heap->young.is_short = true; /* as where there was no memory */
+	cairn_gc_set(m, b, strong, new_box(1));
+	cairn_gc_collect_now(m, CAIRN_GC_CAUSE_FULL);
+	EXPECT(!heap->young.is_minor && !heap->young.is_short);
+	EXPECT(is_watched(held_at(0)));
+	EXPECT_EQ(((box *)cairn_gc_get(m, (box *)held_at(0), strong))->id, 1);
+	EXPECT_EQ(cairn_gc_verify(m, stderr), 0);
+	dead_close();
+}
+
+/* GYO1, as the verifier tells it. */
+static void a_store_that_was_not_told_is_found(void)
+{
+	begin((cairn_gc_config){ 0 });
+	box *b = old_box(0, 0);
+	b->strong.cairn_gc_word = (uintptr_t)new_box(1);
+	FILE *nowhere = fopen("/dev/null", "w");
+	EXPECT_EQ(cairn_gc_verify(m, nowhere), 1);
+	fclose(nowhere);
+	b->strong.cairn_gc_word = 0;
+	EXPECT_EQ(cairn_gc_verify(m, stderr), 0);
+	dead_close();
+}
+
+static void when_little_room_is_left_all_are_collected(void)
+{
+	enum { TIMES = 400 };
+	unsigned all = 0, young = 0;
+	begin((cairn_gc_config){ .max = (size_t)32 << 20 });
+	uint64_t last = heap->collection;
+	for (size_t i = 0; young + all < TIMES; i++) {
+		hold(i % SLOTS, cairn_gc_new_bytes(m, 10000));
+		if (heap->collection != last) {
+			last = heap->collection;
+			young += heap->young.is_minor;
+			all += !heap->young.is_minor;
+		}
+	}
+	NOTE("%u of the young, %u of all", young, all);
+	EXPECT(all > 0 && young > 2 * all);
+	EXPECT(heap->sizing.peak <= (size_t)32 << 20);
+	dead_close();
+}
+
+int main(void)
+{
+	RUN(what_lives_becomes_old_and_what_does_not_goes);
+	RUN(what_is_old_is_not_looked_at_again);
+	RUN(what_is_stored_into_the_old_lives);
+	RUN(a_large_object_is_young_and_then_old);
+	RUN(what_is_pinned_is_old_where_it_is);
+	RUN(an_old_weak_field_follows_the_young_and_reads_null_when_it_is_gone);
+	RUN(entries_of_tables_follow_the_young);
+	RUN(a_hash_stays_when_its_object_becomes_old);
+	RUN(what_cannot_be_written_down_makes_the_next_one_of_all);
+	RUN(a_store_that_was_not_told_is_found);
+	RUN(when_little_room_is_left_all_are_collected);
+	DONE();
+}
