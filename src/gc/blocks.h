@@ -119,7 +119,7 @@ typedef struct cairn_gc_blocks {
 	cairn_node partial;     /* swept, with a hole that is worth it */
 	cairn_node unswept;     /* to be swept by who wants a hole */
 	cairn_node full;        /* CELLS, with no hole worth allocating into, or owned */
-	cairn_node fresh;       /* CELLS taken since the last collection, or in one that copies, where the plan has_young */
+	cairn_node fresh;       /* CELLS taken since the last collection, where the plan has_young: and copies */
 	cairn_node large;       /* LARGE blocks; those that are young last */
 	size_t slab_count, empty_count, cells_count, large_blocks; /* large: blocks of LARGE and LARGE_MORE */
 	size_t huge_bytes;      /* of the spans of huge slabs */

@@ -43,7 +43,7 @@ typedef struct cairn_gc_plan {
 	cairn_gc_collector collector;
 	uint8_t barrier;      /* of mutators between collections */
 	bool is_moving;
-	bool has_young;       /* gc/young.h: mutators allocate into whole blocks, and what outlives a collection is WATCHED */
+	bool has_young;       /* gc/young.h; then mutators allocate into whole blocks */
 	/* Bytes held that the next collection itself may need, when `held` are: room that allocation leaves under
 	 * max. NULL: none. */
 	size_t (*headroom)(const struct cairn_gc_heap *h, size_t held);

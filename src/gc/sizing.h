@@ -32,7 +32,7 @@ enum {
 };
 
 typedef struct cairn_gc_sizing {
-	size_t all_limit;      /* where the plan has_young: of a collection of all; limit is the next one's. sync: in a stop */
+	size_t all_limit;      /* where all are to be collected; limit may be of the young alone. sync: in a stop */
 	size_t limit;          /* sync: atomic, relaxed; written in a stop */
 	size_t max;            /* sync: likewise; less the reserve until on_no_memory was called */
 	size_t most;           /* sync: likewise; see above */

@@ -1,12 +1,13 @@
 /* gc/young.h - the young and the old, for collectors that collect the young alone; and which old objects were stored
  * into since.
  *
- *   made ──▶ young ──lives through a collection──▶ old, WATCHED ──a store into it──▶ old, written down ──next──▶ WATCHED
+ *   made ──▶ young ──lives through a collection──▶ old, WATCHED ──a store──▶ written down ──the next one──▶ WATCHED
  *
  * What was made since the last collection is young, by its block: it is_young until then. An old object's header says
  * WATCHED, so that a store into it is told (cairn/gc.h, the barrier): the first takes the bit off and writes the object
  * down, and the next collection scans it. So a store into what is young, or was stored into before, costs what it costs
- * elsewhere. (A log of objects: Hosking, Moss and Stefanović, OOPSLA 1992; the bit where the header is: Zorn 1990.)
+ * elsewhere. (A log of objects: Hosking, Moss and Stefanović, "A comparative performance evaluation of write barrier
+ * implementations", OOPSLA 1992.)
  *
  * Invariants:
  *   (GYO1) An old object that is WATCHED refers to no young one. Checked by cairn_gc_verify.
@@ -26,7 +27,7 @@ typedef struct cairn_gc_young {
 	cairn_lock lock;
 	cairn_gc_chunk *stored; /* old objects that were stored into; sync: lock, or the stop */
 	bool is_short;          /* some are missing; sync: lock, or the stop */
-	bool is_minor;          /* the collection at work, or the last one, is of the young alone; sync: in a stop */
+	bool is_minor;          /* at work, or the last one: a collection of the young alone; sync: in a stop */
 	bool wants_all;         /* the next is to be of all; sync: in a stop */
 	size_t old_bytes, old_objects; /* that lived when all was collected, and what became old since; sync: in a stop */
 } cairn_gc_young;

@@ -1,5 +1,5 @@
-/* Collecting the young alone. Cases cite gc/young.h. Roots are exact: what is held is in the slots of `held`, which is an
- * old object after the first collection. */
+/* Collecting the young alone. Cases cite gc/young.h. Roots are exact: what is held is in the slots of `held`, which is
+ * an old object after the first collection. */
 #include "support/gcdead.h"
 
 #include "gc/young.h"

@@ -3,9 +3,9 @@
  *   young: roots ─▶ old objects that were stored into ─▶ copy ─▶ weak ─▶ the left blocks are given back
  *   all:   as gc/plan/markcompact.c
  *
- * A collection of the young is the copying mode of tracing with the colour that there is already: what is old has it, so
- * tracing stops there, and copies get it. What is pinned stays where it is, and its block is old from then on. Nothing
- * can fail: what finds no room stays, too. (Ungar, "Generation scavenging", 1984; promotion at once, and pinned blocks
+ * A collection of the young is the copying mode of tracing with the colour that there is already: what is old has it,
+ * so tracing stops there, and copies get it. What is pinned stays where it is, and its block is old from then on.
+ * Nothing can fail: what finds no room stays, too. (Ungar, "Generation scavenging", 1984; promotion at once, and pinned blocks
  * given to the old space as they are.)
  *
  * How much is made between two collections of the young is a half of the room that is left under the limit; when that
