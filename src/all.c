@@ -156,6 +156,7 @@ SELDOM_END
 #include "gc/missing.c"
 #include "gc/mutators.c"
 #include "gc/objectmap.c"
+#include "gc/pace.c"
 #include "gc/plan/generational.c"
 #include "gc/plan/markcompact.c"
 #include "gc/plan/marksweep.c"

@@ -173,6 +173,9 @@ typedef struct cairn_gc_config {
 	/* > 0: instead of growth, the memory balancer's rule (Kirisame and others, OOPSLA 2022), with this constant:
 	 * larger is smaller and slower; CAIRN_GC_BALANCE= */
 	double balance;
+	/* of the collectors that collect the young by itself: how long that may stop mutators, in ms; default 0: as it
+	 * is best for throughput; CAIRN_GC_PAUSE_GOAL= */
+	unsigned pause_goal_ms;
 	unsigned workers;     /* threads that trace, the collecting one included; default 1; CAIRN_GC_WORKERS= */
 	bool exact_roots;     /* stacks are not looked at: everything is held by handles and roots; CAIRN_GC_EXACT= */
 	cairn_gc_cleanups cleanups;

@@ -161,6 +161,10 @@ static cairn_gc_block *find_block(need *n)
 		cairn_gc_collect_now(&n->t->public, CAIRN_GC_CAUSE_FULL);
 		b = cairn_gc_is_hopeless(h) ? NULL : n->take(n, cairn_gc_most(h));
 	}
+	if (!b && h->young.is_minor && !cairn_gc_is_hopeless(h)) {
+		cairn_gc_collect_now(&n->t->public, CAIRN_GC_CAUSE_FULL); /* of all: there was no room left */
+		b = n->take(n, cairn_gc_most(h));
+	}
 	if (!b && !cairn_gc_is_hopeless(h)) {
 		cairn_gc_collect_now(&n->t->public, CAIRN_GC_CAUSE_LIMIT);
 		b = n->take(n, cairn_gc_most(h));

@@ -414,6 +414,8 @@ void cairn_gc_blocks_leave_young(cairn_gc_heap *h)
 static void turn_fresh(cairn_gc_heap *h, cairn_gc_block *b)
 {
 	bool is_left = b->is_from && !b->has_pins;
+	/* nothing was said about its grains since it was taken */
+	b->bytes_are_clear = is_left && !b->has_starts && !h->tracing.worker[0].has_waited;
 	b->live_bytes = b->is_packed ? b->filled : 0;
 	b->is_from = b->is_owned = b->is_young = b->is_zero = false;
 	if (is_left) {
@@ -508,6 +510,9 @@ static void validate_slab(const cairn_gc_slab *slab, block_sums *sum)
 	size_t empty = 0;
 	CAIRN_GC_EACH_BLOCK_OF(b, slab) {
 		empty += b->kind == CAIRN_GC_BLOCK_EMPTY;
+		if (b->kind == CAIRN_GC_BLOCK_EMPTY && b->bytes_are_clear) /* GB6 */
+			cairn_assert(!*cairn_gc_block_bytes(b) && !memcmp(cairn_gc_block_bytes(b),
+				cairn_gc_block_bytes(b) + 1, CAIRN_GC_META_BYTES - 1));
 		sum->cells += b->kind == CAIRN_GC_BLOCK_CELLS;
 		sum->large += !slab->is_huge && b->kind >= CAIRN_GC_BLOCK_LARGE;
 		sum->held += !slab->is_huge && b->kind != CAIRN_GC_BLOCK_EMPTY ? block_held(b) : 0;

@@ -32,6 +32,7 @@
  *   (GB4) held_bytes is the sum over slabs of what their blocks and records take: see block_held in gc/blocks.c.
  *   (GB5) live_bytes of a block of CELLS that has been swept is the sum of the cells that have the heap's colour, but
  *         where one was shortened or lengthened since the last mark phase.
+ *   (GB6) Where the bytes about an EMPTY block's grains are said to be clear they are.
  *
  * Lock: the heap's blocks lock, rank CAIRN_RANK_GC_BLOCKS, for kinds and lists; in a stop, nobody's but the collector.
  * A block that a mutator allocates into is that mutator's. Failure: NULL, nothing changed.

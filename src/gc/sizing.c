@@ -20,8 +20,8 @@
 enum {
 	SIZING_GROWTH = 100, /* percent, by default */
 	SIZING_GROWTH_MOST = 100 * 1000,
+	SIZING_GOAL_MOST = 10 * 1000, /* ms */
 	SIZING_BUCKET_NS = 1000 * 1000 * 1000,
-	SIZING_YOUNG = 1 << 20,          /* the least that is made between two collections of the young */
 	SIZING_SELDOM = 10,              /* pauses apart: see cairn_gc_sizing_keep */
 	SIZING_FRUIT = 50,                    /* a collection is fruitless below max / 50 */
 	SIZING_BOUND_NS = 1000 * 1000 * 1000, /* for how long the machine's limits are not read again */
@@ -120,6 +120,7 @@ static void sizing_read_environment(cairn_gc_config *c)
 	sizing_env_bytes("CAIRN_GC_SOFT", 0, &c->soft);
 	sizing_env_bytes("CAIRN_GC_RESERVE", 0, &c->reserve);
 	sizing_env_number("CAIRN_GC_GROWTH", 1, SIZING_GROWTH_MOST, "a percentage from 1 to 100000", &c->growth);
+	sizing_env_number("CAIRN_GC_PAUSE_GOAL", 0, SIZING_GOAL_MOST, "ms, from 0 to 10000", &c->pause_goal_ms);
 	sizing_env_decimal("CAIRN_GC_BALANCE", &c->balance);
 	sizing_env_number("CAIRN_GC_WORKERS", 1, CAIRN_GC_WORKERS_MAX, "a number from 1 to 32", &c->workers);
 	sizing_env_flag("CAIRN_GC_EXACT", &c->exact_roots);
@@ -129,6 +130,7 @@ static bool sizing_is_contradictory(const cairn_gc_config *c)
 {
 	bool is_max_wrong = c->max && (c->max < CAIRN_GC_MAX_LEAST || c->min > c->max || c->reserve >= c->max);
 	return is_max_wrong || !(c->balance >= 0) || c->growth > SIZING_GROWTH_MOST ||
+	       c->pause_goal_ms > SIZING_GOAL_MOST ||
 	       c->workers > CAIRN_GC_WORKERS_MAX || (unsigned)c->cleanups > CAIRN_GC_CLEANUPS_THREAD;
 }
 
@@ -257,6 +259,7 @@ int cairn_gc_sizing_init(cairn_gc_heap *h)
 	sizing_fill_in(c);
 	sizing_set_max(h, c->max - c->reserve);
 	h->sizing.all_limit = sizing_clamp(h, c->min);
+	h->young.wants_all = true; /* it is seen in the first how much of what is young lives */
 	SIZING_WRITE(h->sizing.limit, h->sizing.all_limit);
 	SIZING_WRITE(h->sizing.ended_ns, cairn_clock_fine_ns());
 	h->sizing.credit_ns = SIZING_BUCKET_NS;
@@ -397,14 +400,13 @@ static void sizing_set_limit(cairn_gc_heap *h, const sizing_cycle *c)
 	SIZING_WRITE(s->limit, s->all_limit);
 }
 
-/* Half of what is left is made until the young are collected; where that is little, all are. */
 static void sizing_set_young_limit(cairn_gc_heap *h, const sizing_cycle *c)
 {
 	cairn_gc_sizing *s = &h->sizing;
 	size_t all = s->all_limit < SIZING_READ(s->most) ? s->all_limit : SIZING_READ(s->most);
-	size_t room = all > c->held ? all - c->held : 0, least = all / 32 > SIZING_YOUNG ? all / 32 : SIZING_YOUNG;
-	h->young.wants_all = room / 2 < least;
-	SIZING_WRITE(s->limit, sizing_clamp(h, h->young.wants_all ? all : c->held + room / 2));
+	size_t room = all > c->held ? all - c->held : 0;
+	size_t more = cairn_gc_pace_after(h, c->pause_ns, c->allocated, h->young.lived_bytes, room);
+	SIZING_WRITE(s->limit, sizing_clamp(h, c->held + more));
 }
 
 void cairn_gc_sizing_after_at(cairn_gc_heap *h, uint64_t pause_ns, uint64_t now_ns)

@@ -19,6 +19,7 @@
 #define CAIRN_GC_YOUNG_H
 
 #include "gc/blocks.h"
+#include "gc/pace.h"
 #include "gc/trace.h"
 
 struct cairn_gc_heap;
@@ -29,6 +30,8 @@ typedef struct cairn_gc_young {
 	bool is_short;          /* some are missing; sync: lock, or the stop */
 	bool is_minor;          /* at work, or the last one: a collection of the young alone; sync: in a stop */
 	bool wants_all;         /* the next is to be of all; sync: in a stop */
+	size_t lived_bytes;     /* of what was young in the last collection; SIZE_MAX: not known; sync: in a stop */
+	cairn_gc_pace pace;
 	size_t old_bytes, old_objects; /* that lived when all was collected, and what became old since; sync: in a stop */
 } cairn_gc_young;
 

@@ -63,17 +63,36 @@ static void collect_young(cairn_gc_heap *h)
 	cairn_gc_phase_closure(h, "copy");
 	cairn_gc_look_phase(h, "turn", 0, 0);
 	cairn_gc_blocks_turn_young(h);
+	h->young.lived_bytes = s->live_bytes;
 	h->young.old_bytes = s->live_bytes += h->young.old_bytes;
 	h->young.old_objects = s->live_objects += h->young.old_objects;
 }
 
 static void forget_stored(cairn_gc_heap *h, void *object) { (void)h, (void)object; }
 
+/* Of those that are young and have the colour. */
+static size_t young_large_bytes(cairn_gc_heap *h, uint8_t colour)
+{
+	size_t bytes = 0;
+	for (cairn_node *n = h->blocks.large.prev; n != &h->blocks.large; n = n->prev) {
+		cairn_gc_block *b = cairn_container(n, cairn_gc_block, node);
+		void *object = cairn_gc_block_large(b);
+		if (!b->is_young)
+			break;
+		if ((*cairn_gc_byte_of(object) & CAIRN_GC_COLOUR) == colour)
+			bytes += cairn_gc_header_cell(cairn_gc_header_of(object));
+	}
+	return bytes;
+}
+
 static void collect_all(cairn_gc_heap *h)
 {
 	uint8_t colour = cairn_gc_phase_mark(h);
 	cairn_gc_young_each_stored(h, forget_stored); /* all that lives is WATCHED now */
+	h->young.lived_bytes = SIZE_MAX; /* compacting counts it, where blocks stay what they are */
 	cairn_gc_phase_compact(h, colour);
+	if (h->young.lived_bytes != SIZE_MAX)
+		h->young.lived_bytes += young_large_bytes(h, colour);
 	cairn_gc_phase_turn(h, colour);
 	h->young.old_bytes = h->looks.stats.live_bytes;
 	h->young.old_objects = h->looks.stats.live_objects;

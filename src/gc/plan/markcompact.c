@@ -25,6 +25,7 @@ enum {
 	COMPACT_SPARSE = CAIRN_GC_BLOCK_BYTES / 2,      /* is evacuated in any compaction */
 	COMPACT_DENSE = CAIRN_GC_BLOCK_BYTES / 16 * 15, /* not worth it in any */
 	COMPACT_GAIN_ONE_OF = 16,                       /* of all blocks is freed: then it is time */
+	COMPACT_ROOM_ONE_OF = 4, /* and of the room: where there is much of it, a little more is not worth the update */
 };
 
 typedef struct compaction {
@@ -39,6 +40,7 @@ typedef struct compaction {
 	uintptr_t at, end;
 	bool is_refused;      /* no fresh blocks are to be had */
 	size_t moved_bytes, moved_objects;
+	size_t live_bytes, young_bytes; /* in all blocks; in those that are young */
 } compaction;
 
 /* ---- Measuring ---- */
@@ -68,6 +70,8 @@ static void compact_count(compaction *c, cairn_gc_block *b)
 static void compact_order(compaction *c, cairn_gc_block *b)
 {
 	compact_count(c, b);
+	c->live_bytes += b->live_bytes;
+	c->young_bytes += b->is_young ? b->live_bytes : 0;
 	c->blocks++;
 	if (b->has_pins && !c->moves_all)
 		return;
@@ -186,7 +190,13 @@ static bool compact_evacuate(compaction *c, cairn_gc_block *b)
 static bool compact_is_wanted(const compaction *c)
 {
 	size_t taken = (c->sparse_bytes + CAIRN_GC_BLOCK_BYTES - 1) / CAIRN_GC_BLOCK_BYTES;
-	bool is_worth = c->sparse_blocks > taken + c->blocks / COMPACT_GAIN_ONE_OF;
+	size_t gain = c->sparse_blocks > taken ? c->sparse_blocks - taken : 0, least = c->blocks / COMPACT_GAIN_ONE_OF;
+	if (c->h->plan->has_young) {
+		size_t limit = c->h->sizing.all_limit / CAIRN_GC_BLOCK_BYTES, live = c->live_bytes / CAIRN_GC_BLOCK_BYTES;
+		size_t room = limit > live ? limit - live : 0;
+		least = room / COMPACT_ROOM_ONE_OF > least ? room / COMPACT_ROOM_ONE_OF : least;
+	}
+	bool is_worth = gain > least;
 	return c->is_whole || c->moves_all || is_worth;
 }
 
@@ -228,6 +238,7 @@ static void compact(cairn_gc_heap *h, uint8_t colour)
 	c.is_whole = h->cause == CAIRN_GC_CAUSE_LIMIT;
 	c.moves_all = h->zeal.moves;
 	compact_each_block(&c, compact_order);
+	h->young.lived_bytes = c.young_bytes;
 	if (!compact_is_wanted(&c))
 		return;
 	compact_evacuate_all(&c);

@@ -1,0 +1,74 @@
+/* gc/pace.c - the pace of collections of the young: gc/pace.h. */
+#include "gc/pace.h"
+
+#include "gc/managed.h"
+
+enum {
+	PACE_LEAST = 1 << 20,       /* made between two collections of the young without a pause goal, at least */
+	PACE_LEAST_OF_MAX = 32,     /* and that part of the limit */
+	PACE_GOAL_LEAST = 256 << 10, /* with one */
+	PACE_MUCH = 1 << 20,        /* lived: the time was copying's */
+};
+
+/* Of what lived: a guess until there were such collections. */
+static double pace_copy_ns(const cairn_gc_pace *p) { return p->copied > 0 ? p->copying_ns / p->copied : 0.5; }
+
+static bool pace_would_pay(const cairn_gc_pace *p, double young_ns, double survival)
+{
+	return p->all_room <= 0 || young_ns < (1 - survival) * p->all_ns / p->all_room;
+}
+
+static void pace_learn_young(cairn_gc_pace *p, uint64_t pause_ns, uint64_t made, size_t lived)
+{
+	p->made = p->made / 2 + (double)made;
+	p->lived = p->lived / 2 + (double)lived;
+	p->pause_ns = p->pause_ns / 2 + (double)pause_ns;
+	if (lived >= PACE_MUCH) {
+		p->copied = p->copied / 2 + (double)lived;
+		p->copying_ns = p->copying_ns / 2 + (double)pause_ns;
+	}
+	p->pays = p->made > 0 && pace_would_pay(p, p->pause_ns / p->made, p->lived / p->made);
+}
+
+/* What would have lived in a collection of the young that is made sooner is more: so it must pay twice. */
+static void pace_learn_all(cairn_gc_pace *p, uint64_t pause_ns, uint64_t made, size_t lived, size_t room)
+{
+	p->all_ns = (double)pause_ns;
+	p->all_room = (double)room;
+	if (p->pays || lived == SIZE_MAX || !made)
+		return;
+	double survival = lived < made ? (double)lived / (double)made : 1;
+	p->pays = pace_would_pay(p, 2 * survival * pace_copy_ns(p), survival);
+	if (p->pays) /* what came before the change says nothing */
+		p->made = p->lived = p->pause_ns = 0;
+}
+
+/* Slowly up, fast down. */
+static size_t pace_by_goal(cairn_gc_heap *h, uint64_t pause_ns, size_t room)
+{
+	cairn_gc_pace *p = &h->young.pace;
+	double goal = 1e6 * h->config.pause_goal_ms * 0.7, step = goal / ((double)pause_ns + 1);
+	if (!p->goal_bytes)
+		p->goal_bytes = PACE_LEAST;
+	else if (h->young.is_minor)
+		p->goal_bytes = (size_t)((double)p->goal_bytes * (step > 1.25 ? 1.25 : step < 0.25 ? 0.25 : step));
+	p->goal_bytes = p->goal_bytes > h->config.max ? h->config.max : p->goal_bytes;
+	p->goal_bytes = p->goal_bytes < PACE_GOAL_LEAST ? PACE_GOAL_LEAST : p->goal_bytes;
+	return p->goal_bytes < room ? p->goal_bytes : room;
+}
+
+size_t cairn_gc_pace_after(cairn_gc_heap *h, uint64_t pause_ns, uint64_t made, size_t lived, size_t room)
+{
+	cairn_gc_pace *p = &h->young.pace;
+	size_t least = h->sizing.all_limit / PACE_LEAST_OF_MAX;
+	least = least > PACE_LEAST ? least : PACE_LEAST;
+	if (h->young.is_minor)
+		pace_learn_young(p, pause_ns, made, lived);
+	else
+		pace_learn_all(p, pause_ns, made, lived, room);
+	size_t young = room / 2;
+	h->young.wants_all = young < least || (!p->pays && !h->config.pause_goal_ms);
+	if (h->config.pause_goal_ms)
+		young = pace_by_goal(h, pause_ns, young);
+	return h->young.wants_all ? room : young;
+}
