@@ -371,7 +371,7 @@ void cairn_gc_free(cairn_gc_mutator *m, void *object)
 	size_t cell = cairn_gc_header_cell(header);
 	uintptr_t at = (uintptr_t)object - CAIRN_GC_HEADER_BYTES;
 	if (b->kind == CAIRN_GC_BLOCK_LARGE) {
-		if (t->heap->plan->has_young && !(header & CAIRN_GC_WATCHED))
+		if (t->heap->plan->has_young)
 			cairn_gc_young_forget(t->heap, object);
 		cairn_gc_blocks_give(t->heap, b);
 		return;

@@ -131,7 +131,8 @@ static void block_leave_empty(cairn_gc_heap *h, cairn_gc_block *b, cairn_gc_bloc
 		cairn_gc_zeal_unpoison(h, b);
 	b->kind = (uint8_t)kind;
 	b->is_from = b->is_dense = b->has_pins = b->has_starts = b->is_shortened = b->is_young = false;
-	b->filled = b->live_bytes = 0;
+	b->filled = b->live_bytes = b->cards = 0;
+	b->card = NULL;
 	add_held(s, (ptrdiff_t)block_held(b));
 	if (kind != CAIRN_GC_BLOCK_LARGE_MORE) {
 		clear_bytes(b);
@@ -259,11 +260,13 @@ static void block_become_empty(cairn_gc_heap *h, cairn_gc_block *b)
 static void give(cairn_gc_heap *h, cairn_gc_block *b)
 {
 	cairn_list_remove(&b->node);
+	unsigned n = 1;
+	if (b->kind == CAIRN_GC_BLOCK_LARGE)
+		cairn_gc_young_drop_cards(h, b);
 	if (cairn_gc_slab_of(b)->is_huge) {
 		give_huge(h, cairn_gc_slab_of(b));
 		return;
 	}
-	unsigned n = 1;
 	if (b->kind == CAIRN_GC_BLOCK_LARGE) {
 		n = b->blocks;
 		h->blocks.large_blocks -= n;

@@ -92,8 +92,10 @@ typedef struct cairn_gc_block {
 	uint32_t filled;     /* CELLS: bytes from the start; see above; sync: its owner, or the stop */
 	uint32_t live_bytes; /* CELLS: in cells that lived after the last mark phase, where the plan counts them */
 	uint32_t blocks;     /* LARGE: how many it takes, this one included; of a huge one, those in its slab */
-	uint32_t spare[2];   /* so that a record is one cache line */
+	uint32_t cards;      /* LARGE: how many `card` has; 0: none */
+	uint32_t spare;      /* so that a record is one cache line */
 	union {
+		uint8_t *card;               /* LARGE: one a card of its object: gc/young.h; sync: there */
 		struct cairn_gc_block *next; /* in a list of the collection at work: gc/plan/markcompact.c */
 		uintptr_t *places;           /* where its cells go, by KiB: gc/plan/slide.c */
 	};

@@ -19,7 +19,7 @@ static void field_told(cairn_gc_mutator *m, void *object, uintptr_t *field, uint
 {
 	cairn_gc_heap *h = cairn_gc_thread_of(m)->heap;
 	if (h->plan->has_young && object)
-		cairn_gc_young_store(h, object);
+		cairn_gc_young_store(h, object, field);
 	if (h->zeal.shadows)
 		cairn_gc_shadow_store(h, object, field, value);
 }

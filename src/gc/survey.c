@@ -400,7 +400,7 @@ static void survey_check_told(cairn_gc_survey *s, const uintptr_t *field)
 {
 	const void *object = (const void *)s->reached[s->from].object;
 	if (!s->heap->plan->has_young || cairn_gc_block_of(object)->is_young ||
-		!cairn_gc_block_of((const void *)*field)->is_young || !(cairn_gc_header_of(object) & CAIRN_GC_WATCHED))
+		!cairn_gc_block_of((const void *)*field)->is_young || cairn_gc_young_is_told(object, field))
 		return;
 	cairn_line l = { 0 };
 	cairn_line_text(&l, "heap verify: ");

@@ -284,7 +284,10 @@ LEAN void trace_put_item(cairn_gc_worker *w, uintptr_t item, uintptr_t object, t
 LEAN void trace_put(cairn_gc_worker *w, uintptr_t *field, trace_mode mode)
 {
 	uintptr_t object = *field;
-	if (object)
+	if (!object)
+		return;
+	/* in a collection of the young what is old is not even looked at: that would be a line of memory each */
+	if (!trace_is_copying(mode) || !w->watched || cairn_gc_block_of((void *)object)->is_young)
 		trace_put_item(w, trace_is_copying(mode) ? (uintptr_t)field : object, object, mode);
 }
 
@@ -538,6 +541,30 @@ void cairn_gc_trace_old(cairn_gc_heap *h, void *object)
 	cairn_gc_worker *w = &h->tracing.worker[0];
 	if (!cairn_gc_record_of(cairn_gc_header_of(object))->is_leaf)
 		trace_push(w, (uintptr_t)object);
+}
+
+static void trace_put_if_in(cairn_gc_worker *w, char *object, size_t at, size_t from, size_t to)
+{
+	if (at >= from && at < to)
+		cairn_gc_visit_((cairn_gc_visitor *)w, (uintptr_t *)(object + at));
+}
+
+void cairn_gc_trace_part(cairn_gc_heap *h, void *object, size_t from, size_t to)
+{
+	cairn_gc_worker *w = &h->tracing.worker[0];
+	uint64_t header = cairn_gc_header_of(object);
+	const cairn_gc_record *r = cairn_gc_record_of(header);
+	for (uint64_t bits = r->refs; bits; bits &= bits - 1)
+		trace_put_if_in(w, object, (size_t)__builtin_ctzll(bits) * 8, from, to);
+	if (!r->tail_refs || to <= r->tail_offset)
+		return;
+	size_t length = cairn_gc_header_length(header, r);
+	size_t first = from > r->tail_offset ? (from - r->tail_offset) / r->tail_stride : 0;
+	size_t last = (to - r->tail_offset + r->tail_stride - 1) / r->tail_stride;
+	for (size_t i = first; i < last && i < length; i++)
+		for (uint64_t bits = r->tail_refs; bits; bits &= bits - 1)
+			trace_put_if_in(w, object,
+				r->tail_offset + i * r->tail_stride + (size_t)__builtin_ctzll(bits) * 8, from, to);
 }
 
 static void trace_pin_words(cairn_gc_heap *h, void *object)

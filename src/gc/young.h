@@ -9,9 +9,15 @@
  * elsewhere. (A log of objects: Hosking, Moss and Stefanović, "A comparative performance evaluation of write barrier
  * implementations", OOPSLA 1992.)
  *
+ * A LARGE object stays WATCHED: each store into it is told, and the first into a card of it, 128 bytes, sets the card and
+ * writes that down; the next collection scans the card. So a table of a million slots costs what is stored into it. (Not
+ * of types with a trace function or weak fields, or CONSERVATIVE ones: these are scanned whole.)
+ *
  * Invariants:
- *   (GYO1) An old object that is WATCHED refers to no young one. Checked by cairn_gc_verify.
+ *   (GYO1) An old object that is WATCHED refers to no young one but from cards that are set. Checked by
+ *          cairn_gc_verify.
  *   (GYO2) One that is not is written down, or is_short. Checked, by their number, by cairn_gc_young_validate().
+ *   (GYO3) So is each card that is set. Checked likewise.
  *
  * Lock: one, rank CAIRN_RANK_GC_PARTS. Failure: where an object cannot be written down, is_short: the next collection
  * is of all, which needs no list. Not here: when which collection is made (gc/plan/generational.c). */
@@ -24,9 +30,11 @@
 
 struct cairn_gc_heap;
 
+enum { CAIRN_GC_CARD_BYTES = 128 };
+
 typedef struct cairn_gc_young {
 	cairn_lock lock;
-	cairn_gc_chunk *stored; /* old objects that were stored into; sync: lock, or the stop */
+	cairn_gc_chunk *stored; /* old objects that were stored into; cards: their address + 1; sync: lock, or the stop */
 	bool is_short;          /* some are missing; sync: lock, or the stop */
 	bool is_minor;          /* at work, or the last one: a collection of the young alone; sync: in a stop */
 	bool wants_all;         /* the next is to be of all; sync: in a stop */
@@ -35,12 +43,18 @@ typedef struct cairn_gc_young {
 	size_t old_bytes, old_objects; /* that lived when all was collected, and what became old since; sync: in a stop */
 } cairn_gc_young;
 
-/* Told before a store into an object that is WATCHED, or may be. Any thread. */
-void cairn_gc_young_store(struct cairn_gc_heap *h, void *object);
-/* It goes by hand. */
+/* Told before a store into a field of an object that is WATCHED, or may be. Any thread. */
+void cairn_gc_young_store(struct cairn_gc_heap *h, void *object, const uintptr_t *field);
+/* Is a reference from this field to a young object known? In a stop. */
+bool cairn_gc_young_is_told(const void *object, const uintptr_t *field);
+/* It is LARGE, and goes: its cards with it. Under the blocks lock. */
+void cairn_gc_young_drop_cards(struct cairn_gc_heap *h, struct cairn_gc_block *b);
+/* A LARGE object goes by hand. */
 void cairn_gc_young_forget(struct cairn_gc_heap *h, void *object);
-/* Calls visit for each that was written down; none is afterwards. In a stop. */
-void cairn_gc_young_each_stored(struct cairn_gc_heap *h, void (*visit)(struct cairn_gc_heap *h, void *object));
+/* Calls visit for each that was written down, of a card with what it spans, else the whole of the object; none is
+ * afterwards, and no card is set. In a stop. */
+typedef void cairn_gc_young_visit(struct cairn_gc_heap *h, void *object, size_t from, size_t to);
+void cairn_gc_young_each_stored(struct cairn_gc_heap *h, cairn_gc_young_visit *visit);
 void cairn_gc_young_validate(struct cairn_gc_heap *h); /* in a stop */
 void cairn_gc_young_close(struct cairn_gc_heap *h);
 

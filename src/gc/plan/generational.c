@@ -25,10 +25,13 @@ static size_t young_headroom(const cairn_gc_heap *h, size_t held)
 	return expected < held ? expected : held;
 }
 
-static void young_scan_stored(cairn_gc_heap *h, void *object)
+static void young_scan_stored(cairn_gc_heap *h, void *object, size_t from, size_t to)
 {
 	cairn_gc_header_set(object, CAIRN_GC_WATCHED);
-	cairn_gc_trace_old(h, object);
+	if (to == SIZE_MAX)
+		cairn_gc_trace_old(h, object);
+	else
+		cairn_gc_trace_part(h, object, from, to);
 }
 
 /* Old objects of CONSERVATIVE types are stored into without a word. */
@@ -68,7 +71,10 @@ static void collect_young(cairn_gc_heap *h)
 	h->young.old_objects = s->live_objects += h->young.old_objects;
 }
 
-static void forget_stored(cairn_gc_heap *h, void *object) { (void)h, (void)object; }
+static void forget_stored(cairn_gc_heap *h, void *object, size_t from, size_t to)
+{
+	(void)h, (void)object, (void)from, (void)to;
+}
 
 /* Of those that are young and have the colour. */
 static size_t young_large_bytes(cairn_gc_heap *h, uint8_t colour)
@@ -100,8 +106,9 @@ static void collect_all(cairn_gc_heap *h)
 
 static void generational_collect(cairn_gc_heap *h)
 {
-	bool may_be_young = h->cause == CAIRN_GC_CAUSE_FULL || (h->cause == CAIRN_GC_CAUSE_ZEAL && h->collection % 4);
-	h->young.is_minor = may_be_young && !h->young.wants_all && !h->young.is_short;
+	bool is_due = h->cause == CAIRN_GC_CAUSE_FULL && !h->young.wants_all;
+	is_due |= h->cause == CAIRN_GC_CAUSE_ZEAL && h->collection % 4;
+	h->young.is_minor = is_due && !h->young.is_short;
 	if (h->young.is_minor)
 		collect_young(h);
 	else
