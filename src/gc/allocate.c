@@ -197,10 +197,22 @@ static cairn_gc_block *take_whole(const need *n, size_t most)
 	return born(n, cairn_gc_blocks_take(n->t->heap, most));
 }
 
-static cairn_gc_block *take_for_small(need *n, size_t most)
+/* A block with holes. What is made among the old is nowhere written down: where there are young, holes are filled while
+ * the next collection is to be of all, which it must be from then on. */
+static cairn_gc_block *take_partial(const need *n)
 {
 	cairn_gc_heap *h = n->t->heap;
-	cairn_gc_block *b = h->plan->has_young ? NULL : cairn_gc_blocks_take_partial(h);
+	if (h->plan->has_young && !h->young.wants_all)
+		return NULL;
+	cairn_gc_block *b = cairn_gc_blocks_take_partial(h);
+	if (b)
+		cairn_gc_young_is_short(h);
+	return b;
+}
+
+static cairn_gc_block *take_for_small(need *n, size_t most)
+{
+	cairn_gc_block *b = take_partial(n);
 	return b ? b : take_whole(n, most);
 }
 
@@ -208,8 +220,8 @@ static cairn_gc_block *take_for_small(need *n, size_t most)
 static cairn_gc_block *take_for_wide(need *n, size_t most)
 {
 	cairn_gc_heap *h = n->t->heap;
-	for (unsigned i = 0; i < WIDE_BLOCKS_TRIED && !h->plan->has_young; i++) {
-		cairn_gc_block *b = cairn_gc_blocks_take_partial(h);
+	for (unsigned i = 0; i < WIDE_BLOCKS_TRIED; i++) {
+		cairn_gc_block *b = take_partial(n);
 		uintptr_t end = b ? cairn_gc_block_first(b) : 0, at;
 		if (!b)
 			break;

@@ -18,6 +18,13 @@ static void young_write_down(cairn_gc_heap *h, uintptr_t item)
 		h->young.is_short = true;
 }
 
+void cairn_gc_young_is_short(cairn_gc_heap *h)
+{
+	cairn_lock_take(&h->young.lock, CAIRN_RANK_GC_PARTS);
+	h->young.is_short = true;
+	cairn_lock_drop(&h->young.lock, CAIRN_RANK_GC_PARTS);
+}
+
 /* ---- Cards ---- */
 
 static bool young_may_have_cards(const cairn_gc_block *b, uint64_t header)
