@@ -17,6 +17,7 @@ final class Bench {
 	}
 
 	static void done(long check) {
-		System.out.printf("time %.6f%ncheck %x%n", takenNs / 1e9, check);
+		System.out.println("time " + takenNs / 1e9);
+		System.out.println("check " + Long.toHexString(check));
 	}
 }

@@ -21,7 +21,7 @@ final class Times {
 
 	void print() {
 		for (String p : new String[] { "50", "99", "99.9", "99.99" })
-			System.out.printf("operation_p%s_us %.2f%n", p, percentileUs(Double.parseDouble(p)));
-		System.out.printf("operation_longest_us %.0f%n", longestNs / 1e3);
+			System.out.println("operation_p" + p + "_us " + percentileUs(Double.parseDouble(p)));
+		System.out.println("operation_longest_us " + longestNs / 1000);
 	}
 }
