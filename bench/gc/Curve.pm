@@ -7,7 +7,7 @@ use Managers;
 use Measure;
 use Picture;
 
-our $SECONDS = 12; # what takes longer has no point
+my $SECONDS = 12; # what takes longer has no point
 my @TIMES = (1.3, 1.5, 2, 2.5, 3, 4, 5, 6);
 my %HAS = map { $_ => 1 } qw(trees gcbench documents);
 my %COLOUR = (generational => '#c1121f', marksweep => '#1d4e89', semispace => '#2a9d8f', markcompact => '#7b4fa3',
@@ -28,7 +28,7 @@ sub measure {
 			point($row, $_) for grep { $_->{times} == $times } @managers;
 		}
 	}
-	my $curve = { rows => \@rows, names => \@names, times => \@TIMES };
+	my $curve = { rows => \@rows, names => \@names, times => \@TIMES, seconds => $SECONDS };
 	open my $to, '>:encoding(UTF-8)', "$folder/gc-curve.svg" or die "run: $folder/gc-curve.svg: $!\n";
 	print $to draw($curve);
 	close $to or die "run: $folder/gc-curve.svg: $!\n";
@@ -39,10 +39,10 @@ sub point {
 	my ($row, $m) = @_;
 	my $f = Measure::once($row->{command}, $m, int($m->{times} * $row->{minimum}), $SECONDS);
 	my $check = $row->{check}{ join ' ', @{ $row->{command} } } //= $f->{check};
-	die "run: $row->{name}: ", Managers::label($m), " computed $f->{check}, others $check\n"
-		if !$f->{error} && $f->{check} ne $check;
+	my $label = Managers::label($m);
+	die "run: $row->{name}: $label computed $f->{check}, others $check\n" if !$f->{error} && $f->{check} ne $check;
 	$row->{curve}{ $m->{name} }{ $m->{times} } = $f->{cpu};
-	printf STDERR "%-18s %-34s %s\n", $row->{name}, Managers::label($m), $f->{error} // sprintf '%7.3f s CPU', $f->{cpu};
+	printf STDERR "%-18s %-34s %s\n", $row->{name}, $label, $f->{error} // sprintf '%7.3f s CPU', $f->{cpu};
 }
 
 # ---- drawing ----
@@ -50,7 +50,8 @@ sub point {
 sub draw {
 	my ($curve) = @_;
 	my @rows = @{ $curve->{rows} };
-	my $svg = Picture::open_svg($LEFT + @rows * ($WIDTH + $GAP), $TOP + $HEIGHT + 60, 'CPU time against the size of the heap');
+	my ($width, $height) = ($LEFT + @rows * ($WIDTH + $GAP), $TOP + $HEIGHT + 60);
+	my $svg = Picture::open_svg($width, $height, 'CPU time against the size of the heap');
 	$svg .= panel($curve, $rows[$_], $LEFT + $_ * ($WIDTH + $GAP)) for 0 .. $#rows;
 	return $svg . "</svg>\n";
 }
@@ -62,7 +63,8 @@ sub panel {
 	my ($low, $high) = @all ? ($all[0] / 1.1, $all[-1] * 1.1) : (1, 2);
 	my $x = sub { $left + $WIDTH * log($_[0] / $TIMES[0]) / log($TIMES[-1] / $TIMES[0]) };
 	my $y = sub { $TOP + $HEIGHT * log($high / $_[0]) / log($high / $low) };
-	my $svg = Picture::text($left, 24, join(' ', @{ $row->{command} }) . ': CPU s', 'font-size' => 15, 'font-weight' => 'bold');
+	my $title = join(' ', @{ $row->{command} }) . ': CPU s';
+	my $svg = Picture::text($left, 24, $title, 'font-size' => 15, 'font-weight' => 'bold');
 	for my $times (@TIMES) {
 		$svg .= Picture::stroke($x->($times), $TOP, $x->($times), $TOP + $HEIGHT, '#e5e5e5');
 		$svg .= Picture::text($x->($times), $TOP + $HEIGHT + 16, $times, 'text-anchor' => 'middle');
@@ -71,7 +73,8 @@ sub panel {
 		$svg .= Picture::stroke($left, $y->($time), $left + $WIDTH, $y->($time), '#e5e5e5');
 		$svg .= Picture::text($left - 6, $y->($time) + 4, $time, 'text-anchor' => 'end');
 	}
-	$svg .= Picture::text($left + $WIDTH / 2, $TOP + $HEIGHT + 36, 'heap, times the minimum', 'text-anchor' => 'middle');
+	my $below = $TOP + $HEIGHT + 36;
+	$svg .= Picture::text($left + $WIDTH / 2, $below, 'heap, times the minimum', 'text-anchor' => 'middle');
 	return $svg . lines($curve, $row, $x, $y, $left + $WIDTH);
 }
 
@@ -89,9 +92,10 @@ sub lines {
 		my $of = $row->{curve}{$name};
 		my @at = map { [$x->($_), $y->($of->{$_})] } grep { defined $of->{$_} } @TIMES;
 		next if !@at;
-		$svg .= sprintf qq{<polyline points="%s" fill="none" stroke="%s" stroke-width="%s"%s/>\n},
-			join(' ', map { sprintf '%.1f,%.1f', @$_ } @at), $COLOUR{$name}, $name eq $Managers::MAIN ? 3 : 1.6,
-			$name =~ /^Java/ ? ' stroke-dasharray="5 3"' : '';
+		my $points = join ' ', map { sprintf '%.1f,%.1f', @$_ } @at;
+		my $how = sprintf 'stroke="%s" stroke-width="%s"', $COLOUR{$name}, $name eq $Managers::MAIN ? 3 : 1.6;
+		$how .= ' stroke-dasharray="5 3"' if $name =~ /^Java/;
+		$svg .= qq{<polyline points="$points" fill="none" $how/>\n};
 		$svg .= sprintf qq{<circle cx="%.1f" cy="%.1f" r="2.5" fill="%s"/>\n}, @$_, $COLOUR{$name} for @at;
 		$end{$name} = $at[-1];
 	}
@@ -100,9 +104,9 @@ sub lines {
 		my $at = $end{$name}[1] + 4;
 		$at = $below + 14 if $at < $below + 14;
 		$below = $at;
-		$svg .= sprintf qq{<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" stroke="%s"/>\n}, @{ $end{$name} }, $right + 16,
-			$at - 4, $COLOUR{$name};
-		$svg .= Picture::text($right + 20, $at, $name, 'font-weight' => $name eq $Managers::MAIN ? 'bold' : 'normal');
+		$svg .= Picture::stroke(@{ $end{$name} }, $right + 16, $at - 4, $COLOUR{$name});
+		my $weight = $name eq $Managers::MAIN ? 'bold' : 'normal';
+		$svg .= Picture::text($right + 20, $at, $name, 'font-weight' => $weight);
 	}
 	return $svg;
 }

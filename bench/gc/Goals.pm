@@ -13,8 +13,8 @@ sub table {
 	%row = map { $_->{name} => $_ } @{ $r->{rows} };
 	@managers = @{ $r->{managers} };
 	$marks = $r->{marks};
-	my $text = "Of `$Managers::MAIN`; medians of this run. Java: the best of its collectors as they come, in as many bytes.\n\n" .
-		Page::line('goal', 'figures', 'holds') . "|---|---|---|\n";
+	my $text = "Of `$Managers::MAIN`; medians of this run. Java: the best of its collectors as they come, in as many ";
+	$text .= "bytes.\n\n" . Page::line('goal', 'figures', 'holds') . "|---|---|---|\n";
 	for my $goal (trees(), gcbench(), documents(), lru(), marking()) {
 		my ($what, $figures, $holds) = @$goal;
 		$text .= Page::line($what, $figures, defined $holds ? ($holds ? 'yes' : '**no**') : 'not run');
@@ -24,10 +24,18 @@ sub table {
 
 # ---- figures ----
 
-my %OF = (cpu => sub { $_->{cpu} }, wall => sub { $_->{wall} }, rss => sub { $_->{rss} / 1e6 },
-	rate => sub { 1e6 * 8 / $_->{inner} / 1e6 }, operation => sub { $_->{cpu} / 9e6 * 1e9 },
-	young => sub { $_->{gc}{minor_p99} && $_->{gc}{minor_p99} / 1e6 }, longest => sub { $_->{gc}{max} && $_->{gc}{max} / 1e6 },
-	stop => sub { $_->{gc}{stop_p99} && $_->{gc}{stop_p99} / 1e3 });
+my %OF = (
+	cpu => sub { $_->{cpu} },
+	wall => sub { $_->{wall} },
+	rss => sub { $_->{rss} / 1e6 },
+	rate => sub { Page::rate($row{lru}) },      # million operations/s
+	operation => sub { Page::cost($row{lru}) }, # ns of CPU
+	young => sub { in($_->{gc}{minor_p99}, 1e6) },
+	longest => sub { in($_->{gc}{max}, 1e6) },
+	stop => sub { in($_->{gc}{stop_p99}, 1e3) },
+);
+
+sub in { my ($ns, $unit) = @_; return defined $ns ? $ns / $unit : undef }
 
 # The median of the rounds; undef: it did not run, or not rightly.
 sub figure {
@@ -49,8 +57,14 @@ sub best {
 
 sub is_plain { return ($_[0]{language} // '') eq 'java' && $_[0]{name} !~ /compact/ }
 sub java { my ($times) = @_; return grep { is_plain($_) && $_->{times} == $times } @managers }
-sub peers { my ($times) = @_; return (java($times), grep { ($_->{language} // '') =~ /go|node/ && ($_->{times} // $times) == $times } @managers) }
 sub compact { my ($times) = @_; return grep { $_->{name} =~ /compact/ && $_->{times} == $times } @managers }
+
+# Those of other languages at a multiple, and those that size their heap themselves.
+sub peers {
+	my ($times) = @_;
+	my @others = grep { ($_->{language} // '') =~ /^(go|node)$/ } @managers;
+	return (java($times), grep { !$_->{times} || $_->{times} == $times } @others);
+}
 
 sub say { my ($value, $format) = @_; return defined $value ? sprintf $format // '%.2f', $value : '?' }
 
@@ -67,20 +81,22 @@ sub beside_java {
 		best($row, $what, 1, compact($times)));
 	my $text = sprintf '%s; %s %s', say($own), $best->[1], say($best->[0]);
 	$text .= sprintf ' (%s %s)', $compact->[1] =~ s/^Java //r, say($compact->[0]) if defined $compact->[0];
-	return ["$row, $unit at $times x ≤ the best of Java", $text . rss($row, $times, $best->[1]), at_most($own, $best->[0])];
+	$text .= rss($row, $times, $best->[1]);
+	return ["$row, $unit at $times x ≤ the best of Java", $text, at_most($own, $best->[0])];
 }
 
 sub rss {
 	my ($row, $times, $name) = @_;
-	my $other = figure($row, "$name, $times x", 'rss');
-	return sprintf '; RSS %s MB%s', say(own($row, $times, 'rss'), '%.0f'), defined $other ? sprintf ', %.0f', $other : '';
+	my $other = figure($row, "$name, $times x", 'rss') // figure($row, "$name, as it comes", 'rss');
+	return '; RSS ' . say(own($row, $times, 'rss'), '%.0f') . ' MB, ' . say($other, '%.0f');
 }
 
 sub share {
 	my ($row, $times, $of, $part, $words) = @_;
 	my ($own, $other) = (own($row, $times, 'cpu'), figure($row, $of, 'cpu'));
-	my $text = sprintf '%s of %s = %s; RSS %s MB, %s', say($own), say($other),
-		say($own && $other ? $own / $other : undef), say(own($row, $times, 'rss'), '%.0f'), say(figure($row, $of, 'rss'), '%.0f');
+	my @rss = map { say($_, '%.0f') } own($row, $times, 'rss'), figure($row, $of, 'rss');
+	my $share = $own && $other ? $own / $other : undef;
+	my $text = sprintf '%s of %s = %s; RSS %s MB, %s', say($own), say($other), say($share), @rss;
 	return ["$row, CPU at $times x ≤ $words of $of", $text, at_most($own, $other && $part * $other)];
 }
 
@@ -96,14 +112,15 @@ sub trees {
 sub gcbench {
 	return map {
 		my ($own, $serial) = (own('gcbench', $_, 'cpu'), figure('gcbench', "Java Serial, $_ x", 'cpu'));
-		["gcbench, CPU at $_ x ≤ Java Serial's", sprintf('%s; %s', say($own), say($serial)) . rss('gcbench', $_, 'Java Serial'),
-			at_most($own, $serial)];
+		my $text = say($own) . '; ' . say($serial) . rss('gcbench', $_, 'Java Serial');
+		["gcbench, CPU at $_ x ≤ Java Serial's", $text, at_most($own, $serial)];
 	} 4, 2;
 }
 
 sub documents {
-	my @goals = map { (share('documents', $_, 'glibc', 0.6, '0.6'), beside_java('documents', $_, 'cpu', 'CPU')) } 4, 2;
 	my $rss = own('documents', 2, 'rss');
+	my @goals;
+	push @goals, share('documents', $_, 'glibc', 0.6, '0.6'), beside_java('documents', $_, 'cpu', 'CPU') for 4, 2;
 	return (@goals, ['documents, RSS at 2 x ≤ 200 MB', sprintf('%s MB; at 4 x %s MB', say($rss, '%.0f'),
 		say(own('documents', 4, 'rss'), '%.0f')), at_most($rss, 200)]);
 }
@@ -111,12 +128,15 @@ sub documents {
 sub lru {
 	my @goals;
 	for my $times (4, 2) {
-		my ($rate, $cost) = (best('lru', 'rate', -1, peers($times)), best('lru', 'operation', 1, peers($times)));
+		my $rate = best('lru', 'rate', -1, peers($times));
+		my $cost = best('lru', 'operation', 1, peers($times));
 		my ($own, $own_cost) = map { own('lru', $times, $_) } qw(rate operation);
-		push @goals, ["lru, million operations/s at $times x ≥ the best of Java, Go, node", sprintf('%s; %s %s', say($own),
-			$rate->[1], say($rate->[0])) . rss('lru', $times, $rate->[1]), at_least($own, $rate->[0])];
-		push @goals, ["lru, CPU an operation at $times x ≤ the best of these", sprintf('%s ns; %s %s ns', say($own_cost, '%.0f'),
-			$cost->[1], say($cost->[0], '%.0f')), at_most($own_cost, $cost->[0])];
+		my $text = sprintf '%s; %s %s', say($own), $rate->[1], say($rate->[0]);
+		push @goals, ["lru, million operations/s at $times x ≥ the best of Java, Go, node",
+			$text . rss('lru', $times, $rate->[1]), at_least($own, $rate->[0])];
+		$text = sprintf '%s ns; %s %s ns', say($own_cost, '%.0f'), $cost->[1], say($cost->[0], '%.0f');
+		push @goals, ["lru, CPU an operation at $times x ≤ the best of these", $text,
+			at_most($own_cost, $cost->[0])];
 	}
 	return (@goals, map { pauses($_) } 4, 2);
 }
@@ -127,7 +147,7 @@ sub pauses {
 	my $g1 = figure('lru', "Java G1, $times x", 'longest');
 	return (["lru, pauses of the young at $times x: p99 ≤ 2 ms", say($young) . ' ms', at_most($young, 2)],
 		["lru, time to stop at $times x: p99 ≤ 50 µs", say($stop, '%.0f') . ' µs', at_most($stop, 50)],
-		["lru, longest pause at $times x ≤ Java G1's", sprintf('%s ms; %s ms', say($own, '%.1f'), say($g1, '%.1f')),
+		["lru, longest pause at $times x ≤ Java G1's", say($own, '%.1f') . ' ms; ' . say($g1, '%.1f') . ' ms',
 			at_most($own, $g1)]);
 }
 

@@ -1,8 +1,8 @@
 # Managers.pm - the memory managers that are measured: what there is, how a program is built for each and started.
 #
-# A manager is a hash: name; heap, what its heap is, for people; times, that heap as a multiple of the row's minimum; and
-# how it runs: build, which of a C program's builds (malloc, boehm, cairn), with env and preload; or language, with flags.
-# One that is not installed has {missing}.
+# A manager is a hash: name; heap, what its heap is, for people; times, that heap as a multiple of the row's minimum;
+# and how it runs: build, which of a C program's builds (malloc, boehm, cairn), with env and preload; or language, with
+# flags. One that is not installed has {missing}.
 package Managers;
 use strict;
 use warnings;
@@ -85,20 +85,27 @@ sub java {
 	return missing('Java') if !$runtime{java};
 	my ($version) = $runtime{java}{version} =~ /^(\d+)/;
 	my @there = grep { ($_->[2] // 0) <= $version && $version <= ($_->[3] // 99) } @JAVA;
-	return map { my $j = $_; map { { name => "Java $j->[0]", language => 'java', flags => $j->[1], times => $_,
-		heap => "$_ x" } } @times } @there;
+	my @all;
+	for my $java (@there) {
+		my %java = (language => 'java', name => "Java $java->[0]", flags => $java->[1]);
+		push @all, map { { %java, times => $_, heap => "$_ x" } } @times;
+	}
+	return @all;
 }
 
 sub go {
 	return missing('Go') if !$runtime{go};
-	return ((map { { name => "Go, GOGC=$_", language => 'go', heap => 'as it comes', env => { GOGC => $_ } } } 100, 300),
-		map { { name => 'Go, limit', language => 'go', times => $_, heap => "$_ x", env => { GOGC => 'off' } } } @PEER_TIMES);
+	my %go = (language => 'go', heap => 'as it comes');
+	my @go = map { { %go, name => "Go, GOGC=$_", env => { GOGC => $_ } } } 100, 300;
+	my %limit = (language => 'go', name => 'Go, limit', env => { GOGC => 'off' });
+	return (@go, map { { %limit, times => $_, heap => "$_ x" } } @PEER_TIMES);
 }
 
 sub node {
 	return missing('node') if !$runtime{node};
-	return ({ name => 'node', language => 'node', heap => 'as it comes' },
-		{ name => 'node, young 64 MB', language => 'node', heap => 'as it comes', flags => ['--max-semi-space-size=64'] });
+	my %node = (language => 'node', heap => 'as it comes');
+	return ({ %node, name => 'node' },
+		{ %node, name => 'node, young 64 MB', flags => ['--max-semi-space-size=64'] });
 }
 
 sub python { return $runtime{python} ? { name => 'CPython', language => 'python' } : missing('CPython') }
@@ -119,8 +126,10 @@ sub command {
 	my ($program, @arguments) = @$command;
 	return ("$O/bench/gc/$program-$m->{build}", @arguments) if $m->{build};
 	my @how = ($runtime{ $m->{language} }{command}, @{ $m->{flags} // [] });
-	return (@how, "-Xms${kib}K", "-Xmx${kib}K", "-Xlog:gc,safepoint:file=$log", '-cp', "$O/bench/gc/java", ucfirst $program,
-		@arguments) if $m->{language} eq 'java';
+	if ($m->{language} eq 'java') {
+		push @how, "-Xms${kib}K", "-Xmx${kib}K", "-Xlog:gc,safepoint:file=$log", '-cp', "$O/bench/gc/java";
+		return (@how, ucfirst $program, @arguments);
+	}
 	return ("$O/bench/gc/go", $program, @arguments) if $m->{language} eq 'go';
 	return (@how, '--trace-gc', "$here/peers/$program.mjs", @arguments) if $m->{language} eq 'node';
 	return (@how, '-B', "$here/peers/$program.py", @arguments);
@@ -140,8 +149,8 @@ sub build {
 	my (@programs) = @_;
 	my $cc = $ENV{CC} || 'gcc';
 	make_path("$O/bench/bin", "$O/bench/gc");
-	my $launch = "$home/bench/malloc/launch.c";
-	compile("$O/bench/bin/launch", [$cc, qw(-std=gnu11 -O2 -static), $launch, '-o', "$O/bench/bin/launch"], $launch);
+	my ($launch, $source) = ("$O/bench/bin/launch", "$home/bench/malloc/launch.c");
+	compile($launch, [$cc, qw(-std=gnu11 -O2 -static), $source, '-o', $launch], $source);
 	for my $program (@programs) {
 		build_one($program, "$program-malloc", '-DUSE_MALLOC');
 		build_one($program, "$program-boehm", '-DUSE_BOEHM', '-lgc') if $has_boehm;
@@ -154,20 +163,22 @@ sub build {
 sub build_mark { build_one('mark', 'mark', '-DUSE_CAIRN', '-Iinclude', "$O/libcairn.a") }
 
 sub build_one {
-	my ($program, $made, @more) = @_;
+	my ($program, $name, @more) = @_;
+	my ($made, $source) = ("$O/bench/gc/$name", "$here/$program.c");
 	my @compiler = ($ENV{CC} || 'gcc', qw(-std=gnu11 -O2 -g -pthread -Wall -Wextra));
-	compile("$O/bench/gc/$made", [@compiler, "$here/$program.c", @more, '-o', "$O/bench/gc/$made"], "$here/$program.c",
-		"$here/memory.h", "$home/bench/malloc/bench.h", "$home/include/cairn/gc.h", grep { /\.a$/ } @more);
+	my @headers = ("$here/memory.h", "$home/bench/malloc/bench.h", "$home/include/cairn/gc.h");
+	compile($made, [@compiler, $source, @more, '-o', $made], $source, @headers, grep { /\.a$/ } @more);
 }
 
 sub build_peers {
 	if ($runtime{java}) {
-		my @sources = glob "$here/peers/*.java";
-		compile("$O/bench/gc/java/Trees.class", ['javac', '--release', 17, '-d', "$O/bench/gc/java", @sources], @sources);
+		my ($to, @sources) = ("$O/bench/gc/java", glob "$here/peers/*.java");
+		compile("$to/Trees.class", ['javac', '--release', 17, '-d', $to, @sources], @sources);
 	}
 	if ($runtime{go}) {
-		my $build = "cd '$here/peers/go' && GOTOOLCHAIN=local exec '$runtime{go}{command}' build -o '$O/bench/gc/go' .";
-		compile("$O/bench/gc/go", ['sh', '-c', $build], glob "$here/peers/go/*");
+		my ($to, $go) = ("$O/bench/gc/go", $runtime{go}{command});
+		my $build = "cd '$here/peers/go' && HOME=\${HOME:-$O} GOTOOLCHAIN=local exec '$go' build -o '$to' .";
+		compile($to, ['sh', '-c', $build], glob "$here/peers/go/*");
 	}
 }
 

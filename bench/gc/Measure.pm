@@ -8,7 +8,7 @@ use POSIX ();
 use Managers;
 
 my $TIMEOUT_SECONDS = 100;
-my $MINE = qr/^(LD_|MALLOC_|CAIRN_|BENCH_|MIMALLOC|GLIBC_|GC_|GO|NODE_|PYTHON|_?JAVA_|JDK_JAVA_)/; # a program's variables
+my $STRANGE = qr/^(LD_|MALLOC_|CAIRN_|BENCH_|MIMALLOC|GLIBC_|GC_|GO|NODE_|PYTHON|_?JAVA_|JDK_JAVA_)/;
 my ($O, $launch, $scratch, $running);
 
 # O: the build folder.
@@ -36,7 +36,7 @@ sub execute {
 		open STDIN, '<', '/dev/null';
 		open STDOUT, '>', "$scratch/out";
 		open STDERR, '>', "$scratch/err";
-		delete @ENV{ grep { /$MINE/ } keys %ENV };
+		delete @ENV{ grep { /$STRANGE/ } keys %ENV };
 		@ENV{ keys %$env } = values %$env;
 		exec { $program[0] } @program or POSIX::_exit(125);
 	}
@@ -61,13 +61,14 @@ sub once {
 	make_path($scratch);
 	my %env = (%{ $m->{env} // {} }, CAIRN_GC_BENCH => 1, LC_ALL => 'C');
 	Managers::limit($m, $kib, \%env);
-	my $status = execute(\%env, $seconds // $TIMEOUT_SECONDS, $launch, $m->{preload} ? ('-p', $m->{preload}) : (), '-o',
-		"$scratch/result", '--', Managers::command($m, $command, $kib, "$scratch/log"));
+	my @launch = ($launch, $m->{preload} ? ('-p', $m->{preload}) : (), '-o', "$scratch/result", '--');
+	my $status = execute(\%env, $seconds // $TIMEOUT_SECONDS, @launch,
+		Managers::command($m, $command, $kib, "$scratch/log"));
 	my %f = slurp("$scratch/result") =~ /(\w+)=(\S+)/g;
 	my ($said, $out) = (slurp("$scratch/err"), slurp("$scratch/out"));
 	my %printed = map { /^([\w.]+) (\S+)$/ ? ($1 => $2) : () } split /\n/, $out;
 	my $why = $status < 0 ? 'timeout' :
-		"$said$out" =~ /full|no memory|out ?of ?memory|too small|Too small/i ? 'does not fit' : 'failed';
+		"$said$out" =~ /full|no memory|out ?of ?memory|too small/i ? 'does not fit' : 'failed';
 	$why = undef if $status == 0 && defined $printed{check} && $said !~ /ERROR: ld\.so|cannot be preloaded/;
 	return { error => $why, said => $said } if defined $why;
 	return { check => delete $printed{check}, inner => delete $printed{time}, printed => \%printed,

@@ -44,20 +44,26 @@ sub amount {
 	return $sum;
 }
 
-# What an LRU table does in a second, and what an operation costs: the filling of the table counts in CPU, not in time.
+# Of $_, a run of the LRU table: millions of operations in a second, and what one costs, in ns of the process's CPU. The
+# filling of the table, another operation for each entry, counts in the second.
+sub rate { my ($row) = @_; return 8 * $row->{command}[1] / $_->{inner} / 1e6 }
+sub cost { my ($row) = @_; return $_->{cpu} / amount($row->{command}) * 1e9 }
+
 sub operations {
 	my ($row) = @_;
 	return () if $row->{command}[0] ne 'lru';
-	my $entries = $row->{command}[1];
-	return (['operations/s, million', sub { 8 * $entries / $_->{inner} / 1e6 }, '%.2f'],
-		['CPU an operation, ns', sub { $_->{cpu} / (9 * $entries) * 1e9 }, '%.0f']);
+	return (['operations/s, million', sub { rate($row) }, '%.2f'],
+		['CPU an operation, ns', sub { cost($row) }, '%.0f']);
 }
 
 sub printed {
 	my ($row) = @_;
 	my %keys = map { $_ => 1 } map { keys %{ $_->{printed} // {} } } map { @$_ } values %{ $row->{of} };
-	return map { my $k = $_; [s/_us$/, µs/r =~ s/_/ /gr, sub { $_->{printed}{$k} }, $k =~ /longest/ ? '%.0f' : '%.2f'] }
-		sort { order($a) <=> order($b) || $a cmp $b } keys %keys;
+	my @keys = sort { order($a) <=> order($b) || $a cmp $b } keys %keys;
+	return map {
+		my $key = $_;
+		[s/_us$/, µs/r =~ s/_/ /gr, sub { $_->{printed}{$key} }, $key =~ /longest/ ? '%.0f' : '%.2f'];
+	} @keys;
 }
 
 # Of percentiles, before the longest.
@@ -85,7 +91,8 @@ sub table {
 sub cells {
 	my ($m, $of, $glibc, @columns) = @_;
 	my ($bad) = grep { $_->{error} } @$of;
-	return ($m->{missing} ? 'not installed' : $bad ? $bad->{error} : 'not run', ('') x (@columns - 1)) if $bad || !@$of;
+	my $why = $m->{missing} ? 'not installed' : $bad ? $bad->{error} : @$of ? undef : 'not run';
+	return ($why, ('') x (@columns - 1)) if $why;
 	my $cpu = median(map { $_->{cpu} } @$of);
 	return map {
 		my ($head, $get, $format, $is_most) = @$_;
@@ -99,11 +106,14 @@ sub smaller {
 	return '' if !$row->{smaller};
 	my ($c, $python) = @{ $row->{smaller} };
 	my $command = join ' ', @{ $row->{python} };
-	return "\nCPython, smaller (`$command`): " . ($c->{error} // $python->{error}) . ".\n" if $c->{error} || $python->{error};
-	my ($amount, $glibc) = (amount($row->{python}), median(map { $_->{cpu} } @{ $row->{of}{glibc} }));
-	return sprintf "\nCPython, smaller (`%s`): %.2f s CPU, %.0f MB, %.0f ns a %s; C with glibc at that size %.1f ns, at the " .
-		"row's %.1f ns.\n", $command, $python->{cpu}, $python->{rss} / 1e6, $python->{cpu} / $amount * 1e9, $row->{count},
-		$c->{cpu} / $amount * 1e9, $glibc / amount($row->{command}) * 1e9;
+	my $why = $c->{error} // $python->{error};
+	return "\nCPython, smaller (`$command`): $why.\n" if $why;
+	my $ns = sub { my ($cpu, $of) = @_; return $cpu / amount($of) * 1e9 };
+	my $glibc = median(map { $_->{cpu} } @{ $row->{of}{glibc} });
+	return sprintf("\nCPython, smaller (`%s`): %.2f s CPU, %.0f MB, %.0f ns a %s; ", $command, $python->{cpu},
+		$python->{rss} / 1e6, $ns->($python->{cpu}, $row->{python}), $row->{count}) .
+		sprintf("C with glibc at that size %.1f ns, at the row's %.1f ns.\n", $ns->($c->{cpu}, $row->{python}),
+			$ns->($glibc, $row->{command}));
 }
 
 sub spread {
@@ -135,7 +145,7 @@ sub versions {
 	my (undef, $mimalloc) = Managers::mimalloc();
 	my @all = ("cairn $commit", 'glibc ' . first_line('getconf GNU_LIBC_VERSION') =~ s/^glibc //r);
 	push @all, $mimalloc ? "mimalloc $mimalloc" : 'mimalloc is not installed';
-	push @all, Managers::has_boehm() ? 'Boehm ' . Managers::package_version('libgc-dev') : 'Boehm (libgc-dev) is not installed';
+	push @all, Managers::has_boehm() ? 'Boehm ' . Managers::package_version('libgc-dev') : 'Boehm is not installed';
 	for (['Java', 'java'], ['Go', 'go'], ['node', 'node'], ['CPython', 'python']) {
 		my $runtime = Managers::runtime($_->[1]);
 		push @all, $runtime ? "$_->[0] " . $runtime->{version} =~ s/, (.*)/ ($1)/r : "$_->[0] is not installed";
@@ -164,8 +174,8 @@ sub curve {
 		$text .= sprintf "`%s`, CPU s:\n\n", join ' ', @{ $row->{command} };
 		$text .= head('memory', map { "$_ x" } @{ $curve->{times} });
 		for my $name (@{ $curve->{names} }) {
-			my $of = $row->{curve}{$name};
-			$text .= line($name, map { defined $of->{$_} ? sprintf '%.2f', $of->{$_} : '–' } @{ $curve->{times} });
+			my @cpu = map { $row->{curve}{$name}{$_} } @{ $curve->{times} };
+			$text .= line($name, map { defined ? sprintf '%.2f', $_ : '–' } @cpu);
 		}
 		$text .= "\n";
 	}
@@ -182,16 +192,16 @@ sub whole {
 
 ![CPU time against the size of the heap](gc-curve.svg)
 
-One run each; "–": it did not end in that heap, or not in $Curve::SECONDS s. The same bytes for Java as for cairn.
+One run each; "–": it did not end in that heap, or not in $r->{curve}{seconds} s. The same bytes for Java as for cairn.
 
 END
 	return <<"END" . ($curve && "\n$curve" =~ s/\n+\z/\n/r);
 # Managed heaps beside malloc and free, beside Boehm's collector, and beside other languages
 
 Written by `make bench-gc` (`bench/gc/run`); do not edit. One C source for each program, compiled against each memory
-manager by the macros of `bench/gc/memory.h`; with malloc it frees what it drops, with a collector it does not. The same
-program in Java, Go, JavaScript and Python (`bench/gc/peers/`) makes the same objects by the same chance and prints the same
-result, or the run fails.
+manager by the macros of `bench/gc/memory.h`; with malloc it frees what it drops, with a collector it does not. The
+same program in Java, Go, JavaScript and Python (`bench/gc/peers/`) makes the same objects by the same chance and
+prints the same result, or the run fails.
 
 $machine
 $versions. Begun $begun; $r->{rounds} rounds; command: `$r->{command}`.
@@ -201,27 +211,29 @@ $versions. Begun $begun; $r->{rounds} rounds; command: `$r->{command}`.
 $goals
 ## What the columns say
 
-*Minimum heap*: the smallest `CAIRN_GC_MAX`, found by bisection to 2 %, with which the program ends under `marksweep`. It is
-the same figure for all collectors; each is given 2, 3 and 4 times that, and collects when that is used up, not before.
-**Java has the same number of bytes**, as `-Xms` and `-Xmx`; what it needs at least itself is not looked for. *Go, limit*: the
-same bytes as GOMEMLIMIT, with GOGC=off. "As it comes": the manager sizes its heap; cairn by a growth of 100 %. `none` never
-frees. Boehm sizes its heap itself; tuned: free_space_divisor 1, no interior pointers from the heap, leaves atomic; it traces
-with as many threads as there are processors. Compact headers: `-XX:+UseCompactObjectHeaders`, objects of 8 bytes less or
-more; the goals are by Java as it comes. All other flags of the JVM are its own. A node thread is a worker, with a heap of its own.
+*Minimum heap*: the smallest `CAIRN_GC_MAX`, found by bisection to 2 %, with which the program ends under `marksweep`.
+It is the same figure for all collectors; each is given 2, 3 and 4 times that, and collects when that is used up, not
+before. **Java has the same number of bytes**, as `-Xms` and `-Xmx`; what it needs at least itself is not looked for.
+*Go, limit*: the same bytes as GOMEMLIMIT, with GOGC=off. "As it comes": the manager sizes its heap; cairn by a growth
+of 100 %. `none` never frees. Boehm sizes its heap itself; tuned: free_space_divisor 1, no interior pointers from the
+heap, leaves atomic; it traces with as many threads as there are processors. Compact headers:
+`-XX:+UseCompactObjectHeaders`, objects of 8 bytes less or more; the goals are by Java as it comes. All other flags of
+the JVM are its own. A node thread is a worker, with a heap of its own.
 
-Cells are medians of the rounds, but for the longest pause, which is that of all of them. What took more than $r->{long} s was run
-in one round. CPU is user and system time of the process from its start to its end (wait4), that of compilers at run time
-included; its spread over the rounds, (largest − smallest) / median, is $spread in the median. RSS is the highest there was
-(ru_maxrss). MB are 10^6 bytes, MiB 2^20. A pause is from the wish to stop to the resumption; *to stop*, the part of it until
-all threads stand; *young*, the pauses of collections of the young alone. Java's are from its log of safepoints, Go's from
-runtime/metrics (bounds of its buckets), node's from --trace-gc. What ZGC and Shenandoah let a thread wait for memory is no
-pause in their log, and shows in wall time. CPU an operation: of the whole process, by all operations, the filling included.
+Cells are medians of the rounds, but for the longest pause, which is that of all of them. What took more than
+$r->{long} s was run in one round. CPU is user and system time of the process from its start to its end (wait4), that
+of compilers at run time included; its spread over the rounds, (largest − smallest) / median, is $spread in the
+median. RSS is the highest there was (ru_maxrss). MB are 10^6 bytes, MiB 2^20. A pause is from the wish to stop to the
+resumption; *to stop*, the part of it until all threads stand; *young*, the pauses of collections of the young alone.
+Java's are from its log of safepoints, Go's from runtime/metrics (bounds of its buckets), node's from --trace-gc. What
+ZGC and Shenandoah let a thread wait for memory is no pause in their log, and shows in wall time. CPU an operation: of
+the whole process, by all operations, the filling included.
 
 $tables
 ## Two workers
 
-`mark`: 33.5 million objects of 32 bytes, 1 GiB, under `marksweep`; the shortest mark phase by the clock of five collections in
-each of $r->{mark_rounds} runs.
+`mark`: 33.5 million objects of 32 bytes, 1 GiB, under `marksweep`; the shortest mark phase by the clock of five
+collections in each of $r->{mark_rounds} runs.
 
 $marks
 END

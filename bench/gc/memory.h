@@ -8,8 +8,8 @@
  * MEMORY_LEAF or MEMORY_TAIL with a trailing array. A program frees where MEMORY_FREES is 1, and there alone. A new
  * object's references are stored, or made NULL by memory_null, which does nothing where memory is given out zeroed.
  *
- * memory_close prints, where CAIRN_GC_BENCH is set, one line to stderr: gc NAME=VALUE... Times in ns: p50, p99 and max of
- * pauses; stop_, of the time until all threads have stopped; minor_, of pauses of the young alone. */
+ * memory_close prints, where CAIRN_GC_BENCH is set, one line to stderr: gc NAME=VALUE... Times in ns: p50, p99 and max
+ * of pauses; stop_, of the time until all threads have stopped; minor_, of pauses of the young alone. */
 #ifndef BENCH_GC_MEMORY_H
 #define BENCH_GC_MEMORY_H
 

@@ -49,7 +49,8 @@ export class Chance {
 		low ^= low << 17;
 		this.high = high;
 		this.low = low;
-		const upper = upperOfProduct(low, 0x4f6cdd1d) + Math.imul(high, 0x4f6cdd1d) + Math.imul(low, 0x2545f491) >>> 0;
+		const cross = Math.imul(high, 0x4f6cdd1d) + Math.imul(low, 0x2545f491);
+		const upper = upperOfProduct(low, 0x4f6cdd1d) + cross >>> 0;
 		return upper * 65536 + (Math.imul(low, 0x4f6cdd1d) >>> 16);
 	}
 

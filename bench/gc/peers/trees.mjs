@@ -38,7 +38,8 @@ async function main() {
 	const kept = make(most);
 	for (let depth = 4; depth <= most; depth += 2) {
 		const trees = 2 ** (most - depth + 4);
-		check = check * 31n + BigInt(threads > 1 ? await shareAmong(workers, depth, trees) : makeTrees({ depth, trees }));
+		const nodes = threads > 1 ? await shareAmong(workers, depth, trees) : makeTrees({ depth, trees });
+		check = check * 31n + BigInt(nodes);
 	}
 	check = check * 31n + BigInt(count(kept));
 	await Promise.all(workers.map((worker) => worker.terminate()));
