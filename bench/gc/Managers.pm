@@ -15,12 +15,14 @@ my @AS_IT_COMES = qw(markcompact generational);
 my @TIMES = (2, 3, 4);
 my @PEER_TIMES = (2, 4);
 
-# name, flags, and from which version of Java on
+# name, flags, and from which version of Java to which
 my @JAVA = (
 	['Serial', ['-XX:+UseSerialGC']],
 	['Parallel', ['-XX:+UseParallelGC']],
 	['G1', ['-XX:+UseG1GC']],
-	['ZGC', ['-XX:+UseZGC']],
+	['ZGC', ['-XX:+UseZGC'], 24],
+	['ZGC', ['-XX:+UseZGC', '-XX:+ZGenerational'], 21, 23],
+	['ZGC, one generation', ['-XX:+UseZGC'], 0, 20],
 	['Shenandoah', ['-XX:+UseShenandoahGC', '-XX:ShenandoahGCMode=generational'], 25],
 	['Shenandoah, one generation', ['-XX:+UseShenandoahGC'], 0, 24],
 	['Serial, compact headers', ['-XX:+UseSerialGC', '-XX:+UseCompactObjectHeaders'], 25],

@@ -2,7 +2,6 @@
 package Measure;
 use strict;
 use warnings;
-use Cwd qw(abs_path);
 use File::Path qw(make_path remove_tree);
 use POSIX ();
 use Managers;
