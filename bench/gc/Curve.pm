@@ -8,6 +8,7 @@ use Measure;
 use Picture;
 
 my $SECONDS = 12; # what takes longer has no point
+my $SHORT = 1;    # what is shorter is measured twice
 my @TIMES = (1.3, 1.5, 2, 2.5, 3, 4, 5, 6);
 my %HAS = map { $_ => 1 } qw(trees gcbench documents);
 my %COLOUR = (generational => '#c1121f', marksweep => '#1d4e89', semispace => '#2a9d8f', markcompact => '#7b4fa3',
@@ -37,7 +38,12 @@ sub measure {
 
 sub point {
 	my ($row, $m) = @_;
-	my $f = Measure::once($row->{command}, $m, int($m->{times} * $row->{minimum}), $SECONDS);
+	my $once = sub { Measure::once($row->{command}, $m, int($m->{times} * $row->{minimum}), $SECONDS) };
+	my $f = $once->();
+	if (!$f->{error} && $f->{cpu} < $SHORT) {
+		my $again = $once->();
+		$f = $again if $again->{error} || $again->{cpu} < $f->{cpu};
+	}
 	my $check = $row->{check}{ join ' ', @{ $row->{command} } } //= $f->{check};
 	my $label = Managers::label($m);
 	die "run: $row->{name}: $label computed $f->{check}, others $check\n" if !$f->{error} && $f->{check} ne $check;
@@ -80,7 +86,7 @@ sub panel {
 
 sub ticks {
 	my ($low, $high) = @_;
-	my @nice = map { my $ten = 10 ** $_; map { $_ * $ten } 1, 1.5, 2, 3, 5, 7 } -2 .. 2;
+	my @nice = map { my $ten = 10 ** $_; map { $_ * $ten } 1, 1.5, 2, 3, 4, 5, 7 } -2 .. 2;
 	return grep { $_ >= $low && $_ <= $high } @nice;
 }
 

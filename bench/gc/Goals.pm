@@ -3,6 +3,7 @@ package Goals;
 use strict;
 use warnings;
 use utf8;
+use List::Util qw(max);
 use Managers;
 
 my (%row, @managers, $marks);
@@ -17,7 +18,7 @@ sub table {
 	$text .= Page::line('goal', 'figures', 'holds') . "|---|---|---|\n";
 	for my $goal (trees(), gcbench(), documents(), lru(), stopping('lru'), stopping('trees-2-threads'), marking()) {
 		my ($what, $figures, $holds) = @$goal;
-		$text .= Page::line($what, $figures, defined $holds ? ($holds ? 'yes' : '**no**') : 'not run');
+		$text .= Page::line($what, $figures, !defined $holds ? 'not known' : $holds ? 'yes' : '**no**');
 	}
 	return $text;
 }
@@ -37,12 +38,13 @@ my %OF = (
 
 sub in { my ($ns, $unit) = @_; return defined $ns ? $ns / $unit : undef }
 
-# The median of the rounds; undef: it did not run, or not rightly.
+# The median of the rounds, the most of longest pauses; undef: it did not run, or not rightly.
 sub figure {
 	my ($row, $label, $what) = @_;
 	my $of = $row{$row}{of}{$label};
 	return undef if !$of || !@$of || grep { $_->{error} } @$of;
-	return Page::median(map { $OF{$what}->() } @$of);
+	my @figures = map { $OF{$what}->() // () } @$of;
+	return $what eq 'longest' ? max(@figures) : Page::median(@figures);
 }
 
 sub own { my ($row, $times, $what) = @_; return figure($row, "$Managers::MAIN, $times x", $what) }
@@ -55,9 +57,10 @@ sub best {
 	return $there[0] // [undef, 'none'];
 }
 
-sub is_plain { return ($_[0]{language} // '') eq 'java' && $_[0]{name} !~ /compact/ }
-sub java { my ($times) = @_; return grep { is_plain($_) && $_->{times} == $times } @managers }
-sub compact { my ($times) = @_; return grep { $_->{name} =~ /compact/ && $_->{times} == $times } @managers }
+# Java's collectors at a multiple: as they come, and with compact headers.
+sub of_java { my ($times) = @_; return grep { ($_->{language} // '') eq 'java' && $_->{times} == $times } @managers }
+sub java { return grep { $_->{name} !~ /compact/ } of_java(@_) }
+sub compact { return grep { $_->{name} =~ /compact/ } of_java(@_) }
 
 # Those of other languages at a multiple, and those that size their heap themselves.
 sub peers {
@@ -155,7 +158,8 @@ sub pauses {
 	my ($times) = @_;
 	my ($young, $own) = map { own('lru', $times, $_) } qw(young longest);
 	my $g1 = figure('lru', "Java G1, $times x", 'longest');
-	return (["lru, pauses of the young at $times x: p99 ≤ 2 ms", say($young) . ' ms', at_most($young, 2)],
+	my $text = defined $young ? say($young) . ' ms' : defined $own ? 'no collection was of the young alone' : '?';
+	return (["lru, pauses of the young at $times x: p99 ≤ 2 ms", $text, at_most($young, 2)],
 		["lru, longest pause at $times x ≤ Java G1's", say($own, '%.1f') . ' ms; ' . say($g1, '%.1f') . ' ms',
 			at_most($own, $g1)]);
 }

@@ -110,7 +110,7 @@ sub smaller {
 	return "\nCPython, smaller (`$command`): $why.\n" if $why;
 	my $ns = sub { my ($cpu, $of) = @_; return $cpu / amount($of) * 1e9 };
 	my $glibc = median(map { $_->{cpu} } @{ $row->{of}{glibc} });
-	return sprintf("\nCPython, smaller (`%s`): %.2f s CPU, %.0f MB, %.0f ns a %s; ", $command, $python->{cpu},
+	return sprintf("\nCPython, smaller (`%s`): %.2f s CPU, %.0f MB, %.0f ns for each %s; ", $command, $python->{cpu},
 		$python->{rss} / 1e6, $ns->($python->{cpu}, $row->{python}), $row->{count}) .
 		sprintf("C with glibc at that size %.1f ns, at the row's %.1f ns.\n", $ns->($c->{cpu}, $row->{python}),
 			$ns->($glibc, $row->{command}));
@@ -123,7 +123,7 @@ sub spread {
 		my @cpu = sort { $a <=> $b } map { $_->{cpu} // () } @$of;
 		push @spreads, ($cpu[-1] - $cpu[0]) / median(@cpu) if @cpu > 1;
 	}
-	return @spreads ? sprintf '%.0f %%', 100 * median(@spreads) : 'not known of one round';
+	return @spreads ? sprintf('is %.0f %% in the median', 100 * median(@spreads)) : 'is not known, of one round';
 }
 
 # ---- the machine and the versions ----
@@ -192,7 +192,7 @@ sub whole {
 
 ![CPU time against the size of the heap](gc-curve.svg)
 
-One run each; "–": it did not end in that heap, or not in $r->{curve}{seconds} s. The same bytes for Java as for cairn.
+One run each, where it is under a second the shorter of two; "–": it did not end in that heap, or not in $r->{curve}{seconds} s. The same bytes for Java as for cairn.
 
 END
 	return <<"END" . ($curve && "\n$curve" =~ s/\n+\z/\n/r);
@@ -204,7 +204,7 @@ same program in Java, Go, JavaScript and Python (`bench/gc/peers/`) makes the sa
 prints the same result, or the run fails.
 
 $machine
-$versions. Begun $begun; $r->{rounds} rounds; command: `$r->{command}`.
+$versions. Begun $begun; $r->{rounds} round@{[$r->{rounds} > 1 ? 's' : '']}; command: `$r->{command}`.
 
 ## Goals
 
@@ -222,8 +222,7 @@ the JVM are its own. A node thread is a worker, with a heap of its own.
 
 Cells are medians of the rounds, but for the longest pause, which is that of all of them. What took more than
 $r->{long} s was run in one round. CPU is user and system time of the process from its start to its end (wait4), that
-of compilers at run time included; its spread over the rounds, (largest − smallest) / median, is $spread in the
-median. RSS is the highest there was (ru_maxrss). MB are 10^6 bytes, MiB 2^20. A pause is from the wish to stop to the
+of compilers at run time included; its spread over the rounds, (largest − smallest) / median, $spread. RSS is the highest there was (ru_maxrss). MB are 10^6 bytes, MiB 2^20. A pause is from the wish to stop to the
 resumption; *to stop*, the part of it until all threads stand; *young*, the pauses of collections of the young alone.
 Java's are from its log of safepoints, Go's from runtime/metrics (bounds of its buckets), node's from --trace-gc. What
 ZGC and Shenandoah let a thread wait for memory is no pause in their log, and shows in wall time. CPU an operation: of
