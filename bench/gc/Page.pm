@@ -110,8 +110,8 @@ sub smaller {
 	return "\nCPython, smaller (`$command`): $why.\n" if $why;
 	my $ns = sub { my ($cpu, $of) = @_; return $cpu / amount($of) * 1e9 };
 	my $glibc = median(map { $_->{cpu} } @{ $row->{of}{glibc} });
-	return sprintf("\nCPython, smaller (`%s`): %.2f s CPU, %.0f MB, %.0f ns for each %s; ", $command, $python->{cpu},
-		$python->{rss} / 1e6, $ns->($python->{cpu}, $row->{python}), $row->{count}) .
+	return sprintf("\nCPython, smaller (`%s`): %.2f s CPU, %.0f MB, %.0f ns for each %s; ", $command,
+		$python->{cpu}, $python->{rss} / 1e6, $ns->($python->{cpu}, $row->{python}), $row->{count}) .
 		sprintf("C with glibc at that size %.1f ns, at the row's %.1f ns.\n", $ns->($c->{cpu}, $row->{python}),
 			$ns->($glibc, $row->{command}));
 }
@@ -192,10 +192,11 @@ sub whole {
 
 ![CPU time against the size of the heap](gc-curve.svg)
 
-One run each, where it is under a second the shorter of two; "–": it did not end in that heap, or not in $r->{curve}{seconds} s. The same bytes for Java as for cairn.
+One run each, where it is under a second the shorter of two; "–": it did not end in that heap, or not in
+$r->{curve}{seconds} s. The same bytes for Java as for cairn.
 
 END
-	return <<"END" . ($curve && "\n$curve" =~ s/\n+\z/\n/r);
+	my $page = <<"END" . $curve;
 # Managed heaps beside malloc and free, beside Boehm's collector, and beside other languages
 
 Written by `make bench-gc` (`bench/gc/run`); do not edit. One C source for each program, compiled against each memory
@@ -204,7 +205,8 @@ same program in Java, Go, JavaScript and Python (`bench/gc/peers/`) makes the sa
 prints the same result, or the run fails.
 
 $machine
-$versions. Begun $begun; $r->{rounds} round@{[$r->{rounds} > 1 ? 's' : '']}; command: `$r->{command}`.
+$versions.
+Begun $begun; $r->{rounds} round@{[$r->{rounds} > 1 ? 's' : '']}; command: `$r->{command}`.
 
 ## Goals
 
@@ -217,16 +219,17 @@ before. **Java has the same number of bytes**, as `-Xms` and `-Xmx`; what it nee
 *Go, limit*: the same bytes as GOMEMLIMIT, with GOGC=off. "As it comes": the manager sizes its heap; cairn by a growth
 of 100 %. `none` never frees. Boehm sizes its heap itself; tuned: free_space_divisor 1, no interior pointers from the
 heap, leaves atomic; it traces with as many threads as there are processors. Compact headers:
-`-XX:+UseCompactObjectHeaders`, objects of 8 bytes less or more; the goals are by Java as it comes. All other flags of
-the JVM are its own. A node thread is a worker, with a heap of its own.
+`-XX:+UseCompactObjectHeaders`, 8 bytes before each object instead of 12; the goals are by Java as it comes. All other
+flags of the JVM are its own. A thread of node is a worker, with a heap of its own.
 
 Cells are medians of the rounds, but for the longest pause, which is that of all of them. What took more than
 $r->{long} s was run in one round. CPU is user and system time of the process from its start to its end (wait4), that
-of compilers at run time included; its spread over the rounds, (largest − smallest) / median, $spread. RSS is the highest there was (ru_maxrss). MB are 10^6 bytes, MiB 2^20. A pause is from the wish to stop to the
-resumption; *to stop*, the part of it until all threads stand; *young*, the pauses of collections of the young alone.
-Java's are from its log of safepoints, Go's from runtime/metrics (bounds of its buckets), node's from --trace-gc. What
-ZGC and Shenandoah let a thread wait for memory is no pause in their log, and shows in wall time. CPU an operation: of
-the whole process, by all operations, the filling included.
+of compilers at run time included; its spread over the rounds, (largest − smallest) / median, $spread. RSS is the
+highest there was (ru_maxrss). MB are 10^6 bytes, MiB 2^20. A pause is from the wish to stop to the resumption; *to
+stop*, the part of it until all threads stand; *young*, the pauses of collections of the young alone. Java's are from
+its log of safepoints, Go's from runtime/metrics (bounds of its buckets), node's from --trace-gc. What ZGC and
+Shenandoah let a thread wait for memory is no pause in their log, and shows in wall time. CPU an operation: of the
+whole process, by all operations, the filling included.
 
 $tables
 ## Two workers
@@ -236,6 +239,7 @@ collections in each of $r->{mark_rounds} runs.
 
 $marks
 END
+	return $page =~ s/\n+\z/\n/r;
 }
 
 1;
