@@ -365,7 +365,7 @@ static void a_card_is_written_down_once(void)
 	slots *large = old_array(0, LARGE);
 	size_t before = written_down();
 	for (size_t round = 0; round < 100; round++)
-		for (size_t i = 0; i < 4 * IN_CARD - 1; i++) /* four cards: the first has the object's first word, too */
+		for (size_t i = 0; i < 4 * IN_CARD - 1; i++) /* four cards: pad is in the first */
 			cairn_gc_set(m, large, item[i], round % 2 ? NULL : new_box(i));
 	EXPECT_EQ(written_down() - before, 4);
 	EXPECT_EQ(cards_set(large), 4);

@@ -1,5 +1,5 @@
-/* test_pace.c - when the young are collected and when all are, and how much is made until then, after collections that
- * are made up: each is so long, of so many bytes made, of which so many lived. A case says what it shows of gc/pace.h. */
+/* test_pace.c - when the young are collected and when all are, and how much is made until then (gc/pace.h): after
+ * collections that are made up, each so long, of so many bytes made, of which so many lived. */
 #include "gc/managed.h"
 #include "os/env.h"
 #include "support/child.h"
@@ -15,7 +15,8 @@ static cairn_gc_pace *pace;
 
 static bool begin(unsigned pause_goal_ms)
 {
-	cairn_gc_config config = { .collector = CAIRN_GC_GENERATIONAL, .max = 1024 * MIB, .pause_goal_ms = pause_goal_ms };
+	cairn_gc_config config = { .collector = CAIRN_GC_GENERATIONAL, .max = 1024 * MIB };
+	config.pause_goal_ms = pause_goal_ms;
 	h = cairn_gc_open(&config);
 	if (!h)
 		return false;
@@ -192,8 +193,8 @@ static void and_stays_within_bounds(void)
 	for (unsigned i = 0; i < 100; i++)
 		EXPECT(after_young(0, MIB, 0, 100 * MIB) <= 50 * MIB);
 	EXPECT_EQ(after_young(0, MIB, 0, 100 * MIB), 50 * MIB); /* a half of the room, as without one */
-	EXPECT_EQ(pace->goal_bytes, 1024 * MIB);              /* max */
-	EXPECT_EQ(after_young(0, MIB, 0, MIB), MIB);          /* and little room makes the next one of all here, too */
+	EXPECT_EQ(pace->goal_bytes, 1024 * MIB); /* max */
+	EXPECT_EQ(after_young(0, MIB, 0, MIB), MIB); /* and little room makes the next one of all here, too */
 	EXPECT(h->young.wants_all);
 	for (unsigned i = 0; i < 100; i++)
 		after_young(UINT64_MAX, MIB, 0, 100 * MIB);
