@@ -241,9 +241,9 @@ bench-rss:
 	@$(MAKE) --no-print-directory -s all
 	@bench/rss
 
-#: make bench-gc       managed heaps beside malloc and free and Boehm's, 25 minutes, into docs/bench/; ROW=name one row
+#: make bench-gc       managed heaps beside malloc and free, Boehm's and other languages', 35 minutes; ROW=name one row
 bench-gc:
-	@scripts/setup bench
+	@O=$(O) scripts/setup bench
 	@$(MAKE) --no-print-directory -s all
 	@O=$(O) bench/gc/run $(if $(ROW),--row '$(ROW)')
 

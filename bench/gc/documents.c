@@ -1,6 +1,6 @@
 /* documents NODES [COUNT] - trees as JSON has them, of NODES values each, made and dropped one after the other, COUNT
- * (12) of them; the one before is kept meanwhile. Texts, numbers, lists that grow by being made anew, and maps from
- * text to value; each document is walked once. */
+ * (12) of them; with malloc the one before is freed when the next is made, under a collector it is garbage before.
+ * Texts, numbers, lists that grow by being made anew, and maps from text to value; each document is walked once. */
 #include "memory.h"
 
 typedef enum kind { TEXT, NUMBER, LIST, MAP } kind;

@@ -163,8 +163,9 @@ int main(int argc, char **argv)
 		before = now;
 	}
 	bench_stop();
-	printf("operation_p50_us %.2f\noperation_p99_us %.2f\noperation_p99.9_us %.2f\noperation_longest_us %.0f\n",
-		percentile_us(50), percentile_us(99), percentile_us(99.9), (double)longest_ns / 1e3);
+	printf("operation_p50_us %.2f\noperation_p99_us %.2f\noperation_p99.9_us %.2f\noperation_p99.99_us %.2f\n",
+		percentile_us(50), percentile_us(99), percentile_us(99.9), percentile_us(99.99));
+	printf("operation_longest_us %.0f\n", (double)longest_ns / 1e3);
 	while (MEMORY_FREES && t->count)
 		throw_out_oldest(m, t);
 	memory_free(m, t);

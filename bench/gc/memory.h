@@ -8,7 +8,8 @@
  * MEMORY_LEAF or MEMORY_TAIL with a trailing array. A program frees where MEMORY_FREES is 1, and there alone. A new
  * object's references are stored, or made NULL by memory_null, which does nothing where memory is given out zeroed.
  *
- * memory_close prints, where CAIRN_GC_BENCH is set, one line to stderr: gc NAME=VALUE... Times in ns. */
+ * memory_close prints, where CAIRN_GC_BENCH is set, one line to stderr: gc NAME=VALUE... Times in ns: p50, p99 and max
+ * of pauses; stop_, of the time until all threads have stopped; minor_, of pauses of the young alone. */
 #ifndef BENCH_GC_MEMORY_H
 #define BENCH_GC_MEMORY_H
 
@@ -26,6 +27,23 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#ifndef USE_MALLOC
+
+enum { MEMORY_PAUSES = 1 << 16 }; /* as many are kept */
+
+static inline int memory_by_size(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+	return (*x > *y) - (*x < *y);
+}
+static inline void memory_print_sorted(const char *prefix, uint64_t *ns, size_t n)
+{
+	qsort(ns, n, sizeof *ns, memory_by_size);
+	fprintf(stderr, " %sp50=%llu %sp99=%llu %smax=%llu", prefix, (unsigned long long)(n ? ns[n / 2] : 0), prefix,
+		(unsigned long long)(n ? ns[n * 99 / 100] : 0), prefix, (unsigned long long)(n ? ns[n - 1] : 0));
+}
+
+#endif
 #ifdef USE_CAIRN
 
 typedef cairn_gc_mutator memory; /* of one thread */
@@ -58,6 +76,34 @@ static inline memory *memory_attach(void)
 }
 static inline void memory_detach(memory *m) { cairn_gc_detach(m); }
 
+/* Under a generational collector, a collection that copies and does not mark is of the young alone; what it takes is
+ * from its first phase to the end of its last. */
+static struct memory_collection {
+	uint64_t number, from_ns, to_ns;
+	bool copies, marks;
+} memory_at;
+static uint64_t memory_minor_ns[MEMORY_PAUSES];
+static size_t memory_minors;
+
+static inline void memory_end_collection(void)
+{
+	if (memory_at.copies && !memory_at.marks && memory_minors < MEMORY_PAUSES)
+		memory_minor_ns[memory_minors++] = memory_at.to_ns - memory_at.from_ns;
+	memory_at = (struct memory_collection){ 0 };
+}
+static inline void memory_note_phase(const cairn_gc_event *e, void *unused)
+{
+	(void)unused;
+	if (e->collection != memory_at.number) {
+		memory_end_collection();
+		memory_at.number = e->collection;
+		memory_at.from_ns = e->start_ns;
+	}
+	memory_at.to_ns = e->start_ns + e->ns;
+	memory_at.copies |= !strcmp(e->phase, "copy");
+	memory_at.marks |= !strcmp(e->phase, "mark");
+}
+
 /* CAIRN_GC_MAX alone decides when to collect: growth is out of reach, unless BENCH_GROWTH says percents (0: as it
  * comes). */
 static inline memory *memory_open(void)
@@ -66,7 +112,14 @@ static inline memory *memory_open(void)
 	memory_heap = cairn_gc_open(&(cairn_gc_config){ .growth = growth ? strtoul(growth, NULL, 10) : 100000 });
 	if (!memory_heap)
 		bench_die("cairn_gc_open");
+	if (getenv("CAIRN_GC_BENCH"))
+		cairn_gc_listen(memory_heap, memory_note_phase, NULL);
 	return memory_attach();
+}
+static inline void memory_print(const char *prefix, const cairn_gc_histogram *h)
+{
+	fprintf(stderr, " %sp50=%llu %sp99=%llu %smax=%llu", prefix, (unsigned long long)cairn_gc_percentile(h, 50),
+		prefix, (unsigned long long)cairn_gc_percentile(h, 99), prefix, (unsigned long long)h->max);
 }
 static inline void memory_close(memory *m)
 {
@@ -76,10 +129,17 @@ static inline void memory_close(memory *m)
 	cairn_gc_close(memory_heap);
 	if (!getenv("CAIRN_GC_BENCH"))
 		return;
-	fprintf(stderr, "gc collections=%llu p50=%llu p99=%llu max=%llu pauses=%llu held_peak=%zu live=%zu moved=%zu\n",
-		(unsigned long long)s.collections, (unsigned long long)cairn_gc_percentile(&s.pause, 50),
-		(unsigned long long)cairn_gc_percentile(&s.pause, 99), (unsigned long long)s.pause.max,
-		(unsigned long long)s.pause_ns, s.held_peak_bytes, s.live_bytes, s.moved_bytes);
+	fprintf(stderr, "gc collections=%llu pauses=%llu held_peak=%zu live=%zu moved=%zu",
+		(unsigned long long)s.collections, (unsigned long long)s.pause_ns, s.held_peak_bytes, s.live_bytes,
+		s.moved_bytes);
+	memory_print("", &s.pause);
+	memory_print("stop_", &s.time_to_safepoint);
+	memory_end_collection();
+	if (memory_minors && s.collector == CAIRN_GC_GENERATIONAL) {
+		fprintf(stderr, " minors=%zu", memory_minors);
+		memory_print_sorted("minor_", memory_minor_ns, memory_minors);
+	}
+	fputc('\n', stderr);
 }
 
 #else
@@ -123,7 +183,7 @@ static inline void memory_close(memory *m) { (void)m; }
 #endif
 #ifdef USE_BOEHM
 
-enum { MEMORY_FREES = 0, MEMORY_PAUSES = 1 << 16 };
+enum { MEMORY_FREES = 0 };
 #define memory_null(m, o, field) ((void)((o)->field = NULL)) /* what is atomic is not zeroed */
 #define memory_free(m, o)        ((void)(o))
 
@@ -163,11 +223,6 @@ static inline memory *memory_open(void)
 		GC_set_on_collection_event(memory_event);
 	return &memory_here;
 }
-static inline int memory_by_size(const void *a, const void *b)
-{
-	const uint64_t *x = a, *y = b;
-	return (*x > *y) - (*x < *y);
-}
 static inline void memory_close(memory *m)
 {
 	(void)m;
@@ -177,11 +232,10 @@ static inline void memory_close(memory *m)
 	uint64_t sum = 0;
 	for (size_t i = 0; i < n; i++)
 		sum += memory_pause[i];
-	qsort(memory_pause, n, sizeof *memory_pause, memory_by_size);
-	fprintf(stderr, "gc collections=%lu p50=%llu p99=%llu max=%llu pauses=%llu held_peak=%zu\n",
-		(unsigned long)GC_get_gc_no(), (unsigned long long)(n ? memory_pause[n / 2] : 0),
-		(unsigned long long)(n ? memory_pause[n * 99 / 100] : 0),
-		(unsigned long long)(n ? memory_pause[n - 1] : 0), (unsigned long long)sum, (size_t)GC_get_heap_size());
+	fprintf(stderr, "gc collections=%lu pauses=%llu held_peak=%zu", (unsigned long)GC_get_gc_no(),
+		(unsigned long long)sum, (size_t)GC_get_heap_size());
+	memory_print_sorted("", memory_pause, n);
+	fputc('\n', stderr);
 }
 
 #endif

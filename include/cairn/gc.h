@@ -140,7 +140,7 @@ void cairn_gc_register(cairn_gc_type *t);
 /* ---- Heaps ---- */
 
 typedef enum cairn_gc_collector {
-	CAIRN_GC_DEFAULT,       /* markcompact */
+	CAIRN_GC_DEFAULT,       /* generational */
 	CAIRN_GC_NONE,          /* never frees: the floor that the others are measured against */
 	CAIRN_GC_MARKSWEEP,     /* moves nothing */
 	CAIRN_GC_SEMISPACE,     /* copies what lives but in dense blocks, needs room for that; what is pinned stays */
@@ -403,6 +403,16 @@ typedef struct cairn_gc_histogram {
 } cairn_gc_histogram;
 uint64_t cairn_gc_percentile(const cairn_gc_histogram *of, double percent); /* 50, 99, 99.9; 0 when empty */
 
+/* Of collections of the young by itself; all 0 where the collector knows no young. lived / made is what survives. */
+typedef struct cairn_gc_young_stats {
+	uint64_t collections;
+	uint64_t made_bytes;       /* allocated before them, since the collection before */
+	uint64_t lived_bytes;      /* of that: it is old since */
+	uint64_t donated_bytes;    /* of that: it lay in a block with a pin, which became old as it was */
+	uint64_t scanned_objects, scanned_cards; /* old objects stored into; 128 bytes of large ones, likewise */
+	cairn_gc_histogram pause;
+} cairn_gc_young_stats;
+
 typedef struct cairn_gc_stats {
 	cairn_gc_collector collector;
 	const char *name;          /* borrowed while the heap lives */
@@ -425,6 +435,7 @@ typedef struct cairn_gc_stats {
 	uint64_t cpu_stopped_ns, cpu_assist_ns, cpu_barrier_ns;
 	double utilisation[3];     /* the least share of time that mutators had in any 1, 10 and 100 ms (MMU) */
 	cairn_gc_histogram pause, time_to_safepoint;
+	cairn_gc_young_stats young;
 	char laggard[512];         /* a backtrace, one frame a line: who was last to stop, the worst time; "" unknown */
 } cairn_gc_stats;
 void cairn_gc_stats_get(cairn_gc_heap *h, cairn_gc_stats *to); /* any thread */

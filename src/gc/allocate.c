@@ -158,15 +158,15 @@ static cairn_gc_block *find_block(need *n)
 	/* what the program said it needs the reserve for does not collect first */
 	cairn_gc_block *b = n->take(n, n->t->is_asking ? cairn_gc_most(h) : cairn_gc_limit(h));
 	if (!b) { /* even where the last ones were hopeless: the program may have let go of something since */
-		cairn_gc_collect_now(&n->t->public, CAIRN_GC_CAUSE_FULL);
+		cairn_gc_collect_saved(n->t, CAIRN_GC_CAUSE_FULL);
 		b = cairn_gc_is_hopeless(h) ? NULL : n->take(n, cairn_gc_most(h));
 	}
 	if (!b && h->young.is_minor && !cairn_gc_is_hopeless(h)) {
-		cairn_gc_collect_now(&n->t->public, CAIRN_GC_CAUSE_FULL); /* of all: there was no room left */
+		cairn_gc_collect_saved(n->t, CAIRN_GC_CAUSE_FULL); /* of all: there was no room left */
 		b = n->take(n, cairn_gc_most(h));
 	}
 	if (!b && !cairn_gc_is_hopeless(h)) {
-		cairn_gc_collect_now(&n->t->public, CAIRN_GC_CAUSE_LIMIT);
+		cairn_gc_collect_saved(n->t, CAIRN_GC_CAUSE_LIMIT);
 		b = n->take(n, cairn_gc_most(h));
 	}
 	while (!b && h->config.on_no_memory && !n->t->is_asking) { /* what it allocates itself does not call it again */
@@ -197,10 +197,22 @@ static cairn_gc_block *take_whole(const need *n, size_t most)
 	return born(n, cairn_gc_blocks_take(n->t->heap, most));
 }
 
-static cairn_gc_block *take_for_small(need *n, size_t most)
+/* A block with holes. What is made among the old is nowhere written down: where there are young, holes are filled while
+ * the next collection is to be of all, which it must be from then on. */
+static cairn_gc_block *take_partial(const need *n)
 {
 	cairn_gc_heap *h = n->t->heap;
-	cairn_gc_block *b = h->plan->has_young ? NULL : cairn_gc_blocks_take_partial(h);
+	if (h->plan->has_young && !h->young.wants_all)
+		return NULL;
+	cairn_gc_block *b = cairn_gc_blocks_take_partial(h);
+	if (b)
+		cairn_gc_young_is_short(h);
+	return b;
+}
+
+static cairn_gc_block *take_for_small(need *n, size_t most)
+{
+	cairn_gc_block *b = take_partial(n);
 	return b ? b : take_whole(n, most);
 }
 
@@ -208,8 +220,8 @@ static cairn_gc_block *take_for_small(need *n, size_t most)
 static cairn_gc_block *take_for_wide(need *n, size_t most)
 {
 	cairn_gc_heap *h = n->t->heap;
-	for (unsigned i = 0; i < WIDE_BLOCKS_TRIED && !h->plan->has_young; i++) {
-		cairn_gc_block *b = cairn_gc_blocks_take_partial(h);
+	for (unsigned i = 0; i < WIDE_BLOCKS_TRIED; i++) {
+		cairn_gc_block *b = take_partial(n);
 		uintptr_t end = b ? cairn_gc_block_first(b) : 0, at;
 		if (!b)
 			break;
@@ -311,12 +323,18 @@ static void *allocate_of_type(cairn_gc_thread *t, const cairn_gc_type *type, siz
 	return NULL;
 }
 
-void *cairn_gc_new_slow_(cairn_gc_mutator *m, const cairn_gc_type *t, size_t size)
+/* Where the entries in gc/registers.c go on. */
+void *cairn_gc_new_slow_saved_(cairn_gc_mutator *m, const cairn_gc_type *t, size_t size);
+void *cairn_gc_new_array_saved_(cairn_gc_mutator *m, const cairn_gc_type *t, size_t n, bool aborts);
+void *cairn_gc_new_bytes_saved_(cairn_gc_mutator *m, size_t n, bool aborts);
+
+__attribute__((used)) void *cairn_gc_new_slow_saved_(cairn_gc_mutator *m, const cairn_gc_type *t, size_t size)
 {
 	return allocate_of_type(cairn_gc_thread_of(m), t, size, true);
 }
 
-void *cairn_gc_new_array_(cairn_gc_mutator *m, const cairn_gc_type *t, size_t n, bool aborts)
+__attribute__((used)) void *cairn_gc_new_array_saved_(
+	cairn_gc_mutator *m, const cairn_gc_type *t, size_t n, bool aborts)
 {
 	cairn_gc_thread *thread = cairn_gc_thread_of(m);
 	size_t tail = 0, size = t->size;
@@ -331,7 +349,7 @@ void *cairn_gc_new_array_(cairn_gc_mutator *m, const cairn_gc_type *t, size_t n,
 	return is_too_large ? NULL : allocate_of_type(thread, t, size, aborts);
 }
 
-void *cairn_gc_new_bytes_(cairn_gc_mutator *m, size_t n, bool aborts)
+__attribute__((used)) void *cairn_gc_new_bytes_saved_(cairn_gc_mutator *m, size_t n, bool aborts)
 {
 	cairn_gc_thread *t = cairn_gc_thread_of(m);
 	if (n <= CAIRN_GC_SIZE_MAX)

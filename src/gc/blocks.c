@@ -425,8 +425,10 @@ static void turn_fresh(cairn_gc_heap *h, cairn_gc_block *b)
 		give(h, b);
 		return;
 	}
-	if (!b->is_packed)
+	if (!b->is_packed) {
 		cairn_gc_block_sweep(b, h->blocks.colour);
+		h->looks.stats.young.donated_bytes += b->live_bytes;
+	}
 	b->is_packed = b->has_pins = b->has_starts = false;
 	b->filled = 0;
 	if (b->live_bytes)

@@ -118,4 +118,11 @@ void cairn_gc_collect_now(cairn_gc_mutator *m, cairn_gc_cause cause)
 		cairn_gc_with_registers(t, collect_with_registers, &call);
 }
 
+void cairn_gc_collect_saved(cairn_gc_thread *t, cairn_gc_cause cause)
+{
+	collect_call call = { cause };
+	if (t->heap->plan->collector != CAIRN_GC_NONE)
+		collect_with_registers(t, &call);
+}
+
 void cairn_gc_collect(cairn_gc_mutator *m) { cairn_gc_collect_now(m, CAIRN_GC_CAUSE_ASKED); }

@@ -46,6 +46,16 @@ static void log_phases(cairn_line *l, const cairn_gc_looks *k)
 		cairn_line_text(l, ")");
 }
 
+static void log_young(cairn_line *l, const cairn_gc_young_stats *now, const cairn_gc_young_stats *before)
+{
+	log_bytes(l, ", became old ", now->lived_bytes - before->lived_bytes);
+	cairn_line_text(l, ", scanned ");
+	cairn_line_dec(l, now->scanned_objects - before->scanned_objects);
+	cairn_line_text(l, " + ");
+	cairn_line_dec(l, now->scanned_cards - before->scanned_cards);
+	cairn_line_text(l, " cards");
+}
+
 void cairn_gc_log(cairn_gc_heap *h, uint64_t pause_ns)
 {
 	const cairn_gc_looks *k = &h->looks;
@@ -57,7 +67,7 @@ void cairn_gc_log(cairn_gc_heap *h, uint64_t pause_ns)
 	cairn_line_text(&l, " ");
 	cairn_line_text(&l, h->plan->name);
 	cairn_line_text(&l, " ");
-	cairn_line_text(&l, cairn_gc_cause_name((int)h->cause));
+	cairn_line_text(&l, h->young.is_minor ? "young" : cairn_gc_cause_name((int)h->cause));
 	log_bytes(&l, ": ", k->held_before);
 	log_bytes(&l, " -> ", cairn_gc_held(h));
 	log_bytes(&l, " of ", h->config.max);
@@ -68,7 +78,9 @@ void cairn_gc_log(cairn_gc_heap *h, uint64_t pause_ns)
 	log_phases(&l, k);
 	if (k->stats.pinned_bytes)
 		log_bytes(&l, ", pinned ", k->stats.pinned_bytes);
-	if (k->stats.moved_bytes != k->moved_before)
+	if (h->young.is_minor)
+		log_young(&l, &k->stats.young, &k->young_before);
+	else if (k->stats.moved_bytes != k->moved_before)
 		log_bytes(&l, ", moved ", k->stats.moved_bytes - k->moved_before);
 	log_bytes(&l, ", next at ", h->sizing.limit);
 	cairn_report(&l);
@@ -122,6 +134,18 @@ static void report_time(const cairn_gc_stats *s, FILE *to)
 		fprintf(to, "  the last to stop, at the worst:\n%s\n", s->laggard);
 }
 
+static void report_young(const cairn_gc_young_stats *s, FILE *to)
+{
+	if (!s->collections)
+		return;
+	report_times(&s->pause, "of the young", to);
+	fprintf(to, "  survival    %10.2f %% of %.2f MiB that were made before those; %.2f MiB of it stayed for pins\n",
+		s->made_bytes ? 100 * (double)s->lived_bytes / (double)s->made_bytes : 0, as_mib(s->made_bytes),
+		as_mib(s->donated_bytes));
+	fprintf(to, "  stored into %10" PRIu64 " old objects, %" PRIu64 " cards of large ones, scanned by those\n",
+		s->scanned_objects, s->scanned_cards);
+}
+
 void cairn_gc_report(cairn_gc_heap *h, FILE *to)
 {
 	cairn_gc_stats s;
@@ -129,6 +153,7 @@ void cairn_gc_report(cairn_gc_heap *h, FILE *to)
 	fprintf(to, "managed heap \"%s\" (%s): %" PRIu64 " collections\n", s.name, h->plan->name, s.collections);
 	report_memory(&s, to);
 	report_time(&s, to);
+	report_young(&s.young, to);
 	if (s.pending_cleanups)
 		fprintf(to, "  cleanups    %10" PRIu64 " due and not yet run\n", s.pending_cleanups);
 }

@@ -157,6 +157,7 @@ void cairn_gc_look_begin(cairn_gc_heap *h, int cause)
 	k->phase_count = 0;
 	k->held_before = cairn_gc_held(h);
 	k->moved_before = k->stats.moved_bytes;
+	k->young_before = k->stats.young;
 	looks_take_allocated(h);
 	cairn_gc_look_phase(h, NULL, 0, 0);
 }
@@ -213,6 +214,8 @@ void cairn_gc_look_end(cairn_gc_heap *h)
 	k->stats.pause_ns += pause;
 	k->stats.cpu_stopped_ns += cairn_clock_thread_ns() - k->cpu_began_ns;
 	cairn_gc_histogram_add(&k->stats.pause, pause);
+	if (h->young.is_minor)
+		cairn_gc_histogram_add(&k->stats.young.pause, pause);
 	looks_fill_in(h);
 	cairn_lock_take(&k->lock, CAIRN_RANK_GC_PARTS);
 	k->pauses[k->pause_at] = (struct cairn_gc_pause){ k->began_ns, pause };
@@ -286,6 +289,7 @@ void cairn_gc_looks_validate(cairn_gc_heap *h)
 {
 	const cairn_gc_stats *s = &h->looks.shown;
 	cairn_assert(looks_histogram_agrees(&s->pause) && looks_histogram_agrees(&s->time_to_safepoint)); /* (GK1) */
+	cairn_assert(looks_histogram_agrees(&s->young.pause) && s->young.pause.count == s->young.collections);
 	cairn_assert(s->pause.count == s->collections && s->pause.sum == s->pause_ns);                    /* (GK2) */
 	(void)s;
 }

@@ -33,7 +33,7 @@ const char *cairn_gc_collector_name(cairn_gc_collector c)
 const cairn_gc_plan *cairn_gc_plan_of(cairn_gc_collector c)
 {
 	if (c == CAIRN_GC_DEFAULT)
-		c = CAIRN_GC_MARKCOMPACT;
+		c = CAIRN_GC_GENERATIONAL;
 	for (size_t i = 0; i < sizeof plans / sizeof *plans; i++)
 		if (plans[i]->collector == c && plans[i]->collect)
 			return plans[i];

@@ -96,6 +96,8 @@ extern cairn_gc_heaps cairn_gc_heaps_here;
 /* One whole collection by m's thread: stops the world, collects, resumes. If another thread's came first, that one was
  * waited for, and nothing more is done unless cause is ASKED or LIMIT. A safepoint. */
 void cairn_gc_collect_now(cairn_gc_mutator *m, cairn_gc_cause cause);
+/* The same where t's registers and sp were saved when the program called, and no code of its own has run since. */
+void cairn_gc_collect_saved(cairn_gc_thread *t, cairn_gc_cause cause);
 
 /* Blocks all signals around calls into the page heap or os/meta; nests. Returns what to give to uncalm. */
 uint64_t cairn_gc_calm(void);

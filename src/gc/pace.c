@@ -35,7 +35,7 @@ static void pace_learn_all(cairn_gc_pace *p, uint64_t pause_ns, uint64_t made, s
 {
 	p->all_ns = (double)pause_ns;
 	p->all_room = (double)room;
-	if (p->pays || lived == SIZE_MAX || !made)
+	if (p->pays || made < PACE_MUCH)
 		return;
 	double survival = lived < made ? (double)lived / (double)made : 1;
 	p->pays = pace_would_pay(p, 2 * survival * pace_copy_ns(p), survival);
@@ -57,15 +57,16 @@ static size_t pace_by_goal(cairn_gc_heap *h, uint64_t pause_ns, size_t room)
 	return p->goal_bytes < room ? p->goal_bytes : room;
 }
 
-size_t cairn_gc_pace_after(cairn_gc_heap *h, uint64_t pause_ns, uint64_t made, size_t lived, size_t room)
+size_t cairn_gc_pace_after(cairn_gc_heap *h, uint64_t pause_ns, uint64_t made, size_t room)
 {
 	cairn_gc_pace *p = &h->young.pace;
+	size_t lived = h->young.lived_bytes;
 	size_t least = h->sizing.all_limit / PACE_LEAST_OF_MAX;
 	least = least > PACE_LEAST ? least : PACE_LEAST;
 	if (h->young.is_minor)
 		pace_learn_young(p, pause_ns, made, lived);
 	else
-		pace_learn_all(p, pause_ns, made, lived, room);
+		pace_learn_all(p, pause_ns, h->young.made_bytes, lived, room);
 	size_t young = room / 2;
 	h->young.wants_all = young < least || (!p->pays && !h->config.pause_goal_ms);
 	if (h->config.pause_goal_ms)

@@ -1,10 +1,10 @@
 /* gc/pace.h - of a collector that has young and old: how much is made until the young are collected, and when all are.
  *
- * All are collected when little room is left, or when collections of the young do not pay: one costs y ns for each byte
- * that was made before it, and leaves r of that byte in the room; one of all costs F and wins R bytes of room. So of each
- * byte made the young cost y + r * F / R, and doing without them F / R: they pay where y < (1 - r) * F / R. Where what is
- * made lives on, a cache for one, all are collected each time, and nothing is copied in vain. In each of those is counted
- * how much of what is young lives, so that it is seen when that has changed.
+ * All are collected when little room is left, or when collections of the young do not pay: one costs y ns for each
+ * byte that was made before it, and leaves r of that byte in the room; one of all costs F and wins R bytes of room. So
+ * of each byte made the young cost y + r * F / R, and doing without them F / R: they pay where y < (1 - r) * F / R.
+ * Where what is made lives on, a cache for one, all are collected each time, and nothing is copied in vain. In each of
+ * those is counted how much of what is young lives, so that it is seen when that has changed.
  *
  * With a pause goal the young are collected as often as it takes, whatever that costs.
  *
@@ -22,13 +22,13 @@ typedef struct cairn_gc_pace {
 	double made, lived, pause_ns; /* sums over collections of the young that forget by half: bytes, bytes, ns */
 	double copied, copying_ns;    /* likewise, of those alone in which much lived */
 	double all_ns, all_room;      /* F and R, of the last collection of all */
-	bool pays;                    /* collections of the young do, as far as was seen; at first: not yet */
+	bool pays;                    /* collections of the young do, as was seen; at first: not */
 	size_t goal_bytes;            /* by the pause goal: made between two */
 } cairn_gc_pace;
 
-/* After a collection: pause_ns long, of `made` bytes since the one before, of which so many lived (SIZE_MAX: not known);
- * after which so much room is left until all are to be collected. Returns what is to be made until the next one; and
- * sets h->young.wants_all where that is to be of all. */
-size_t cairn_gc_pace_after(struct cairn_gc_heap *h, uint64_t pause_ns, uint64_t made, size_t lived, size_t room);
+/* After a collection: pause_ns long, of `made` bytes since the one before, after which so much room is left until all
+ * are to be collected. Returns what is to be made until the next one; sets h->young.wants_all where that is to be of
+ * all. */
+size_t cairn_gc_pace_after(struct cairn_gc_heap *h, uint64_t pause_ns, uint64_t made, size_t room);
 
 #endif

@@ -10,6 +10,9 @@
  *                                          else cairn_gc_left_again_(m, sp) first: registers may be being read
  *   cairn_gc_enter(m)                      goes on in cairn_gc_entered_(m, sp)
  *   cairn_gc_stack_switch(m, low, bytes)   saves, and goes on in cairn_gc_stack_switched_(m, low, bytes)
+ *   cairn_gc_new_slow_(m, ...)             saves, and goes on in cairn_gc_new_slow_saved_(m, ...); likewise the others
+ *                                          that allocate: the frames of allocation itself, which have words that were
+ *                                          left there by others, are not looked at then
  * sp is that of the caller, at the call.
  *
  * Invariant: (GX1) the offsets below are those of cairn_gc_thread. Checked when compiled. Locks and failure: none.
@@ -79,6 +82,8 @@ __asm__(ASM_BEGIN(cairn_gc_enter, ASM_PUBLIC) ASM_LANDING
 __asm__(ASM_BEGIN(cairn_gc_stack_switch, ASM_PUBLIC) ASM_LANDING ASM_SAVE
 	"jmp cairn_gc_stack_switched_\n"
 	ASM_END(cairn_gc_stack_switch));
+#define ASM_SAVE_AND_GO(name, to)                                                                                      \
+	__asm__(ASM_BEGIN(name, ASM_PUBLIC) ASM_LANDING ASM_SAVE "jmp " #to "\n" ASM_END(name))
 
 #elif defined(__aarch64__)
 
@@ -127,10 +132,17 @@ __asm__(ASM_BEGIN(cairn_gc_enter, ASM_PUBLIC) ASM_LANDING
 __asm__(ASM_BEGIN(cairn_gc_stack_switch, ASM_PUBLIC) ASM_LANDING ASM_SAVE
 	"b cairn_gc_stack_switched_\n"
 	ASM_END(cairn_gc_stack_switch));
+#define ASM_SAVE_AND_GO(name, to)                                                                                      \
+	__asm__(ASM_BEGIN(name, ASM_PUBLIC) ASM_LANDING ASM_SAVE "b " #to "\n" ASM_END(name))
 
 #else
 #error "no callee-saved registers are known for this machine"
 #endif
+ASM_SAVE_AND_GO(cairn_gc_new_slow_, cairn_gc_new_slow_saved_);
+ASM_SAVE_AND_GO(cairn_gc_new_array_, cairn_gc_new_array_saved_);
+ASM_SAVE_AND_GO(cairn_gc_new_bytes_, cairn_gc_new_bytes_saved_);
+
 /* Without these the calls above would go through a table, which the entry has no register for. */
 __asm__(".hidden cairn_gc_left_\n.hidden cairn_gc_left_again_\n.hidden cairn_gc_entered_\n"
-	".hidden cairn_gc_stack_switched_\n");
+	".hidden cairn_gc_stack_switched_\n.hidden cairn_gc_new_slow_saved_\n.hidden cairn_gc_new_array_saved_\n"
+	".hidden cairn_gc_new_bytes_saved_\n");

@@ -405,7 +405,8 @@ static void sizing_set_young_limit(cairn_gc_heap *h, const sizing_cycle *c)
 	cairn_gc_sizing *s = &h->sizing;
 	size_t all = s->all_limit < SIZING_READ(s->most) ? s->all_limit : SIZING_READ(s->most);
 	size_t room = all > c->held ? all - c->held : 0;
-	size_t more = cairn_gc_pace_after(h, c->pause_ns, c->allocated, h->young.lived_bytes, room);
+	h->looks.stats.young.made_bytes += h->young.is_minor ? c->allocated : 0;
+	size_t more = cairn_gc_pace_after(h, c->pause_ns, c->allocated, room);
 	SIZING_WRITE(s->limit, sizing_clamp(h, c->held + more));
 }
 

@@ -18,6 +18,13 @@ static void young_write_down(cairn_gc_heap *h, uintptr_t item)
 		h->young.is_short = true;
 }
 
+void cairn_gc_young_is_short(cairn_gc_heap *h)
+{
+	cairn_lock_take(&h->young.lock, CAIRN_RANK_GC_PARTS);
+	h->young.is_short = true;
+	cairn_lock_drop(&h->young.lock, CAIRN_RANK_GC_PARTS);
+}
+
 /* ---- Cards ---- */
 
 static bool young_may_have_cards(const cairn_gc_block *b, uint64_t header)
@@ -102,13 +109,17 @@ void cairn_gc_young_forget(cairn_gc_heap *h, void *object)
 	cairn_lock_drop(&h->young.lock, CAIRN_RANK_GC_PARTS);
 }
 
+/* Its object may have become shorter since. */
 static void young_visit_card(cairn_gc_heap *h, uintptr_t card, cairn_gc_young_visit *visit)
 {
-	void *object = cairn_gc_object_at(h, card + CAIRN_GC_HEADER_BYTES);
-	cairn_assert(object && cairn_gc_block_of(object)->card);
-	size_t from = card - (uintptr_t)object;
-	cairn_gc_block_of(object)->card[from / CAIRN_GC_CARD_BYTES] = 0;
-	visit(h, object, from, from + CAIRN_GC_CARD_BYTES);
+	cairn_gc_slab *slab = cairn_gc_slab_at(card);
+	cairn_gc_block *b = slab->is_huge ? &slab->block[CAIRN_GC_FIRST_BLOCK] : cairn_gc_block_of((void *)card);
+	while (b->kind == CAIRN_GC_BLOCK_LARGE_MORE)
+		b--;
+	size_t from = card - (uintptr_t)cairn_gc_block_large(b);
+	cairn_assert(b->cards > from / CAIRN_GC_CARD_BYTES);
+	b->card[from / CAIRN_GC_CARD_BYTES] = 0;
+	visit(h, cairn_gc_block_large(b), from, from + CAIRN_GC_CARD_BYTES);
 }
 
 void cairn_gc_young_each_stored(cairn_gc_heap *h, cairn_gc_young_visit *visit)

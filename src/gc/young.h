@@ -9,9 +9,9 @@
  * elsewhere. (A log of objects: Hosking, Moss and Stefanović, "A comparative performance evaluation of write barrier
  * implementations", OOPSLA 1992.)
  *
- * A LARGE object stays WATCHED: each store into it is told, and the first into a card of it, 128 bytes, sets the card and
- * writes that down; the next collection scans the card. So a table of a million slots costs what is stored into it. (Not
- * of types with a trace function or weak fields, or CONSERVATIVE ones: these are scanned whole.)
+ * A LARGE object stays WATCHED: each store into it is told, and the first into a card of it, 128 bytes, sets the card
+ * and writes that down; the next collection scans the card. So a table of a million slots costs what is stored into it.
+ * (Not of types with a trace function or weak fields, or CONSERVATIVE ones: these are scanned whole.)
  *
  * Invariants:
  *   (GYO1) An old object that is WATCHED refers to no young one but from cards that are set. Checked by
@@ -34,17 +34,21 @@ enum { CAIRN_GC_CARD_BYTES = 128 };
 
 typedef struct cairn_gc_young {
 	cairn_lock lock;
-	cairn_gc_chunk *stored; /* old objects that were stored into; cards: their address + 1; sync: lock, or the stop */
+	cairn_gc_chunk *stored; /* old objects stored into; cards: their address + 1; sync: lock, or the stop */
 	bool is_short;          /* some are missing; sync: lock, or the stop */
 	bool is_minor;          /* at work, or the last one: a collection of the young alone; sync: in a stop */
 	bool wants_all;         /* the next is to be of all; sync: in a stop */
-	size_t lived_bytes;     /* of what was young in the last collection; SIZE_MAX: not known; sync: in a stop */
+	/* In young blocks and large ones at the last collection, and what lived of it; made 0: not known; sync: in a
+	 * stop */
+	size_t made_bytes, lived_bytes;
 	cairn_gc_pace pace;
-	size_t old_bytes, old_objects; /* that lived when all was collected, and what became old since; sync: in a stop */
+	size_t old_bytes, old_objects; /* that lived when all was collected, or became old since; sync: in a stop */
 } cairn_gc_young;
 
 /* Told before a store into a field of an object that is WATCHED, or may be. Any thread. */
 void cairn_gc_young_store(struct cairn_gc_heap *h, void *object, const uintptr_t *field);
+/* Something is not written down: the next collection is of all. Any thread. */
+void cairn_gc_young_is_short(struct cairn_gc_heap *h);
 /* Is a reference from this field to a young object known? In a stop. */
 bool cairn_gc_young_is_told(const void *object, const uintptr_t *field);
 /* It is LARGE, and goes: its cards with it. Under the blocks lock. */

@@ -116,6 +116,11 @@ static void snapshot_heaps(cairn_writer *w, const cairn_snapshot *s)
 		snapshot_number(w, "record_bytes", h->record_bytes);
 		snapshot_number(w, "resident_bytes", h->resident_bytes);
 		snapshot_number(w, "collections", h->collections);
+		snapshot_number(w, "young_collections", h->young_collections);
+		snapshot_number(w, "young_made_bytes", h->made_bytes);
+		snapshot_number(w, "young_lived_bytes", h->lived_bytes);
+		snapshot_number(w, "young_donated_bytes", h->donated_bytes);
+		snapshot_number(w, "young_scanned_cards", h->scanned_cards);
 		snapshot_key(w, "last_pause_seconds", false);
 		cairn_writer_json_seconds(w, h->last_pause_ns);
 		cairn_writer_text(w, "}");

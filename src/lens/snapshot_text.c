@@ -194,11 +194,11 @@ static void snap_heap(cairn_writer *w, const cairn_snapshot_heap *h)
 {
 	cairn_field f = { .used = 0 };
 	cairn_writer_pad(w, 3);
-	cairn_field_name(&f, h->name, 14);
+	cairn_field_name(&f, h->name, 13);
 	cairn_writer_field(w, &f);
-	cairn_writer_pad(w, 18);
+	cairn_writer_pad(w, 17);
 	f = (cairn_field){ .used = 0 };
-	cairn_field_name(&f, h->collector, 11);
+	cairn_field_name(&f, h->collector, 12);
 	cairn_writer_field(w, &f);
 	const uint64_t bytes[] = { h->held_bytes, h->live_bytes, h->limit_bytes, h->max_bytes };
 	for (unsigned i = 0; i < 4; i++) {
@@ -220,7 +220,7 @@ static void snap_heaps(cairn_writer *w, const cairn_snapshot *s)
 {
 	if (!s->heap_count)
 		return;
-	cairn_writer_text(w, "\n   Managed heap   collector       held     live  next at      max  runs   pause\n");
+	cairn_writer_text(w, "\n   Managed heap  collector        held     live  next at      max  runs   pause\n");
 	for (uint32_t i = 0; i < s->heap_count; i++)
 		snap_heap(w, &s->heaps[i]);
 	if (s->heaps_left_out) {

@@ -117,6 +117,11 @@ static void managed_fill(cairn_snapshot_heap *to, const cairn_heapwalk_managed *
 	to->record_bytes = m->records_bytes;
 	to->resident_bytes = m->object_bytes + m->hole_bytes + m->free_bytes + m->large_bytes + m->slab_bytes;
 	to->collections = m->stats.collections;
+	to->young_collections = m->stats.young.collections;
+	to->made_bytes = m->stats.young.made_bytes;
+	to->lived_bytes = m->stats.young.lived_bytes;
+	to->donated_bytes = m->stats.young.donated_bytes;
+	to->scanned_cards = m->stats.young.scanned_cards;
 	to->last_pause_ns = m->last_pause_ns;
 }
 

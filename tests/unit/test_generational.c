@@ -276,9 +276,9 @@ static void what_several_workers_come_to_at_once_is_copied_once(void)
 				cairn_gc_set(m, s[k], item[i], b);
 		}
 		size_t moved = heap->looks.stats.moved_objects, wrong = 0;
-		heap->young.wants_all = false;
 		cairn_gc_collect_now(m, CAIRN_GC_CAUSE_FULL);
 		EXPECT(heap->young.is_minor);
+		heap->young.wants_all = false;
 		EXPECT_EQ(heap->looks.stats.moved_objects - moved, BOXES);
 		for (size_t k = 0; k < ARRAYS; k++)
 			for (size_t i = 0; i < BOXES; i++) {

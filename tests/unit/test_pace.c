@@ -30,12 +30,15 @@ static void end(void) { cairn_gc_close(h); }
 static size_t after_young(uint64_t pause_ns, uint64_t made, size_t lived, size_t room)
 {
 	h->young.is_minor = true;
-	return cairn_gc_pace_after(h, pause_ns, made, lived, room);
+	h->young.lived_bytes = lived;
+	return cairn_gc_pace_after(h, pause_ns, made, room);
 }
 static size_t after_all(uint64_t pause_ns, uint64_t made, size_t lived, size_t room)
 {
 	h->young.is_minor = false;
-	return cairn_gc_pace_after(h, pause_ns, made, lived, room);
+	h->young.lived_bytes = lived;
+	h->young.made_bytes = lived == SIZE_MAX ? 0 : made; /* not known: as where too little was made to tell */
+	return cairn_gc_pace_after(h, pause_ns, made, room);
 }
 
 /* One of all that costs 1 ns for each byte of the room it leaves: F / R is 1. */

@@ -5,8 +5,8 @@
  *
  * A collection of the young is the copying mode of tracing with the colour that there is already: what is old has it,
  * so tracing stops there, and copies get it. What is pinned stays where it is, and its block is old from then on.
- * Nothing can fail: what finds no room stays, too. (Ungar, "Generation scavenging", 1984; promotion at once, and pinned blocks
- * given to the old space as they are.)
+ * Nothing can fail: what finds no room stays, too. (Ungar, "Generation scavenging", 1984; promotion at once, and pinned
+ * blocks given to the old space as they are.)
  *
  * How much is made between two collections of the young is a half of the room that is left under the limit; when that
  * is little, the next one is of all. */
@@ -27,11 +27,13 @@ static size_t young_headroom(const cairn_gc_heap *h, size_t held)
 
 static void young_scan_stored(cairn_gc_heap *h, void *object, size_t from, size_t to)
 {
+	cairn_gc_young_stats *s = &h->looks.stats.young;
 	cairn_gc_header_set(object, CAIRN_GC_WATCHED);
 	if (to == SIZE_MAX)
 		cairn_gc_trace_old(h, object);
 	else
 		cairn_gc_trace_part(h, object, from, to);
+	to == SIZE_MAX ? s->scanned_objects++ : s->scanned_cards++;
 }
 
 /* Old objects of CONSERVATIVE types are stored into without a word. */
@@ -67,6 +69,8 @@ static void collect_young(cairn_gc_heap *h)
 	cairn_gc_look_phase(h, "turn", 0, 0);
 	cairn_gc_blocks_turn_young(h);
 	h->young.lived_bytes = s->live_bytes;
+	s->young.collections++;
+	s->young.lived_bytes += s->live_bytes;
 	h->young.old_bytes = s->live_bytes += h->young.old_bytes;
 	h->young.old_objects = s->live_objects += h->young.old_objects;
 }
@@ -76,29 +80,27 @@ static void forget_stored(cairn_gc_heap *h, void *object, size_t from, size_t to
 	(void)h, (void)object, (void)from, (void)to;
 }
 
-/* Of those that are young and have the colour. */
-static size_t young_large_bytes(cairn_gc_heap *h, uint8_t colour)
+/* Large ones that are young: as compacting counts blocks of cells. */
+static void count_young_large(cairn_gc_heap *h, uint8_t colour)
 {
-	size_t bytes = 0;
 	for (cairn_node *n = h->blocks.large.prev; n != &h->blocks.large; n = n->prev) {
 		cairn_gc_block *b = cairn_container(n, cairn_gc_block, node);
 		void *object = cairn_gc_block_large(b);
+		size_t bytes = cairn_gc_header_cell(cairn_gc_header_of(object));
 		if (!b->is_young)
 			break;
-		if ((*cairn_gc_byte_of(object) & CAIRN_GC_COLOUR) == colour)
-			bytes += cairn_gc_header_cell(cairn_gc_header_of(object));
+		h->young.made_bytes += bytes;
+		h->young.lived_bytes += (*cairn_gc_byte_of(object) & CAIRN_GC_COLOUR) == colour ? bytes : 0;
 	}
-	return bytes;
 }
 
 static void collect_all(cairn_gc_heap *h)
 {
 	uint8_t colour = cairn_gc_phase_mark(h);
 	cairn_gc_young_each_stored(h, forget_stored); /* all that lives is WATCHED now */
-	h->young.lived_bytes = SIZE_MAX; /* compacting counts it, where blocks stay what they are */
+	h->young.made_bytes = h->young.lived_bytes = 0;
 	cairn_gc_phase_compact(h, colour);
-	if (h->young.lived_bytes != SIZE_MAX)
-		h->young.lived_bytes += young_large_bytes(h, colour);
+	count_young_large(h, colour);
 	cairn_gc_phase_turn(h, colour);
 	h->young.old_bytes = h->looks.stats.live_bytes;
 	h->young.old_objects = h->looks.stats.live_objects;

@@ -40,7 +40,7 @@ typedef struct compaction {
 	uintptr_t at, end;
 	bool is_refused;      /* no fresh blocks are to be had */
 	size_t moved_bytes, moved_objects;
-	size_t live_bytes, young_bytes; /* in all blocks; in those that are young */
+	size_t live_bytes;
 } compaction;
 
 /* ---- Measuring ---- */
@@ -71,7 +71,8 @@ static void compact_order(compaction *c, cairn_gc_block *b)
 {
 	compact_count(c, b);
 	c->live_bytes += b->live_bytes;
-	c->young_bytes += b->is_young ? b->live_bytes : 0;
+	c->h->young.made_bytes += b->is_young ? b->filled : 0;
+	c->h->young.lived_bytes += b->is_young ? b->live_bytes : 0;
 	c->blocks++;
 	if (b->has_pins && !c->moves_all)
 		return;
@@ -192,8 +193,8 @@ static bool compact_is_wanted(const compaction *c)
 	size_t taken = (c->sparse_bytes + CAIRN_GC_BLOCK_BYTES - 1) / CAIRN_GC_BLOCK_BYTES;
 	size_t gain = c->sparse_blocks > taken ? c->sparse_blocks - taken : 0, least = c->blocks / COMPACT_GAIN_ONE_OF;
 	if (c->h->plan->has_young) {
-		size_t limit = c->h->sizing.all_limit / CAIRN_GC_BLOCK_BYTES, live = c->live_bytes / CAIRN_GC_BLOCK_BYTES;
-		size_t room = limit > live ? limit - live : 0;
+		size_t limit = c->h->sizing.all_limit;
+		size_t room = limit > c->live_bytes ? (limit - c->live_bytes) / CAIRN_GC_BLOCK_BYTES : 0;
 		least = room / COMPACT_ROOM_ONE_OF > least ? room / COMPACT_ROOM_ONE_OF : least;
 	}
 	bool is_worth = gain > least;
@@ -238,7 +239,6 @@ static void compact(cairn_gc_heap *h, uint8_t colour)
 	c.is_whole = h->cause == CAIRN_GC_CAUSE_LIMIT;
 	c.moves_all = h->zeal.moves;
 	compact_each_block(&c, compact_order);
-	h->young.lived_bytes = c.young_bytes;
 	if (!compact_is_wanted(&c))
 		return;
 	compact_evacuate_all(&c);

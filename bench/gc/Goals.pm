@@ -1,0 +1,175 @@
+# Goals.pm - what cairn's managed heaps are meant to reach, each with the figures of this run and whether it holds.
+package Goals;
+use strict;
+use warnings;
+use utf8;
+use List::Util qw(max);
+use Managers;
+
+my (%row, @managers, $marks);
+
+# A goal is a line: what is asked, the figures, and whether it holds (undef: something of it was not run).
+sub table {
+	my ($r) = @_;
+	%row = map { $_->{name} => $_ } @{ $r->{rows} };
+	@managers = @{ $r->{managers} };
+	$marks = $r->{marks};
+	my $text = "Of `$Managers::MAIN`; medians of this run. Java: the best of its collectors as they come.\n\n";
+	$text .= Page::line('goal', 'figures', 'holds') . "|---|---|---|\n";
+	for my $goal (trees(), gcbench(), documents(), lru(), stopping('lru'), stopping('trees-2-threads'), marking()) {
+		my ($what, $figures, $holds) = @$goal;
+		$text .= Page::line($what, $figures, !defined $holds ? 'not known' : $holds ? 'yes' : '**no**');
+	}
+	return $text;
+}
+
+# ---- figures ----
+
+my %OF = (
+	cpu => sub { $_->{cpu} },
+	wall => sub { $_->{wall} },
+	rss => sub { $_->{rss} / 1e6 },
+	rate => sub { Page::rate($row{lru}) },      # million operations/s
+	operation => sub { Page::cost($row{lru}) }, # ns of CPU
+	young => sub { in($_->{gc}{minor_p99}, 1e6) },
+	longest => sub { in($_->{gc}{max}, 1e6) },
+	stop => sub { in($_->{gc}{stop_p99}, 1e3) },
+);
+
+sub in { my ($ns, $unit) = @_; return defined $ns ? $ns / $unit : undef }
+
+# The median of the rounds, the most of longest pauses; undef: it did not run, or not rightly.
+sub figure {
+	my ($row, $label, $what) = @_;
+	my $of = $row{$row}{of}{$label};
+	return undef if !$of || !@$of || grep { $_->{error} } @$of;
+	my @figures = map { $OF{$what}->() // () } @$of;
+	return $what eq 'longest' ? max(@figures) : Page::median(@figures);
+}
+
+sub own { my ($row, $times, $what) = @_; return figure($row, "$Managers::MAIN, $times x", $what) }
+
+# The least, or with a sign of -1 the most, of managers: [figure, name].
+sub best {
+	my ($row, $what, $sign, @of) = @_;
+	my @there = sort { $sign * ($a->[0] <=> $b->[0]) } grep { defined $_->[0] }
+		map { [figure($row, Managers::label($_), $what), $_->{name}] } @of;
+	return $there[0] // [undef, 'none'];
+}
+
+# Java's collectors at a multiple: as they come, and with compact headers.
+sub of_java { my ($times) = @_; return grep { ($_->{language} // '') eq 'java' && $_->{times} == $times } @managers }
+sub java { return grep { $_->{name} !~ /compact/ } of_java(@_) }
+sub compact { return grep { $_->{name} =~ /compact/ } of_java(@_) }
+
+# Those of other languages at a multiple, and those that size their heap themselves.
+sub peers {
+	my ($times) = @_;
+	my @others = grep { ($_->{language} // '') =~ /^(go|node)$/ } @managers;
+	return (java($times), grep { !$_->{times} || $_->{times} == $times } @others);
+}
+
+sub say { my ($value, $format) = @_; return defined $value ? sprintf $format // '%.2f', $value : '?' }
+
+# own <= bound, where both are known.
+sub at_most { my ($own, $bound) = @_; return defined $own && defined $bound ? $own <= $bound : undef }
+sub at_least { my ($own, $bound) = @_; return defined $own && defined $bound ? $own >= $bound : undef }
+
+# ---- the goals ----
+
+# Own against the best of Java at a multiple; with compact headers beside it, which do not count.
+sub beside_java {
+	my ($row, $times, $what, $unit) = @_;
+	my ($own, $best, $compact) = (own($row, $times, $what), best($row, $what, 1, java($times)),
+		best($row, $what, 1, compact($times)));
+	my $text = sprintf '%s; %s %s', say($own), $best->[1], say($best->[0]);
+	$text .= sprintf ' (%s %s)', $compact->[1] =~ s/^Java //r, say($compact->[0]) if defined $compact->[0];
+	$text .= rss($row, $times, $best->[1]);
+	return ["$row, $unit at $times x ≤ the best of Java", $text, at_most($own, $best->[0])];
+}
+
+sub rss {
+	my ($row, $times, $name) = @_;
+	my $other = figure($row, "$name, $times x", 'rss') // figure($row, "$name, as it comes", 'rss');
+	return '; RSS ' . say(own($row, $times, 'rss'), '%.0f') . ' MB, ' . say($other, '%.0f');
+}
+
+sub share {
+	my ($row, $times, $of, $part, $words) = @_;
+	my ($own, $other) = (own($row, $times, 'cpu'), figure($row, $of, 'cpu'));
+	my @rss = map { say($_, '%.0f') } own($row, $times, 'rss'), figure($row, $of, 'rss');
+	my $share = $own && $other ? $own / $other : undef;
+	my $text = sprintf '%s of %s = %s; RSS %s MB, %s', say($own), say($other), say($share), @rss;
+	return ["$row, CPU at $times x ≤ $words of $of", $text, at_most($own, $other && $part * $other)];
+}
+
+sub trees {
+	my $rss = own('trees-18', 2, 'rss');
+	my @goals = ((map { beside_java('trees', $_, 'cpu', 'CPU') } 4, 2), share('trees', 4, 'glibc', 1 / 3, '⅓'),
+		share('trees', 4, 'Boehm, tuned', 1 / 2, '½'), share('trees', 4, 'mimalloc', 1.2, '1.2'));
+	push @goals, ['trees-18, RSS at 2 x ≤ 75 MB', sprintf('%s MB; at 4 x %s MB', say($rss, '%.0f'),
+		say(own('trees-18', 4, 'rss'), '%.0f')), at_most($rss, 75)];
+	return (@goals, map { beside_java('trees-2-threads', $_, 'wall', 'wall') } 4, 2);
+}
+
+sub gcbench {
+	return map {
+		my ($own, $serial) = (own('gcbench', $_, 'cpu'), figure('gcbench', "Java Serial, $_ x", 'cpu'));
+		my $text = say($own) . '; ' . say($serial) . rss('gcbench', $_, 'Java Serial');
+		["gcbench, CPU at $_ x ≤ Java Serial's", $text, at_most($own, $serial)];
+	} 4, 2;
+}
+
+sub documents {
+	my $rss = own('documents', 2, 'rss');
+	my @goals;
+	push @goals, share('documents', $_, 'glibc', 0.6, '0.6'), beside_java('documents', $_, 'cpu', 'CPU') for 4, 2;
+	return (@goals, ['documents, RSS at 2 x ≤ 200 MB', sprintf('%s MB; at 4 x %s MB', say($rss, '%.0f'),
+		say(own('documents', 4, 'rss'), '%.0f')), at_most($rss, 200)]);
+}
+
+sub lru {
+	my @goals;
+	for my $times (4, 2) {
+		my $rate = best('lru', 'rate', -1, peers($times));
+		my $cost = best('lru', 'operation', 1, peers($times));
+		my ($own, $own_cost) = map { own('lru', $times, $_) } qw(rate operation);
+		my $text = sprintf '%s; %s %s', say($own), $rate->[1], say($rate->[0]);
+		push @goals, ["lru, million operations/s at $times x ≥ the best of Java, Go, node",
+			$text . rss('lru', $times, $rate->[1]), at_least($own, $rate->[0])];
+		$text = sprintf '%s ns; %s %s ns', say($own_cost, '%.0f'), $cost->[1], say($cost->[0], '%.0f');
+		push @goals, ["lru, CPU an operation at $times x ≤ the best of these", $text,
+			at_most($own_cost, $cost->[0])];
+	}
+	return (@goals, map { pauses($_) } 4, 2);
+}
+
+# A thread that is alone has nobody to wait for: two of them say more.
+sub stopping {
+	my ($row) = @_;
+	return map {
+		my ($own, $g1) = (own($row, $_, 'stop'), figure($row, "Java G1, $_ x", 'stop'));
+		my $text = say($own, '%.0f') . ' µs; Java G1 ' . say($g1, '%.0f') . ' µs';
+		["$row, time to stop at $_ x: p99 ≤ 50 µs", $text, at_most($own, 50)];
+	} 4, 2;
+}
+
+sub pauses {
+	my ($times) = @_;
+	my ($young, $own) = map { own('lru', $times, $_) } qw(young longest);
+	my $g1 = figure('lru', "Java G1, $times x", 'longest');
+	my $text = defined $young ? say($young) . ' ms' : defined $own ? 'no collection was of the young alone' : '?';
+	return (["lru, pauses of the young at $times x: p99 ≤ 2 ms", $text, at_most($young, 2)],
+		["lru, longest pause at $times x ≤ Java G1's", say($own, '%.1f') . ' ms; ' . say($g1, '%.1f') . ' ms',
+			at_most($own, $g1)]);
+}
+
+sub marking {
+	return map {
+		my ($shape, $one, $two) = @$_;
+		my $ratio = $one && $two ? $one / $two : undef;
+		["marking of 1 GiB, $shape: two workers ≥ 1.4 times one", say($ratio), at_least($ratio, 1.4)];
+	} @$marks;
+}
+
+1;
