@@ -1,33 +1,5 @@
-/* Collecting the young alone. Cases cite gc/young.h. Roots are exact: what is held is in the slots of `held`, which is
- * an old object after the first collection. */
-#include "support/gcdead.h"
-
-#include "gc/young.h"
-
-enum { SLOTS = 64 };
-
-static void begin(cairn_gc_config config)
-{
-	config.collector = CAIRN_GC_GENERATIONAL;
-	config.cleanups = CAIRN_GC_CLEANUPS_MANUAL;
-	REQUIRE(dead_open(config, SLOTS));
-	cairn_gc_collect(m);
-	heap->young.wants_all = false; /* whatever pays: gc/pace.h */
-}
-
-/* A collection of the young, as when what may be made between two of them has been. */
-static void collect_the_young(void)
-{
-	EXPECT(!heap->young.is_short);
-	EXPECT_EQ(cairn_gc_verify(m, stderr), 0); /* GYO1, GYO2 */
-	cairn_gc_collect_now(m, CAIRN_GC_CAUSE_FULL);
-	EXPECT(heap->young.is_minor);
-	heap->young.wants_all = false;
-	EXPECT_EQ(cairn_gc_verify(m, stderr), 0);
-}
-
-static bool is_young(const void *object) { return cairn_gc_block_of(object)->is_young; }
-static bool is_watched(const void *object) { return cairn_gc_header_of(object) & CAIRN_GC_WATCHED; }
+/* Collecting the young alone. Cases cite gc/young.h. */
+#include "support/gcyoung.h"
 
 static box *old_box(size_t slot, uint64_t id)
 {
@@ -219,23 +191,103 @@ static void a_store_that_was_not_told_is_found(void)
 	dead_close();
 }
 
+/* With a pause goal, so that what pays, which is a matter of time, does not count. */
 static void when_little_room_is_left_all_are_collected(void)
 {
 	enum { TIMES = 400 };
-	unsigned all = 0, young = 0;
-	begin((cairn_gc_config){ .max = (size_t)32 << 20 });
+	unsigned all = 0, young = 0, wrong = 0;
+	begin((cairn_gc_config){ .max = (size_t)32 << 20, .pause_goal_ms = 10000 });
 	uint64_t last = heap->collection;
+	bool wants_all = heap->young.wants_all;
 	for (size_t i = 0; young + all < TIMES; i++) {
 		hold(i % SLOTS, cairn_gc_new_bytes(m, 10000));
-		if (heap->collection != last) {
-			last = heap->collection;
-			young += heap->young.is_minor;
-			all += !heap->young.is_minor;
-		}
+		if (heap->collection == last)
+			continue;
+		wrong += heap->young.is_minor ? wants_all : !wants_all && heap->cause == CAIRN_GC_CAUSE_FULL;
+		wants_all = heap->young.wants_all;
+		last = heap->collection;
+		young += heap->young.is_minor;
+		all += !heap->young.is_minor;
 	}
 	NOTE("%u of the young, %u of all", young, all);
-	EXPECT(all > 0);
+	EXPECT(all > 0 && young > 2 * all);
+	EXPECT_EQ(wrong, 0);
 	EXPECT(heap->sizing.peak <= (size_t)32 << 20);
+	dead_close();
+}
+
+typedef struct fixed {
+	uint64_t id;
+	cairn_ref(void) to;
+} fixed;
+CAIRN_GC_TYPE(fixed, .refs = CAIRN_GC_REFS(fixed, to), .flags = CAIRN_GC_PINNED);
+
+/* What a collection of the young does when it can have no block for copies, and with types that never move. */
+static void what_finds_no_room_is_old_where_it_is(void)
+{
+	for (unsigned workers = 1; workers <= 3; workers += 2) {
+		begin((cairn_gc_config){ .workers = workers });
+		void *before[SLOTS];
+		for (size_t i = 0; i < SLOTS; i++) {
+			fixed *f = cairn_gc_new(m, fixed);
+			f->id = i;
+			hold(i, i % 2 ? (void *)new_box(i) : f);
+			for (unsigned dead = 0; dead < 100; dead++)
+				new_box(dead);
+			if (i % 2)
+				cairn_gc_set(m, (box *)held_at(i), strong, new_box(1000 + i));
+			else
+				cairn_gc_set(m, f, to, new_box(1000 + i));
+			before[i] = held_at(i);
+		}
+		size_t max = heap->sizing.max, moved = heap->looks.stats.moved_objects;
+		heap->sizing.max = cairn_gc_held(heap); /* what a collection may take itself */
+		collect_the_young();
+		heap->sizing.max = max;
+		EXPECT_EQ(heap->looks.stats.moved_objects - moved, 0);
+		for (unsigned round = 0; round < 3; round++) {
+			for (size_t i = 0; i < SLOTS; i++) {
+				uint64_t header = cairn_gc_header_of(held_at(i));
+				EXPECT(held_at(i) == before[i] && ((box *)before[i])->id == i && !is_young(before[i]));
+				EXPECT(header & CAIRN_GC_WATCHED && !(header & CAIRN_GC_STAYS));
+				box *b = cairn_gc_get(m, (box *)before[i], strong);
+				EXPECT(b->id == 1000 * (round + 1) + i && !is_young(b));
+				cairn_gc_set(m, (box *)before[i], strong, new_box(1000 * (round + 2) + i));
+			}
+			collect_the_young();
+		}
+		dead_close();
+	}
+}
+
+/* Many arrays refer to the same young objects, in one order: a worker that comes behind another finds what has moved,
+ * is faster therefore, and so comes to be where that one is. */
+static void what_several_workers_come_to_at_once_is_copied_once(void)
+{
+	enum { ARRAYS = 8, BOXES = 20000, ROUNDS = 100 };
+	begin((cairn_gc_config){ .workers = 4, .min = (size_t)256 << 20 });
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		slots *s[ARRAYS];
+		for (size_t k = 0; k < ARRAYS; k++)
+			hold(k, s[k] = cairn_gc_new_array(m, slots, BOXES));
+		for (size_t i = 0; i < BOXES; i++) {
+			box *b = new_box(i);
+			for (size_t k = 0; k < ARRAYS; k++)
+				cairn_gc_set(m, s[k], item[i], b);
+		}
+		size_t moved = heap->looks.stats.moved_objects, wrong = 0;
+		cairn_gc_collect_now(m, CAIRN_GC_CAUSE_FULL);
+		EXPECT(heap->young.is_minor);
+		heap->young.wants_all = false;
+		EXPECT_EQ(heap->looks.stats.moved_objects - moved, BOXES);
+		for (size_t k = 0; k < ARRAYS; k++)
+			for (size_t i = 0; i < BOXES; i++) {
+				box *b = cairn_gc_get(m, s[k], item[i]);
+				wrong += b->id != i || b != cairn_gc_get(m, s[0], item[i]);
+			}
+		EXPECT_EQ(wrong, 0);
+	}
+	EXPECT_EQ(cairn_gc_verify(m, stderr), 0);
 	dead_close();
 }
 
@@ -252,5 +304,7 @@ int main(void)
 	RUN(what_cannot_be_written_down_makes_the_next_one_of_all);
 	RUN(a_store_that_was_not_told_is_found);
 	RUN(when_little_room_is_left_all_are_collected);
+	RUN(what_finds_no_room_is_old_where_it_is);
+	RUN(what_several_workers_come_to_at_once_is_copied_once);
 	DONE();
 }
