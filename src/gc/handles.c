@@ -96,7 +96,7 @@ void cairn_gc_handles_walk(struct cairn_gc_heap *h, void (*visit)(void *arg, uin
 				visit(arg, &p->handle[i].word);
 }
 
-bool cairn_gc_handle_has(const struct cairn_gc_heap *h, const uintptr_t *word)
+bool cairn_gc_handle_has(const struct cairn_gc_heap *h, const void *word)
 {
 	for (const struct cairn_gc_handle_page *p = h->roots.handles.pages; p; p = p->next)
 		if ((uintptr_t)word - (uintptr_t)p->handle < sizeof p->handle)

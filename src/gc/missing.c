@@ -37,10 +37,10 @@ static missing_pair *missing_place(missing_table *t, uint32_t type, uint32_t off
 	return &t->pairs[i];
 }
 
-static void missing_declared(void *arg, uintptr_t *field, cairn_gc_field_kind kind)
+static void missing_declared(void *arg, void *field, cairn_gc_field_kind kind)
 {
 	missing_table *t = arg;
-	size_t word = (size_t)(field - (uintptr_t *)t->object);
+	size_t word = ((uintptr_t)field - t->object) / sizeof(uintptr_t); /* one that holds slots holds no address */
 	(void)kind;
 	if (word < MISSING_WORDS)
 		cairn_bit_set(t->declared, word);
