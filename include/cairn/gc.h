@@ -578,10 +578,13 @@ static inline void *cairn_gc_load_(cairn_gc_mutator *m, const cairn_gc_slot *fie
 
 /* The bits of one field, or of an array of them. */
 #define CAIRN_GC_BITS_(T, f)                                                                                           \
-	((sizeof(((T *)0)->f) >= 64 * sizeof(cairn_gc_slot)                                                            \
+	((sizeof(((T *)0)->f) == 64 * sizeof(cairn_gc_slot)                                                            \
 			? ~UINT64_C(0)                                                                                 \
 			: (UINT64_C(1) << sizeof(((T *)0)->f) / sizeof(cairn_gc_slot) % 64) - 1)                       \
-		<< offsetof(T, f) / sizeof(cairn_gc_slot))
+			<< offsetof(T, f) / sizeof(cairn_gc_slot) % 64 |                                               \
+		CAIRN_GC_WITHIN_(offsetof(T, f) + sizeof(((T *)0)->f)))
+/* 0; does not compile where that is more than the bitmap names: for such fields a trace function. */
+#define CAIRN_GC_WITHIN_(end) (0 * sizeof(char[(end) <= 64 * sizeof(cairn_gc_slot) ? 1 : -1]))
 #define CAIRN_GC_PICK_(_1, _2, _3, _4, _5, _6, _7, _8, _9, _10, _11, _12, _13, _14, _15, _16, n, ...) CAIRN_GC_REFS_##n
 #define CAIRN_GC_REFS_1(T, a)       CAIRN_GC_BITS_(T, a)
 #define CAIRN_GC_REFS_2(T, a, ...)  CAIRN_GC_BITS_(T, a) | CAIRN_GC_REFS_1(T, __VA_ARGS__)

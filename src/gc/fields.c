@@ -42,6 +42,16 @@ void cairn_gc_store_slow_(cairn_gc_mutator *m, void *object, void *field, void *
 	cairn_gc_shadow_leave(h);
 }
 
+void cairn_gc_store_word(cairn_gc_mutator *m, uintptr_t *word, void *value)
+{
+	cairn_gc_heap *h = cairn_gc_thread_of(m)->heap;
+	cairn_gc_shadow_enter(h);
+	if (is_watched(m, NULL))
+		field_told(m, NULL, word, (uintptr_t)value);
+	__atomic_store_n(word, (uintptr_t)value, __ATOMIC_RELEASE); /* publishes the referent */
+	cairn_gc_shadow_leave(h);
+}
+
 static bool field_exchange(const cairn_gc_heap *h, void *field, uintptr_t was, uintptr_t value)
 {
 	uint32_t slot = cairn_gc_slot_compress(was);

@@ -97,6 +97,7 @@ extern cairn_gc_heaps cairn_gc_heaps_here;
 CAIRN_GC_PUBLIC cairn_gc_heap *cairn_gc_open_compressed_(const cairn_gc_config *config);
 CAIRN_GC_PUBLIC cairn_gc_mutator *cairn_gc_attach_compressed_(cairn_gc_heap *h);
 CAIRN_GC_PUBLIC void cairn_gc_register_compressed_(cairn_gc_type *t);
+cairn_gc_mutator *cairn_gc_attach_any(cairn_gc_heap *h); /* cairn_gc_attach, of whatever kind the heap is */
 
 /* One whole collection by m's thread: stops the world, collects, resumes. If another thread's came first, that one was
  * waited for, and nothing more is done unless cause is ASKED or LIMIT. A safepoint. */

@@ -95,15 +95,9 @@ static void attach_here(void *arg)
 	a->made = t;
 }
 
-static cairn_gc_mutator *attach(cairn_gc_heap *h, bool is_compressed)
+cairn_gc_mutator *cairn_gc_attach_any(cairn_gc_heap *h)
 {
 	attach_call a = { .heap = h };
-	if (!h)
-		cairn_gc_misuse(NULL, "cairn_gc_attach: no heap; errno says why cairn_gc_open returned NULL", NULL);
-	if (h->is_compressed != is_compressed)
-		cairn_gc_misuse(h, is_compressed ? "cairn_gc_attach: compiled with CAIRN_GC_COMPRESSED, and the heap is not"
-						 : "cairn_gc_attach: the heap's references are compressed: compile with "
-						   "CAIRN_GC_COMPRESSED", NULL);
 	int error = cairn_gc_mutator_of(h) ? EBUSY : thread_will_end();
 	if (!error) {
 		cairn_gc_aside(attach_here, &a);
@@ -116,8 +110,29 @@ static cairn_gc_mutator *attach(cairn_gc_heap *h, bool is_compressed)
 	return &a.made->public;
 }
 
-cairn_gc_mutator *cairn_gc_attach(cairn_gc_heap *h) { return attach(h, false); }
-cairn_gc_mutator *cairn_gc_attach_compressed_(cairn_gc_heap *h) { return attach(h, true); }
+static void must_be_of_kind(const cairn_gc_heap *h, bool is_compressed)
+{
+	if (!h)
+		cairn_gc_misuse(NULL, "cairn_gc_attach: no heap; errno says why cairn_gc_open returned NULL", NULL);
+	if (h->is_compressed && !is_compressed)
+		cairn_gc_misuse(h, "cairn_gc_attach: the heap's references are compressed, and the code that calls is "
+				   "compiled without CAIRN_GC_COMPRESSED", NULL);
+	if (!h->is_compressed && is_compressed)
+		cairn_gc_misuse(h, "cairn_gc_attach: the code that calls is compiled with CAIRN_GC_COMPRESSED, and what "
+				   "opened the heap was not", NULL);
+}
+
+cairn_gc_mutator *cairn_gc_attach(cairn_gc_heap *h)
+{
+	must_be_of_kind(h, false);
+	return cairn_gc_attach_any(h);
+}
+
+cairn_gc_mutator *cairn_gc_attach_compressed_(cairn_gc_heap *h)
+{
+	must_be_of_kind(h, true);
+	return cairn_gc_attach_any(h);
+}
 
 void cairn_gc_mutator_free(cairn_gc_thread *t) { cairn_gc_meta_free(t->heap, t, sizeof *t); }
 

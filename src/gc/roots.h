@@ -81,6 +81,9 @@ void cairn_gc_roots_exact(struct cairn_gc_heap *h, void (*visit)(void *arg, uint
 void cairn_gc_root_name(struct cairn_gc_heap *h, const void *word, char *to, size_t room);
 void cairn_gc_roots_validate(struct cairn_gc_heap *h);
 
+/* Stores to a root of cairn's own, whose word is an address in every heap; by gc/fields.c. */
+void cairn_gc_store_word(cairn_gc_mutator *m, uintptr_t *word, void *value);
+
 /* For this part's files: the lock, when no walk is under way. */
 void cairn_gc_roots_take(cairn_gc_roots *r);
 void cairn_gc_roots_drop(cairn_gc_roots *r);

@@ -13,7 +13,8 @@ typedef struct slots {
 	size_t used;
 	cairn_ref(entry) at[];
 } slots;
-CAIRN_GC_TYPE(slots, .tail_offset = offsetof(slots, at), .tail_stride = 8, .tail_refs = CAIRN_GC_TAIL_REF);
+CAIRN_GC_TYPE(slots, .tail_offset = offsetof(slots, at), .tail_stride = sizeof(cairn_gc_slot),
+	.tail_refs = CAIRN_GC_TAIL_REF);
 
 static node *tree(cairn_gc_mutator *m, int depth)
 {
