@@ -65,10 +65,10 @@ static size_t walk_slot(const walk *w, const void *object)
 	return at;
 }
 
-static void walk_field(void *arg, uintptr_t *field)
+static void walk_field(void *arg, void *field)
 {
 	walk *w = arg;
-	void *object = (void *)*field;
+	void *object = (void *)*(uintptr_t *)field;
 	uint64_t number = ~UINT64_C(0);
 	if (object) {
 		size_t at = walk_slot(w, object);
