@@ -30,9 +30,9 @@
  * handler, and no signal is used.
  *
  * Compressed references: a program all of whose files define CAIRN_GC_COMPRESSED before they include this has fields of
- * 4 bytes, and its heaps, together, at most 32 GiB, in one window of addresses that is reserved when the first is opened.
- * The source is the same; what it says of sizes it says by sizeof and offsetof. "A word" of bitmaps is 4 bytes then, so
- * they reach over the first 256 bytes. Words that are not cairn_refs (of stacks, ranges, handles) are as ever. */
+ * 4 bytes, and its heaps, together, at most 32 GiB, in one window of addresses, reserved when the first is opened. The
+ * source is the same; what it says of sizes it says by sizeof and offsetof. A bitmap's words are of 4 bytes then, so it
+ * reaches over the first 256 bytes. Words that are no cairn_refs, those of stacks, ranges and handles, are as ever. */
 #ifndef CAIRN_GC_H
 #define CAIRN_GC_H
 
@@ -55,8 +55,7 @@ typedef struct cairn_gc_guardian cairn_gc_guardian;
 
 /* ---- Types ---- */
 
-/* A field's word. A compressed one is an address shifted right by 3, without the bits that the window has in common; 0
- * is NULL. */
+/* A field's word. A compressed one: the low 32 bits of an address shifted right by 3. */
 #ifdef CAIRN_GC_COMPRESSED
 typedef uint32_t cairn_gc_slot;
 #define CAIRN_GC_KIND_(symbol) __asm__(symbol "_compressed_") /* what such a program calls by that name */
@@ -142,7 +141,7 @@ typedef struct cairn_gc_type {
 #define CAIRN_GC_REFS(T, ...)                                                                                          \
 	(CAIRN_GC_PICK_(__VA_ARGS__, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1)(T, __VA_ARGS__))
 /* For a trailing array of cairn_ref itself: .tail_stride = sizeof(cairn_gc_slot), .tail_refs = CAIRN_GC_TAIL_REF. */
-#define CAIRN_GC_TAIL_REF UINT64_C(1)
+#define CAIRN_GC_TAIL_REF (sizeof(cairn_gc_slot) == 8 ? UINT64_C(1) : UINT64_C(1) << 63 | 1)
 
 /* Registers a type, once; CAIRN_GC_TYPE calls it. Borrows t, whose header it writes; what it describes is copied, so
  * that the library that holds t may be unloaded while objects live, but for its trace and drop functions. Aborts, with
@@ -209,8 +208,9 @@ typedef struct cairn_gc_config {
 
 /* NULL: with errno ENOMEM; EINVAL (max below 1 MiB, min over max, reserve not below max, growth over 100000, workers
  * over 32, balance below 0, no such cleanups); ENOTSUP (a collector that is not built, or of no such name: a line says
- * so). With compressed references also ENOMEM where their window is refused, and EINVAL where max is over 32 GiB: a line
- * says so. Returns owned. config: NULL as all defaults. About 80 KiB where little is allocated; there may be thousands. */
+ * so). With compressed references also ENOMEM where their window is refused, and EINVAL where max is over 32 GiB: a
+ * line says so. Returns owned. config: NULL as all defaults. About 80 KiB where little is allocated; there may be
+ * thousands. */
 cairn_gc_heap *cairn_gc_open(const cairn_gc_config *config) CAIRN_GC_KIND_("cairn_gc_open");
 /* Takes h and all its objects, after every drop function and cleanup that is still listed was run, in this thread;
  * tables, guardians, handles and external bytes go with it. Misuse: mutators other than this thread's are attached. */
@@ -220,8 +220,8 @@ const char *cairn_gc_collector_name(cairn_gc_collector c); /* "marksweep"; NULL:
 
 /* Makes the calling thread a mutator of h; its stack is looked at from now on, from its base. A thread may be attached
  * to several heaps, and to one only once. NULL: no memory, or a stack that libc does not know (ENOMEM), attached
- * already (EBUSY), no key left (EAGAIN). Returns owned. A thread that ends is detached. Misuse: from code that is compiled
- * for the other kind of references than what opened the heap. */
+ * already (EBUSY), no key left (EAGAIN). Returns owned. A thread that ends is detached. Misuse: by code compiled for the
+ * other kind of references than what opened the heap. */
 cairn_gc_mutator *cairn_gc_attach(cairn_gc_heap *h) CAIRN_GC_KIND_("cairn_gc_attach");
 /* Takes m. What only this thread's stack held may be gone. */
 void cairn_gc_detach(cairn_gc_mutator *m);

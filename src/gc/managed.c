@@ -167,8 +167,9 @@ static bool open_window(void)
 		return true;
 	}
 	cairn_line l = { 0 };
-	cairn_line_text(&l, "cairn: gc: compressed references need 32 GiB of address space in a row, which are refused; "
-			    "raise its limit (ulimit -v unlimited), or build without CAIRN_GC_COMPRESSED");
+	cairn_line_text(&l, "cairn: gc: compressed references need 32 GiB of address space in a row, which are "
+			    "refused: raise its limit (ulimit -v unlimited), ");
+	cairn_line_text(&l, "or build without CAIRN_GC_COMPRESSED");
 	cairn_report(&l);
 	return false;
 }

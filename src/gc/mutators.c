@@ -115,11 +115,15 @@ static void must_be_of_kind(const cairn_gc_heap *h, bool is_compressed)
 	if (!h)
 		cairn_gc_misuse(NULL, "cairn_gc_attach: no heap; errno says why cairn_gc_open returned NULL", NULL);
 	if (h->is_compressed && !is_compressed)
-		cairn_gc_misuse(h, "cairn_gc_attach: the heap's references are compressed, and the code that calls is "
-				   "compiled without CAIRN_GC_COMPRESSED", NULL);
+		cairn_gc_misuse(h,
+			"cairn_gc_attach: the heap's references are compressed, and the code that calls is compiled "
+			"without CAIRN_GC_COMPRESSED",
+			NULL);
 	if (!h->is_compressed && is_compressed)
-		cairn_gc_misuse(h, "cairn_gc_attach: the code that calls is compiled with CAIRN_GC_COMPRESSED, and what "
-				   "opened the heap was not", NULL);
+		cairn_gc_misuse(h,
+			"cairn_gc_attach: the code that calls is compiled with CAIRN_GC_COMPRESSED, and what opened "
+			"the heap was not",
+			NULL);
 }
 
 cairn_gc_mutator *cairn_gc_attach(cairn_gc_heap *h)

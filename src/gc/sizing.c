@@ -139,8 +139,8 @@ static bool sizing_is_past_window(const cairn_gc_heap *h)
 	cairn_line l = { 0 };
 	cairn_line_text(&l, "cairn: gc: a max of ");
 	cairn_line_bytes(&l, h->config.max);
-	cairn_line_text(&l, ", but compressed references reach over 32 GiB: open the heap with a max of at most that, or "
-			    "build without CAIRN_GC_COMPRESSED");
+	cairn_line_text(&l, ", but compressed references reach over 32 GiB: open the heap with a max of at most ");
+	cairn_line_text(&l, "that, or build without CAIRN_GC_COMPRESSED");
 	cairn_report(&l);
 	return true;
 }

@@ -1,7 +1,7 @@
 /* gc/slot.h - a word that refers to an object: an address, or, compressed, what the window leaves of it.
  *
- *   window    32 GiB, aligned to that, reserved when the first heap is opened whose references are compressed; the slabs
- *             of all such heaps lie in it (page/pageheap.h), and no object begins with it, for a slab's record does
+ *   window    32 GiB, aligned to that, reserved when the first heap is opened whose references are compressed; the
+ *             slabs of all such heaps lie in it (page/pageheap.h); no object begins with it, for a slab's record does
  *   slot      4 bytes: (address - window) / 8; 0: NULL. Of other heaps: 8 bytes, the address
  *
  * A heap is of one kind, and so is every type that has references. Slots are the cairn_refs of objects and of exact

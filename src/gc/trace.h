@@ -129,8 +129,8 @@ void cairn_gc_trace_validate(struct cairn_gc_heap *h);
 /* Was it reached so far in this collection? Object of the heap; its new address if it has moved, else itself. NULL: not
  * reached. */
 void *cairn_gc_reached(struct cairn_gc_heap *h, void *object);
-/* Calls visit(arg, field) for each field, a slot, of these kinds (cairn_gc_field_kind, without AMBIGUOUS) of an object that
- * has a header. Always up to the last trailing element. */
+/* Calls visit(arg, field) for each field, a slot, of these kinds (cairn_gc_field_kind, without AMBIGUOUS) of an object
+ * that has a header. Always up to the last trailing element. */
 void cairn_gc_each_field(void *object, unsigned which, void (*visit)(void *arg, void *field), void *arg);
 
 /* What was reached, by the bytes: bytes of cells, objects. */

@@ -56,6 +56,18 @@ static bool has_bits_past(uint64_t bits, size_t bytes, bool is_compressed)
 	return slots < 64 && bits >> slots;
 }
 
+/* CAIRN_GC_TAIL_REF of compressed references says that of an array of them alone, so that a stride of 8 is seen to be
+ * another program's: bit 63 as well, which lies behind such an element. */
+static bool is_tail_ref(const cairn_gc_type *t, bool is_compressed)
+{
+	return is_compressed && t->tail_refs == (UINT64_C(1) << 63 | 1) && t->tail_stride < 64 * sizeof(uint32_t);
+}
+
+static uint64_t tail_refs_of(const cairn_gc_type *t, bool is_compressed)
+{
+	return is_tail_ref(t, is_compressed) ? 1 : t->tail_refs;
+}
+
 static void check(const cairn_gc_type *t, bool is_compressed)
 {
 	size_t slot_bytes = cairn_gc_slot_bytes(is_compressed);
@@ -71,12 +83,12 @@ static void check(const cairn_gc_type *t, bool is_compressed)
 		type_is_wrong(t, "a trailing array needs tail_offset: .tail_offset = offsetof(T, field)");
 	if (!t->tail_stride && (t->tail_refs || t->tail_offset))
 		type_is_wrong(t, "a trailing array needs tail_stride");
-	if (t->tail_stride && (t->tail_offset > t->size || has_bits_past(t->tail_refs, t->tail_stride, is_compressed)))
+	if (t->tail_stride && (t->tail_offset > t->size || has_bits_past(tail_refs_of(t, is_compressed), t->tail_stride, is_compressed)))
 		type_is_wrong(t, "tail_offset or tail_refs lies beyond its end");
 	if (t->tail_refs && (t->tail_stride % slot_bytes || t->tail_offset % slot_bytes))
 		type_is_wrong(t, "references in a trailing array are not aligned to their size");
-	if (t->tail_refs == CAIRN_GC_TAIL_REF && is_compressed && t->tail_stride == 2 * slot_bytes)
-		type_is_wrong(t, "tail_stride is that of references of 8 bytes: .tail_stride = sizeof(cairn_gc_slot)");
+	if (is_tail_ref(t, is_compressed) && t->tail_stride != slot_bytes)
+		type_is_wrong(t, "references in a trailing array take 4 bytes: .tail_stride = sizeof(cairn_gc_slot)");
 	if (t->tail_refs && t->tail_offset / 8 < 64 && (t->refs | t->weak) >> t->tail_offset / 8)
 		type_is_wrong(t, "refs or weak names a word of the trailing array");
 	if (t->drop && t->flags & CAIRN_GC_CONSERVATIVE)
@@ -114,7 +126,7 @@ static cairn_gc_record *record_make(const cairn_gc_type *t, bool is_compressed)
 		.weak = t->weak,
 		.tail_offset = (uint32_t)t->tail_offset,
 		.tail_stride = (uint32_t)t->tail_stride,
-		.tail_refs = t->tail_refs,
+		.tail_refs = tail_refs_of(t, is_compressed),
 		.trace = t->trace,
 		.drop = t->drop,
 		.size = t->size,
@@ -179,8 +191,10 @@ void cairn_gc_types_validate(void)
 	for (uint32_t id = 1; id < types_count; id++) {
 		const cairn_gc_record *r = cairn_gc_records[id];
 		cairn_assert(r && r->name); /* GY1 */
-		cairn_assert(!has_bits_past(r->refs | r->weak, r->size, r->is_compressed) && !(r->refs & r->weak)); /* GY2 */
-		cairn_assert(!r->tail_refs || !has_bits_past(r->tail_refs, r->tail_stride, r->is_compressed));      /* GY2 */
+		bool is_compressed = r->is_compressed;
+		cairn_assert(!has_bits_past(r->refs | r->weak, r->size, is_compressed) && !(r->refs & r->weak)); /* GY2 */
+		cairn_assert(!r->tail_refs || !has_bits_past(r->tail_refs, r->tail_stride, is_compressed));
+		(void)is_compressed;
 	}
 	cairn_gc_types_unlock();
 }

@@ -18,6 +18,9 @@
  *        region is in private_chunks when that is 128, and else in no list.
  *   (P4) free_granules and dirty_granules are the sums over all chunks.
  *
+ * The private region (cairn_pageheap_private) is opened and taken from by itself, in whole chunks; freeing, purging and
+ * hiding do not tell it from others. long: these books have one lock, and who changes them is in one file.
+ *
  * Lock: one, rank CAIRN_RANK_PAGEHEAP. Nothing is purged under it; opening (mprotect) and showing (MADV_DODUMP) are
  * done under it, because nobody can be served before, and hiding, a few calls at a time.
  * Failure: the OS refuses, alloc returns NULL with the books as they were.

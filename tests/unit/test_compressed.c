@@ -30,6 +30,16 @@ typedef struct guess { /* every word may be anything, also a slot in either half
 } guess;
 CAIRN_GC_TYPE(guess, .flags = CAIRN_GC_CONSERVATIVE);
 
+typedef struct rows {
+	size_t n;
+	struct row {
+		cairn_ref(node) to;
+		uint32_t number;
+	} at[];
+} rows;
+CAIRN_GC_TYPE(rows, .tail_offset = offsetof(rows, at), .tail_stride = sizeof(struct row),
+	.tail_refs = CAIRN_GC_REFS(struct row, to));
+
 typedef struct watch {
 	cairn_ref(node) strong, weak;
 } watch;
@@ -133,7 +143,8 @@ static void a_weak_field_of_4_bytes_is_cleared_alone(void)
 		cairn_gc_set(p.m, cairn_gc_root_get(p.m, &root), weak, kept);
 		cairn_gc_collect(p.m);
 		watch *w = cairn_gc_root_get(p.m, &root);
-		EXPECT(cairn_gc_get_weak(p.m, w, weak) && cairn_gc_get_weak(p.m, w, weak) == cairn_gc_get(p.m, w, strong));
+		node *there = cairn_gc_get(p.m, w, strong);
+		EXPECT(there && cairn_gc_get_weak(p.m, w, weak) == there);
 		cairn_gc_set(p.m, w, weak, cairn_gc_new(p.m, node));
 		cairn_gc_collect(p.m);
 		w = cairn_gc_root_get(p.m, &root);
@@ -165,6 +176,33 @@ static void words_of_a_conservative_object_keep_and_pin(void)
 		EXPECT(cairn_gc_get(p.m, g, low) == n[0] && cairn_gc_get(p.m, g, high) == n[1]);
 		for (uint64_t i = 0; i < 3; i++)
 			EXPECT(cairn_gc_is_object(p.m, n[i]) && n[i]->id == i + 7);
+		cairn_gc_root_remove(p.h, &root);
+		place_close(p);
+	}
+}
+
+/* A reference in each 8 bytes, and a number that looks like one beside it. */
+static void elements_of_8_bytes_may_hold_one_reference(void)
+{
+	EACH_COLLECTOR (c) {
+		place p = exact_open(c, "move,verify");
+		static cairn_ref(rows) root;
+		REQUIRE(p.m && cairn_gc_root_add(p.h, &root));
+		cairn_gc_root_set(p.m, &root, cairn_gc_new_array(p.m, rows, 1000));
+		for (uint32_t i = 0; i < 1000; i++) {
+			node *n = cairn_gc_new(p.m, node);
+			n->id = i;
+			rows *r = cairn_gc_root_get(p.m, &root);
+			cairn_gc_set(p.m, r, at[i].to, n);
+			r->at[i].number = cairn_gc_slot_compress((uintptr_t)n) + 1;
+		}
+		cairn_gc_collect(p.m);
+		rows *r = cairn_gc_root_get(p.m, &root);
+		for (uint32_t i = 0; i < 1000; i++)
+			EXPECT_EQ(cairn_gc_get(p.m, r, at[i].to)->id, i);
+		static cairn_gc_stats s;
+		cairn_gc_stats_get(p.h, &s);
+		EXPECT_EQ(s.live_objects, 1001);
 		cairn_gc_root_remove(p.h, &root);
 		place_close(p);
 	}
@@ -306,7 +344,8 @@ static void makes_what_is_not(void)
 }
 static void keeps_the_stride(void)
 {
-	cairn_gc_register(&(cairn_gc_type){ .name = "t", .size = 8, .tail_offset = 8, .tail_stride = 8, .tail_refs = 1 });
+	cairn_gc_register(
+		&(cairn_gc_type){ .name = "t", .size = 8, .tail_offset = 8, .tail_stride = 8, .tail_refs = CAIRN_GC_TAIL_REF });
 }
 static void breaks_a_field(void)
 {
@@ -372,6 +411,7 @@ int main(int count, char **words)
 	RUN(every_way_to_a_field_says_the_same);
 	RUN(a_weak_field_of_4_bytes_is_cleared_alone);
 	RUN(words_of_a_conservative_object_keep_and_pin);
+	RUN(elements_of_8_bytes_may_hold_one_reference);
 	RUN(what_does_not_fit_is_refused_by_name);
 	DONE();
 }
