@@ -208,6 +208,44 @@ static void elements_of_8_bytes_may_hold_one_reference(void)
 	}
 }
 
+typedef struct forgetful { /* whose bitmap names nothing */
+	uint64_t id;
+	uint32_t number;
+	node_ref forgotten;
+	node *plain;
+} forgetful;
+CAIRN_GC_TYPE(forgetful);
+
+/* Numbers that lie in the window as references would are not told. */
+static void a_slot_that_no_bitmap_names_is_found(void)
+{
+	place p = exact_open(CAIRN_GC_MARKSWEEP, NULL);
+	static node_ref kept[64];
+	static cairn_ref(forgetful) holders[64];
+	REQUIRE(p.m && cairn_gc_roots_add(p.h, kept, 64) && cairn_gc_roots_add(p.h, holders, 64));
+	for (uint32_t i = 0; i < 64; i++) {
+		node *n = cairn_gc_new(p.m, node);
+		cairn_gc_root_set(p.m, &kept[i], n);
+		forgetful *f = cairn_gc_new(p.m, forgetful);
+		cairn_gc_root_set(p.m, &holders[i], f);
+		cairn_gc_set(p.m, f, forgotten, n);
+		f->number = cairn_gc_slot_compress((uintptr_t)n) + i % 2;
+		f->plain = n;
+	}
+	char said[16384] = "";
+	FILE *to = fmemopen(said, sizeof said, "w");
+	cairn_gc_find_undeclared(p.m, to);
+	fclose(to);
+	EXPECT(strstr(said, "type forgetful: the word at 12 looks like a reference that .refs does not name (64 of 64"));
+	EXPECT(strstr(said, "type forgetful: the word at 16 looks like a reference"));
+	EXPECT(!strstr(said, "the word at 8 ") && !strstr(said, "the word at 20 ") && !strstr(said, "type node"));
+	if (test_case_failures)
+		NOTE("said: %s", said);
+	cairn_gc_roots_remove(p.h, kept);
+	cairn_gc_roots_remove(p.h, holders);
+	place_close(p);
+}
+
 /* ---- The window ---- */
 
 static uint64_t sum_of(cairn_gc_mutator *m, node *n) /* of a list */
@@ -412,6 +450,7 @@ int main(int count, char **words)
 	RUN(a_weak_field_of_4_bytes_is_cleared_alone);
 	RUN(words_of_a_conservative_object_keep_and_pin);
 	RUN(elements_of_8_bytes_may_hold_one_reference);
+	RUN(a_slot_that_no_bitmap_names_is_found);
 	RUN(what_does_not_fit_is_refused_by_name);
 	DONE();
 }
