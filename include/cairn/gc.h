@@ -220,8 +220,8 @@ const char *cairn_gc_collector_name(cairn_gc_collector c); /* "marksweep"; NULL:
 
 /* Makes the calling thread a mutator of h; its stack is looked at from now on, from its base. A thread may be attached
  * to several heaps, and to one only once. NULL: no memory, or a stack that libc does not know (ENOMEM), attached
- * already (EBUSY), no key left (EAGAIN). Returns owned. A thread that ends is detached. Misuse: by code compiled for the
- * other kind of references than what opened the heap. */
+ * already (EBUSY), no key left (EAGAIN). Returns owned. A thread that ends is detached. Misuse: by code compiled for
+ * the other kind of references than what opened the heap. */
 cairn_gc_mutator *cairn_gc_attach(cairn_gc_heap *h) CAIRN_GC_KIND_("cairn_gc_attach");
 /* Takes m. What only this thread's stack held may be gone. */
 void cairn_gc_detach(cairn_gc_mutator *m);

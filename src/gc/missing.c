@@ -6,8 +6,8 @@
  * A number that equals the address of an object's start by chance is rare in 64 bits; a stale word of a union, or a
  * cache of addresses, is not. So an offset is told when more than two objects have one, and a tenth of all of the type.
  *
- * In a heap of compressed references any half of a word may be one, and most small numbers lie in the window, where up to
- * each second grain begins an object. So of an offset that is told three quarters of what is not 0 must be objects.
+ * In a heap of compressed references any half of a word may be one, and most small numbers lead into the window, where
+ * up to each second grain begins an object. So of an offset that is told three quarters of what is not 0 are objects.
  *
  * Threads, locks: those of the survey. Failure: no memory, or more than ROOM pairs: the rest is not looked at. */
 #include "gc/verify.h"
@@ -118,7 +118,8 @@ static void missing_object(void *arg, void *object)
 static bool missing_is_told(const missing_table *t, const missing_pair *p)
 {
 	uint32_t least = t->is_compressed ? MISSING_SLOTS_LEAST : MISSING_LEAST;
-	return p->count >= least && p->count / 3 >= p->others && p->count >= t->of_type[p->type] / (100 / MISSING_PERCENT);
+	return p->count >= least && p->count / 3 >= p->others &&
+	       p->count >= t->of_type[p->type] / (100 / MISSING_PERCENT);
 }
 
 static void missing_tell(cairn_gc_findings *f, const missing_pair *p, uint32_t of)

@@ -81,9 +81,10 @@ static void check(const cairn_gc_type *t, bool is_compressed)
 		type_is_wrong(t, "flags has a bit that means nothing");
 	if (t->tail_stride && !t->tail_offset && t->size)
 		type_is_wrong(t, "a trailing array needs tail_offset: .tail_offset = offsetof(T, field)");
+	uint64_t tail_refs = tail_refs_of(t, is_compressed);
 	if (!t->tail_stride && (t->tail_refs || t->tail_offset))
 		type_is_wrong(t, "a trailing array needs tail_stride");
-	if (t->tail_stride && (t->tail_offset > t->size || has_bits_past(tail_refs_of(t, is_compressed), t->tail_stride, is_compressed)))
+	if (t->tail_stride && (t->tail_offset > t->size || has_bits_past(tail_refs, t->tail_stride, is_compressed)))
 		type_is_wrong(t, "tail_offset or tail_refs lies beyond its end");
 	if (t->tail_refs && (t->tail_stride % slot_bytes || t->tail_offset % slot_bytes))
 		type_is_wrong(t, "references in a trailing array are not aligned to their size");
@@ -191,10 +192,10 @@ void cairn_gc_types_validate(void)
 	for (uint32_t id = 1; id < types_count; id++) {
 		const cairn_gc_record *r = cairn_gc_records[id];
 		cairn_assert(r && r->name); /* GY1 */
-		bool is_compressed = r->is_compressed;
-		cairn_assert(!has_bits_past(r->refs | r->weak, r->size, is_compressed) && !(r->refs & r->weak)); /* GY2 */
-		cairn_assert(!r->tail_refs || !has_bits_past(r->tail_refs, r->tail_stride, is_compressed));
-		(void)is_compressed;
+		bool is_4 = r->is_compressed;
+		cairn_assert(!has_bits_past(r->refs | r->weak, r->size, is_4) && !(r->refs & r->weak)); /* GY2 */
+		cairn_assert(!r->tail_refs || !has_bits_past(r->tail_refs, r->tail_stride, is_4));      /* GY2 */
+		(void)is_4;
 	}
 	cairn_gc_types_unlock();
 }

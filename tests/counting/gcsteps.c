@@ -22,7 +22,7 @@ enum {
 	COMPRESS = sizeof(cairn_gc_slot) == 4 ? 2 : 0, /* of a value that is used on: a copy, and the shift */
 	STORE_OFF = 4 + COMPRESS,
 	STORE_ON = 4 + COMPRESS,
-	LOAD = sizeof(cairn_gc_slot) == 4 ? 7 : 1, /* of what is compressed: 5, and 2 jumps where the compiler has it so */
+	LOAD = sizeof(cairn_gc_slot) == 4 ? 7 : 1, /* 5, and 2 moves where the compiler has it so */
 	ALLOCATION = 9, /* instructions */
 	ROUNDS = 100,
 	TIMED = 2000000,

@@ -236,7 +236,7 @@ static void a_slot_that_no_bitmap_names_is_found(void)
 	FILE *to = fmemopen(said, sizeof said, "w");
 	cairn_gc_find_undeclared(p.m, to);
 	fclose(to);
-	EXPECT(strstr(said, "type forgetful: the word at 12 looks like a reference that .refs does not name (64 of 64"));
+	EXPECT(strstr(said, "type forgetful: the word at 12 looks like a reference that .refs does not name (64"));
 	EXPECT(strstr(said, "type forgetful: the word at 16 looks like a reference"));
 	EXPECT(!strstr(said, "the word at 8 ") && !strstr(said, "the word at 20 ") && !strstr(said, "type node"));
 	if (test_case_failures)
@@ -382,8 +382,10 @@ static void makes_what_is_not(void)
 }
 static void keeps_the_stride(void)
 {
-	cairn_gc_register(
-		&(cairn_gc_type){ .name = "t", .size = 8, .tail_offset = 8, .tail_stride = 8, .tail_refs = CAIRN_GC_TAIL_REF });
+	cairn_gc_type t = {
+		.name = "t", .size = 8, .tail_offset = 8, .tail_stride = 8, .tail_refs = CAIRN_GC_TAIL_REF
+	};
+	cairn_gc_register(&t);
 }
 static void breaks_a_field(void)
 {
@@ -440,8 +442,10 @@ static void what_does_not_fit_is_refused_by_name(void)
 
 int main(int count, char **words)
 {
-	if (count > 1)
+	if (count > 1) {
 		ways[strtoul(words[1], NULL, 10)].call();
+		return 2; /* nothing was refused */
+	}
 	RUN(the_first_object_lies_behind_the_windows_first_record);
 	RUN(objects_reach_to_the_windows_last_bytes);
 	RUN(heaps_of_both_kinds_live_beside_each_other);
