@@ -162,10 +162,11 @@ static bool open_window(void)
 	uint64_t before = cairn_gc_calm();
 	uintptr_t base = cairn_pageheap_private(CAIRN_GC_WINDOW_BYTES);
 	cairn_gc_uncalm(before);
-	if (base) {
-		__atomic_store_n(&cairn_gc_window, base, __ATOMIC_RELAXED); /* see there; always the same */
+	/* relaxed, both: see there; once only, for others may be reading */
+	if (base && __atomic_load_n(&cairn_gc_window, __ATOMIC_RELAXED) != base)
+		__atomic_store_n(&cairn_gc_window, base, __ATOMIC_RELAXED);
+	if (base)
 		return true;
-	}
 	cairn_line l = { 0 };
 	cairn_line_text(&l, "cairn: gc: compressed references need 32 GiB of address space in a row, which are "
 			    "refused: raise its limit (ulimit -v unlimited), ");
