@@ -136,13 +136,14 @@ STRESS    := $(call programs,stress)
 FUZZ      := $(call programs,fuzz)
 GC        := $(call programs,gc)
 DEATH     := $(call programs,death)
-# Programs of managed heaps once more, with references of 4 bytes.
-COMPRESSED := $(addsuffix -compressed,$(O)/tests/model/gcgraph $(GC))
+# Programs of managed heaps once more, with references of 4 bytes: all but what looks at words by itself.
+COMPRESSED := $(addsuffix -compressed,$(O)/tests/model/gcgraph $(GC) \
+              $(addprefix $(O)/tests/unit/test_,deaths tables hash semispace markcompact slide zeal sizing looks))
 DEATH_CXX := $(patsubst tests/%.cc,$(O)/tests/%,$(wildcard tests/death/*.cc))
 
 .PHONY: tests unit model gc-programs stress-programs death fuzz-programs
 tests: unit model gc-programs stress-programs $(if $(filter release debug,$(BUILD)),death)
-unit: $(UNIT)
+unit: $(UNIT) $(filter $(O)/tests/unit/%,$(COMPRESSED))
 model: $(MODEL) $(filter $(O)/tests/model/%,$(COMPRESSED))
 stress-programs: $(STRESS)
 gc-programs: $(GC) $(filter $(O)/tests/gc/%,$(COMPRESSED))
@@ -186,7 +187,7 @@ test:
 
 #: make check          unit, model and death tests of one BUILD
 check: lib unit model gc-programs death
-	@tests/support/run-tests --title "unit, $(BUILD)" $(UNIT)
+	@tests/support/run-tests --title "unit, $(BUILD)" $(UNIT) $(filter $(O)/tests/unit/%,$(COMPRESSED))
 	@tests/support/run-tests --title "model, $(BUILD)" $(MODEL) $(filter $(O)/tests/model/%,$(COMPRESSED))
 	@tests/support/run-tests --title "gc, $(BUILD)" $(GC) $(filter $(O)/tests/gc/%,$(COMPRESSED))
 	@$(if $(filter 0,$(words $(filter release debug,$(BUILD)))),:,tests/support/run-tests --title "death, $(BUILD)" \

@@ -90,7 +90,7 @@ static void check(const cairn_gc_type *t, bool is_compressed)
 		type_is_wrong(t, "references in a trailing array are not aligned to their size");
 	if (is_tail_ref(t, is_compressed) && t->tail_stride != slot_bytes)
 		type_is_wrong(t, "references in a trailing array take 4 bytes: .tail_stride = sizeof(cairn_gc_slot)");
-	if (t->tail_refs && t->tail_offset / 8 < 64 && (t->refs | t->weak) >> t->tail_offset / 8)
+	if (t->tail_refs && has_bits_past(t->refs | t->weak, t->tail_offset, is_compressed))
 		type_is_wrong(t, "refs or weak names a word of the trailing array");
 	if (t->drop && t->flags & CAIRN_GC_CONSERVATIVE)
 		type_is_wrong(t, "a conservative type has no drop function: its references cannot be set to NULL");
