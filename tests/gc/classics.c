@@ -46,7 +46,8 @@ static void binary_trees_count_their_nodes(void)
 		}
 		EXPECT_EQ(nodes_of(p.m, lasting), (2l << most) - 1);
 		cairn_gc_stats s = stats_of(p);
-		EXPECT(c == CAIRN_GC_NONE ? s.collections == 0 : s.collections > 3);
+		unsigned least = sizeof(cairn_gc_slot) == 8 ? 4 : 2; /* there is less of them */
+		EXPECT(c == CAIRN_GC_NONE ? s.collections == 0 : s.collections >= least);
 		if (c != CAIRN_GC_NONE) /* each tree lives only while it is counted */
 			EXPECT(s.held_peak_bytes < (size_t)(2l << most) * 32 * 10 + (8 << 20));
 		place_close(p);
