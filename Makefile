@@ -136,14 +136,17 @@ STRESS    := $(call programs,stress)
 FUZZ      := $(call programs,fuzz)
 GC        := $(call programs,gc)
 DEATH     := $(call programs,death)
+# Programs of managed heaps once more, with references of 4 bytes: all but what looks at words by itself.
+COMPRESSED := $(addsuffix -compressed,$(O)/tests/model/gcgraph $(GC) \
+              $(addprefix $(O)/tests/unit/test_,deaths tables hash semispace markcompact slide zeal sizing looks))
 DEATH_CXX := $(patsubst tests/%.cc,$(O)/tests/%,$(wildcard tests/death/*.cc))
 
 .PHONY: tests unit model gc-programs stress-programs death fuzz-programs
 tests: unit model gc-programs stress-programs $(if $(filter release debug,$(BUILD)),death)
-unit: $(UNIT)
-model: $(MODEL)
+unit: $(UNIT) $(filter $(O)/tests/unit/%,$(COMPRESSED))
+model: $(MODEL) $(filter $(O)/tests/model/%,$(COMPRESSED))
 stress-programs: $(STRESS)
-gc-programs: $(GC)
+gc-programs: $(GC) $(filter $(O)/tests/gc/%,$(COMPRESSED))
 fuzz-programs: $(FUZZ)
 death: $(DEATH) $(DEATH_CXX)
 
@@ -151,10 +154,16 @@ $(FUZZ): LINKED_WITH := -fsanitize=fuzzer
 # A C program that calls operator new as the preloaded library has it.
 $(O)/tests/unit/test_cxx: FIRST := $(O)/obj/malloc/cxx.o
 $(O)/tests/unit/test_cxx: $(O)/obj/malloc/cxx.o
+TEST_RULE = $(QUIET)$(CC) $(TEST_FLAGS) $(CFLAGS) -MMD -MP $< $(FIRST) $(O)/libcairn.a $(LDFLAGS) $(LINKED_WITH) -lm -o $@
 $(UNIT) $(MODEL) $(STRESS) $(FUZZ) $(GC): $(O)/tests/%: tests/%.c $(O)/libcairn.a
 	@mkdir -p $(@D)
 	$(call SAY,TEST)
-	$(QUIET)$(CC) $(TEST_FLAGS) $(CFLAGS) -MMD -MP $< $(FIRST) $(O)/libcairn.a $(LDFLAGS) $(LINKED_WITH) -lm -o $@
+	$(TEST_RULE)
+$(COMPRESSED): TEST_FLAGS += -DCAIRN_GC_COMPRESSED
+$(COMPRESSED): $(O)/tests/%-compressed: tests/%.c $(O)/libcairn.a
+	@mkdir -p $(@D)
+	$(call SAY,TEST)
+	$(TEST_RULE)
 # What they do is wrong on purpose: no warnings (-w), and nothing may be optimised away. They may call what libc has not
 # yet (free_sized). A line /* BUILD -rdynamic -ldl */ among the first eight adds options.
 PLAIN_RULE = -D_GNU_SOURCE -O1 -g -Iinclude -Itests -pthread -fno-builtin -w -MMD -MP $< \
@@ -178,9 +187,9 @@ test:
 
 #: make check          unit, model and death tests of one BUILD
 check: lib unit model gc-programs death
-	@tests/support/run-tests --title "unit, $(BUILD)" $(UNIT)
-	@tests/support/run-tests --title "model, $(BUILD)" $(MODEL)
-	@tests/support/run-tests --title "gc, $(BUILD)" $(GC)
+	@tests/support/run-tests --title "unit, $(BUILD)" $(UNIT) $(filter $(O)/tests/unit/%,$(COMPRESSED))
+	@tests/support/run-tests --title "model, $(BUILD)" $(MODEL) $(filter $(O)/tests/model/%,$(COMPRESSED))
+	@tests/support/run-tests --title "gc, $(BUILD)" $(GC) $(filter $(O)/tests/gc/%,$(COMPRESSED))
 	@$(if $(filter 0,$(words $(filter release debug,$(BUILD)))),:,tests/support/run-tests --title "death, $(BUILD)" \
 		--exec "tests/support/run-death $(O)/libcairn.so" $(DEATH) $(DEATH_CXX))
 
@@ -193,7 +202,7 @@ check-house: lib
 #: make test-mutants   changes of src/gc that lose objects: each is caught by the check that tests/gc/run-mutants names
 MUTANT_CHECKS := $(addprefix $(O)/tests/,unit/test_zeal unit/test_trace unit/test_deaths unit/test_tables unit/test_hash \
                  unit/test_semispace unit/test_markcompact unit/test_generational unit/test_cards \
-                 unit/test_blocks gc/places)
+                 unit/test_compressed unit/test_blocks gc/places)
 test-mutants: $(MUTANT_CHECKS)
 	@O='$(O)' CC='$(CC)' LIB_FLAGS='$(LIB_FLAGS) $(CFLAGS)' TEST_FLAGS='$(TEST_FLAGS) $(CFLAGS)' tests/gc/run-mutants
 

@@ -27,7 +27,12 @@
  * Failure: NULL, false or an errno value, and nothing changed, unless said otherwise; misuse prints one line and
  * aborts. Threads: a mutator may be used by its own thread alone; an object by every thread attached to its heap, with
  * the program's own locking; functions that take a heap, from any thread. Nothing here may be called from a signal
- * handler, and no signal is used. */
+ * handler, and no signal is used.
+ *
+ * Compressed references: a program all of whose files define CAIRN_GC_COMPRESSED before they include this has fields of
+ * 4 bytes, and its heaps, together, at most 32 GiB, in one window of addresses, reserved when the first is opened. The
+ * source is the same; what it says of sizes it says by sizeof and offsetof. A bitmap's words are of 4 bytes then, so it
+ * reaches over the first 256 bytes. Words that are no cairn_refs, those of stacks, ranges and handles, are as ever. */
 #ifndef CAIRN_GC_H
 #define CAIRN_GC_H
 
@@ -50,12 +55,21 @@ typedef struct cairn_gc_guardian cairn_gc_guardian;
 
 /* ---- Types ---- */
 
+/* A field's word. A compressed one: the low 32 bits of an address shifted right by 3. */
+#ifdef CAIRN_GC_COMPRESSED
+typedef uint32_t cairn_gc_slot;
+#define CAIRN_GC_KIND_(symbol) __asm__(symbol "_compressed_") /* what such a program calls by that name */
+#else
+typedef uintptr_t cairn_gc_slot;
+#define CAIRN_GC_KIND_(symbol)
+#endif
+
 /* A field that refers to an object of struct T, or to none (NULL): one word. Also in arrays: cairn_ref(node) kids[4].
  * Each use is a type of its own; for extern declarations, or pointers to fields: typedef cairn_ref(node) node_ref. */
 #define cairn_ref(T)                                                                                                   \
 	union {                                                                                                        \
-		uintptr_t cairn_gc_word;                                                                               \
-		T *cairn_gc_type_of[0];                                                                                \
+		cairn_gc_slot cairn_gc_word;                                                                           \
+		T *cairn_gc_type_of[0] __attribute__((packed)); /* and no wider alignment by it */                     \
 	}
 
 typedef enum cairn_gc_type_flags {
@@ -67,11 +81,11 @@ typedef enum cairn_gc_type_flags {
 typedef struct cairn_gc_type {
 	const char *name;    /* borrowed until registration, which copies it */
 	size_t size;         /* of the struct, without trailing elements */
-	uint64_t refs;       /* bit i: the word at 8 * i is a cairn_ref; CAIRN_GC_REFS makes it */
+	uint64_t refs;       /* bit i: the i-th word is a cairn_ref; CAIRN_GC_REFS makes it */
 	uint64_t weak;       /* likewise: one that does not keep its object, and reads NULL once that is gone */
 	size_t tail_offset;  /* of the trailing array; 0: there is none */
-	size_t tail_stride;  /* of an element, a multiple of 8 where tail_refs is not 0 */
-	uint64_t tail_refs;  /* bit i: the word at 8 * i of each element is a cairn_ref */
+	size_t tail_stride;  /* of an element, in bytes; whole words where tail_refs is not 0 */
+	uint64_t tail_refs;  /* bit i: the i-th word of each element is a cairn_ref */
 	/* For what bitmaps cannot say. It is called with any object of the type, in any state its stores can leave, by
 	 * any thread, by several at once, with the mutators stopped; it calls cairn_gc_visit for each cairn_ref that is
 	 * not in the bitmaps, and does nothing else: no allocation, no lock, no look at what a field refers to. */
@@ -123,16 +137,16 @@ typedef struct cairn_gc_type {
 #define CAIRN_GC_ASSERT_ALIGNED_(T) static_assert(alignof(T) <= 16, "objects are aligned to 16 at most")
 #endif
 
-/* The bits of fields of T, at most 16 of them, each a cairn_ref or an array of them within the first 512 bytes. */
+/* The bits of fields of T, at most 16 of them, each a cairn_ref or an array of them within the first 64 words. */
 #define CAIRN_GC_REFS(T, ...)                                                                                          \
 	(CAIRN_GC_PICK_(__VA_ARGS__, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1)(T, __VA_ARGS__))
-/* For a trailing array of cairn_ref itself: .tail_refs = CAIRN_GC_TAIL_REF. */
-#define CAIRN_GC_TAIL_REF UINT64_C(1)
+/* For a trailing array of cairn_ref itself: .tail_stride = sizeof(cairn_gc_slot), .tail_refs = CAIRN_GC_TAIL_REF. */
+#define CAIRN_GC_TAIL_REF (sizeof(cairn_gc_slot) == 8 ? UINT64_C(1) : UINT64_C(1) << 63 | 1)
 
 /* Registers a type, once; CAIRN_GC_TYPE calls it. Borrows t, whose header it writes; what it describes is copied, so
  * that the library that holds t may be unloaded while objects live, but for its trace and drop functions. Aborts, with
  * a line, where the description contradicts itself, and where there is no memory. Any thread. */
-void cairn_gc_register(cairn_gc_type *t);
+void cairn_gc_register(cairn_gc_type *t) CAIRN_GC_KIND_("cairn_gc_register");
 
 /* For a type's trace function: this field is a cairn_ref. */
 #define cairn_gc_visit(v, field) cairn_gc_visit_((v), &(field)->cairn_gc_word)
@@ -197,8 +211,10 @@ typedef struct cairn_gc_config {
 
 /* NULL: with errno ENOMEM; EINVAL (max below 1 MiB, min over max, reserve not below max, growth over 100000, workers
  * over 32, balance below 0, no such cleanups); ENOTSUP (a collector that is not built, or of no such name: a line says
- * so). Returns owned. config: NULL as all defaults. About 80 KiB where little is allocated; there may be thousands. */
-cairn_gc_heap *cairn_gc_open(const cairn_gc_config *config);
+ * so). With compressed references also ENOMEM where their window is refused, and EINVAL where max is over 32 GiB: a
+ * line says so. Returns owned. config: NULL as all defaults. About 80 KiB where little is allocated; there may be
+ * thousands. */
+cairn_gc_heap *cairn_gc_open(const cairn_gc_config *config) CAIRN_GC_KIND_("cairn_gc_open");
 /* Takes h and all its objects, after every drop function and cleanup that is still listed was run, in this thread;
  * tables, guardians, handles and external bytes go with it. Misuse: mutators other than this thread's are attached. */
 void cairn_gc_close(cairn_gc_heap *h);
@@ -207,8 +223,9 @@ const char *cairn_gc_collector_name(cairn_gc_collector c); /* "marksweep"; NULL:
 
 /* Makes the calling thread a mutator of h; its stack is looked at from now on, from its base. A thread may be attached
  * to several heaps, and to one only once. NULL: no memory, or a stack that libc does not know (ENOMEM), attached
- * already (EBUSY), no key left (EAGAIN). Returns owned. A thread that ends is detached. */
-cairn_gc_mutator *cairn_gc_attach(cairn_gc_heap *h);
+ * already (EBUSY), no key left (EAGAIN). Returns owned. A thread that ends is detached. Misuse: by code compiled for
+ * the other kind of references than what opened the heap. */
+cairn_gc_mutator *cairn_gc_attach(cairn_gc_heap *h) CAIRN_GC_KIND_("cairn_gc_attach");
 /* Takes m. What only this thread's stack held may be gone. */
 void cairn_gc_detach(cairn_gc_mutator *m);
 cairn_gc_heap *cairn_gc_heap_of(const cairn_gc_mutator *m);
@@ -482,6 +499,7 @@ struct cairn_gc_mutator {
 	uint8_t barrier;  /* changed by its own thread, or while that is stopped */
 	uint8_t pad[3];
 	cairn_gc_bump *run[CAIRN_GC_RUNS]; /* likewise */
+	uintptr_t base;   /* of the window of compressed references; 0: they are not; const */
 };
 
 /* ThreadSanitizer does not know of that order. */
@@ -502,11 +520,12 @@ void *cairn_gc_new_slow_(cairn_gc_mutator *m, const cairn_gc_type *t, size_t siz
 void *cairn_gc_new_array_(cairn_gc_mutator *m, const cairn_gc_type *t, size_t n, bool aborts);
 void *cairn_gc_new_bytes_(cairn_gc_mutator *m, size_t n, bool aborts);
 void cairn_gc_poll_slow_(cairn_gc_mutator *m);
-void cairn_gc_store_slow_(cairn_gc_mutator *m, void *object, uintptr_t *field, void *value);
-bool cairn_gc_cas_(cairn_gc_mutator *m, void *object, uintptr_t *field, void *expected, void *value);
-void *cairn_gc_swap_(cairn_gc_mutator *m, void *object, uintptr_t *field, void *value);
-void cairn_gc_copy_(cairn_gc_mutator *m, void *object, uintptr_t *to, const uintptr_t *from, size_t n);
-void cairn_gc_visit_(cairn_gc_visitor *v, uintptr_t *field);
+/* field, to, from: words, of the heap's kind */
+void cairn_gc_store_slow_(cairn_gc_mutator *m, void *object, void *field, void *value);
+bool cairn_gc_cas_(cairn_gc_mutator *m, void *object, void *field, void *expected, void *value);
+void *cairn_gc_swap_(cairn_gc_mutator *m, void *object, void *field, void *value);
+void cairn_gc_copy_(cairn_gc_mutator *m, void *object, void *to, const void *from, size_t n);
+void cairn_gc_visit_(cairn_gc_visitor *v, void *field);
 
 static inline void *cairn_gc_new_(cairn_gc_mutator *m, const cairn_gc_type *t, size_t size)
 {
@@ -523,33 +542,63 @@ static inline void *cairn_gc_new_(cairn_gc_mutator *m, const cairn_gc_type *t, s
 	return cairn_gc_new_slow_(m, t, size);
 }
 
-static inline void cairn_gc_store_(cairn_gc_mutator *m, void *object, uintptr_t *field, void *value)
+#ifdef CAIRN_GC_COMPRESSED
+/* The window is aligned to its size. */
+static inline cairn_gc_slot cairn_gc_slot_of_(const void *object) { return (cairn_gc_slot)((uintptr_t)object >> 3); }
+
+static inline void *cairn_gc_object_of_(const cairn_gc_mutator *m, cairn_gc_slot word)
+{
+	if (!word)
+		return NULL;
+	void *object = (void *)(m->base + ((uintptr_t)word << 3));
+	/* Here, and not where it is used first: a safepoint in between looks for an address, not for the word. */
+	__asm__ volatile("" : "+r"(object));
+	if (!object)
+		__builtin_unreachable();
+	return object;
+}
+#else
+static inline cairn_gc_slot cairn_gc_slot_of_(const void *object) { return (cairn_gc_slot)object; }
+
+static inline void *cairn_gc_object_of_(const cairn_gc_mutator *m, cairn_gc_slot word)
+{
+	(void)m; /* a collector that moves objects while the program runs will need it */
+	return (void *)word;
+}
+#endif
+
+static inline void cairn_gc_store_(cairn_gc_mutator *m, void *object, cairn_gc_slot *field, void *value)
 {
 	/* relaxed: the header's low byte changes while this thread is stopped, or under its own barrier */
 	if (cairn_gc_likely_(!(m->barrier & __atomic_load_n((uint8_t *)object - 8, __ATOMIC_RELAXED))))
-		__atomic_store_n(field, (uintptr_t)value, __ATOMIC_RELEASE); /* publishes the referent */
+		__atomic_store_n(field, cairn_gc_slot_of_(value), __ATOMIC_RELEASE); /* publishes the referent */
 	else
 		cairn_gc_store_slow_(m, object, field, value);
 }
 
-static inline void cairn_gc_root_store_(cairn_gc_mutator *m, uintptr_t *root, void *value)
+static inline void cairn_gc_root_store_(cairn_gc_mutator *m, cairn_gc_slot *root, void *value)
 {
 	if (cairn_gc_likely_(!m->barrier))
-		__atomic_store_n(root, (uintptr_t)value, __ATOMIC_RELEASE); /* publishes the referent */
+		__atomic_store_n(root, cairn_gc_slot_of_(value), __ATOMIC_RELEASE); /* publishes the referent */
 	else
 		cairn_gc_store_slow_(m, NULL, root, value);
 }
 
-static inline void *cairn_gc_load_(cairn_gc_mutator *m, const uintptr_t *field)
+static inline void *cairn_gc_load_(cairn_gc_mutator *m, const cairn_gc_slot *field)
 {
-	(void)m; /* a collector that moves objects while the program runs will need it */
-	return (void *)__atomic_load_n(field, CAIRN_GC_CONSUME_); /* ordered by the address that depends on it */
+	/* ordered by the address that depends on it */
+	return cairn_gc_object_of_(m, __atomic_load_n(field, CAIRN_GC_CONSUME_));
 }
 
 /* The bits of one field, or of an array of them. */
 #define CAIRN_GC_BITS_(T, f)                                                                                           \
-	((sizeof(((T *)0)->f) >= 512 ? ~UINT64_C(0) : (UINT64_C(1) << sizeof(((T *)0)->f) / 8 % 64) - 1)               \
-		<< offsetof(T, f) / 8)
+	((sizeof(((T *)0)->f) == 64 * sizeof(cairn_gc_slot)                                                            \
+			? ~UINT64_C(0)                                                                                 \
+			: (UINT64_C(1) << sizeof(((T *)0)->f) / sizeof(cairn_gc_slot) % 64) - 1)                       \
+			<< offsetof(T, f) / sizeof(cairn_gc_slot) % 64 |                                               \
+		CAIRN_GC_WITHIN_(offsetof(T, f) + sizeof(((T *)0)->f)))
+/* 0; does not compile where that is more than the bitmap names: for such fields a trace function. */
+#define CAIRN_GC_WITHIN_(end) (0 * sizeof(char[(end) <= 64 * sizeof(cairn_gc_slot) ? 1 : -1]))
 #define CAIRN_GC_PICK_(_1, _2, _3, _4, _5, _6, _7, _8, _9, _10, _11, _12, _13, _14, _15, _16, n, ...) CAIRN_GC_REFS_##n
 #define CAIRN_GC_REFS_1(T, a)       CAIRN_GC_BITS_(T, a)
 #define CAIRN_GC_REFS_2(T, a, ...)  CAIRN_GC_BITS_(T, a) | CAIRN_GC_REFS_1(T, __VA_ARGS__)

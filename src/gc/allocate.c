@@ -305,10 +305,27 @@ static void *allocate(cairn_gc_thread *t, uint64_t header, bool is_aligned, bool
 	return cairn_gc_cell_object(at);
 }
 
+/* Its fields are not as the heap's references are. */
+static _Noreturn void type_is_foreign(cairn_gc_heap *h, const cairn_gc_record *r)
+{
+	cairn_line l = { 0 };
+	cairn_line_text(&l, "cairn: gc: type ");
+	cairn_line_text(&l, r->name);
+	cairn_line_text(&l, r->is_compressed ? " has compressed references, those of heap \"" :
+					       " has references of 8 bytes, those of heap \"");
+	cairn_line_text(&l, h->config.name);
+	cairn_line_text(&l, r->is_compressed ? "\" are not" : "\" are compressed");
+	cairn_line_text(&l, ": compile all of the program with CAIRN_GC_COMPRESSED, or nothing");
+	cairn_report_abort(&l);
+}
+
 static void *allocate_of_type(cairn_gc_thread *t, const cairn_gc_type *type, size_t size, bool aborts)
 {
 	if (cairn_unlikely(!type->header))
 		cairn_gc_misuse(t->heap, "a type that is not registered", type);
+	const cairn_gc_record *r = cairn_gc_record_of(type->header);
+	if (cairn_unlikely(r->is_compressed != t->heap->is_compressed) && (r->is_compressed || cairn_gc_has_slots(r)))
+		type_is_foreign(t->heap, r);
 	uint64_t low = type->header & (((uint64_t)1 << CAIRN_GC_SIZE_SHIFT) - 1);
 	uint64_t header = low | (uint64_t)size << CAIRN_GC_SIZE_SHIFT;
 	void *object = allocate(t, header, type->is_aligned, aborts);

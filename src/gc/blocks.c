@@ -40,16 +40,29 @@ void cairn_gc_blocks_init(cairn_gc_blocks *s)
 
 /* ---- Slabs ---- */
 
+/* Of a slab's span: whole chunks where references are compressed. */
+static size_t span_granules(const cairn_gc_heap *h, size_t granules)
+{
+	return h->is_compressed ? cairn_round_up(granules, CAIRN_CHUNK_GRANULES) : granules;
+}
+
+static cairn_span *span_take(cairn_gc_heap *h, size_t granules, bool *is_zero)
+{
+	if (h->is_compressed)
+		return cairn_pageheap_alloc_private(span_granules(h, granules), CAIRN_SPAN_MANAGED, is_zero);
+	cairn_span *span = cairn_pageheap_alloc(granules, CAIRN_CHUNK_GRANULES, CAIRN_SPAN_MANAGED, is_zero);
+	if (!span || cairn_window_open_pages(span->base, granules << CAIRN_GRANULE_SHIFT))
+		return span;
+	cairn_pageheap_free(span, granules, *is_zero ? 0 : granules);
+	return NULL;
+}
+
 /* A slab of so many granules, its record made; the blocks hang in no list. NULL: refused. */
 static cairn_gc_slab *slab_take(cairn_gc_heap *h, size_t granules)
 {
 	bool is_zero = false;
 	uint64_t before = cairn_gc_calm();
-	cairn_span *span = cairn_pageheap_alloc(granules, CAIRN_CHUNK_GRANULES, CAIRN_SPAN_MANAGED, &is_zero);
-	if (span && !cairn_window_open_pages(span->base, granules << CAIRN_GRANULE_SHIFT)) {
-		cairn_pageheap_free(span, granules, is_zero ? 0 : granules);
-		span = NULL;
-	}
+	cairn_span *span = span_take(h, granules, &is_zero);
 	cairn_gc_uncalm(before);
 	if (!span)
 		return NULL;
@@ -77,7 +90,7 @@ static void slab_give(cairn_gc_heap *h, cairn_gc_slab *slab)
 	add_held(&h->blocks, -(ptrdiff_t)CAIRN_GC_RECORD_BYTES);
 	__atomic_store_n(&slab->heap, NULL, __ATOMIC_RELAXED); /* for a word that points here: nobody's */
 	uint64_t before = cairn_gc_calm();
-	cairn_pageheap_free(cairn_window_span((uintptr_t)slab), granules, granules);
+	cairn_pageheap_free(cairn_window_span((uintptr_t)slab), span_granules(h, granules), granules);
 	cairn_gc_uncalm(before);
 }
 

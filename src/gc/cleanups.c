@@ -156,7 +156,7 @@ static void *thread_body(void *arg)
 {
 	cairn_gc_heap *h = arg;
 	pthread_setname_np(pthread_self(), "cairn-cleanups");
-	cairn_gc_mutator *m = cairn_gc_attach(h);
+	cairn_gc_mutator *m = cairn_gc_attach_any(h);
 	while (m && thread_wait(&h->deaths, m))
 		cairn_gc_run_cleanups(m, 0);
 	if (m)

@@ -370,14 +370,15 @@ static void settle_others(cairn_gc_heap *h, cairn_gc_queue *others)
 	}
 }
 
-static void settle_weak_field(void *arg, uintptr_t *field)
+static void settle_weak_field(void *arg, void *field)
 {
 	cairn_gc_heap *h = arg;
-	if (!*field)
+	uintptr_t object = cairn_gc_slot_get(field, h->is_compressed);
+	if (!object)
 		return;
-	void *there = cairn_gc_reached(h, (void *)*field);
+	void *there = cairn_gc_reached(h, (void *)object);
 	h->deaths.weak_cleared += !there;
-	*field = (uintptr_t)there;
+	cairn_gc_slot_set(field, (uintptr_t)there, h->is_compressed);
 }
 
 static void settle_weak(void *arg, void *object)
@@ -385,15 +386,15 @@ static void settle_weak(void *arg, void *object)
 	cairn_gc_each_field(object, CAIRN_GC_FIELD_WEAK, settle_weak_field, arg);
 }
 
-static void clear_field(void *arg, uintptr_t *field)
+static void clear_field(void *record, void *field)
 {
-	(void)arg;
-	*field = 0;
+	cairn_gc_slot_set(field, 0, ((const cairn_gc_record *)record)->is_compressed);
 }
 
 void cairn_gc_deaths_clear_fields(void *object)
 {
-	cairn_gc_each_field(object, CAIRN_GC_FIELD_EXACT, clear_field, NULL);
+	const cairn_gc_record *r = cairn_gc_record_of(cairn_gc_header_of(object));
+	cairn_gc_each_field(object, CAIRN_GC_FIELD_EXACT, clear_field, (void *)(uintptr_t)r);
 }
 
 /* What is due from now on. A drop's object is kept. */

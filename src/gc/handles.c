@@ -47,7 +47,7 @@ cairn_gc_handle *cairn_gc_handle_new(cairn_gc_mutator *m, void *object)
 	}
 	cairn_gc_roots_drop(&h->roots);
 	if (handle)
-		cairn_gc_root_store_(m, &handle->word, object);
+		cairn_gc_store_word(m, &handle->word, object);
 	return handle;
 }
 
@@ -66,7 +66,7 @@ void *cairn_gc_handle_get(cairn_gc_mutator *m, cairn_gc_handle *handle)
 void cairn_gc_handle_set(cairn_gc_mutator *m, cairn_gc_handle *handle, void *object)
 {
 	handle_must_be_used(cairn_gc_thread_of(m)->heap, handle);
-	cairn_gc_root_store_(m, &handle->word, object);
+	cairn_gc_store_word(m, &handle->word, object);
 }
 
 void cairn_gc_handle_free(cairn_gc_heap *h, cairn_gc_handle *handle)
@@ -96,7 +96,7 @@ void cairn_gc_handles_walk(struct cairn_gc_heap *h, void (*visit)(void *arg, uin
 				visit(arg, &p->handle[i].word);
 }
 
-bool cairn_gc_handle_has(const struct cairn_gc_heap *h, const uintptr_t *word)
+bool cairn_gc_handle_has(const struct cairn_gc_heap *h, const void *word)
 {
 	for (const struct cairn_gc_handle_page *p = h->roots.handles.pages; p; p = p->next)
 		if ((uintptr_t)word - (uintptr_t)p->handle < sizeof p->handle)

@@ -44,6 +44,7 @@ static void fork_take_all(void *arg)
 		cairn_lock_take(&h->deaths.lock, CAIRN_RANK_GC_PARTS);
 		cairn_lock_take(&h->tracing.lock, CAIRN_RANK_GC_PARTS);
 		cairn_lock_take(&h->looks.lock, CAIRN_RANK_GC_PARTS);
+		cairn_lock_take(&h->young.lock, CAIRN_RANK_GC_PARTS);
 		cairn_gc_shadow_enter(h);
 	}
 	FORK_EACH_HEAP(h)
@@ -63,6 +64,7 @@ static void fork_in_parent(void)
 		FORK_EACH_TABLE(t, h)
 			cairn_lock_drop(&t->lock, CAIRN_RANK_GC_TABLES);
 		cairn_gc_shadow_leave(h);
+		cairn_lock_drop(&h->young.lock, CAIRN_RANK_GC_PARTS);
 		cairn_lock_drop(&h->looks.lock, CAIRN_RANK_GC_PARTS);
 		cairn_lock_drop(&h->tracing.lock, CAIRN_RANK_GC_PARTS);
 		cairn_lock_drop(&h->deaths.lock, CAIRN_RANK_GC_PARTS);
@@ -117,6 +119,8 @@ static void fork_in_child(void)
 		cairn_lock_renew(&h->deaths.lock);
 		cairn_lock_renew(&h->tracing.lock);
 		cairn_lock_renew(&h->looks.lock);
+		cairn_lock_renew(&h->young.lock);
+		h->young.is_short = true; /* who is not there may have been about to write something down */
 		cairn_gc_shadow_fork_child(h);
 		cairn_lock_renew(&h->blocks.lock);
 	}

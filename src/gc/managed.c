@@ -7,6 +7,7 @@
 #include "os/meta.h"
 #include "os/report.h"
 #include "os/sys.h"
+#include "page/pageheap.h"
 #include "page/window.h"
 
 #include <errno.h>
@@ -153,6 +154,27 @@ static void heaps_remove(cairn_gc_heap *h)
 	cairn_lock_drop(&cairn_gc_heaps_here.lock, CAIRN_RANK_GC_HEAPS);
 }
 
+uintptr_t cairn_gc_window;
+
+/* False: refused, and told. */
+static bool open_window(void)
+{
+	uint64_t before = cairn_gc_calm();
+	uintptr_t base = cairn_pageheap_private(CAIRN_GC_WINDOW_BYTES);
+	cairn_gc_uncalm(before);
+	/* relaxed, both: see there; once only, for others may be reading */
+	if (base && __atomic_load_n(&cairn_gc_window, __ATOMIC_RELAXED) != base)
+		__atomic_store_n(&cairn_gc_window, base, __ATOMIC_RELAXED);
+	if (base)
+		return true;
+	cairn_line l = { 0 };
+	cairn_line_text(&l, "cairn: gc: compressed references need 32 GiB of address space in a row, which are "
+			    "refused: raise its limit (ulimit -v unlimited), ");
+	cairn_line_text(&l, "or build without CAIRN_GC_COMPRESSED");
+	cairn_report(&l);
+	return false;
+}
+
 /* An errno value, or 0. */
 static int heap_init(cairn_gc_heap *h)
 {
@@ -161,6 +183,8 @@ static int heap_init(cairn_gc_heap *h)
 	int error = cairn_gc_sizing_init(h);
 	if (error)
 		return error;
+	if (h->is_compressed && !open_window())
+		return ENOMEM;
 	cairn_gc_zeal_init(h);
 	cairn_gc_looks_init(h);
 	cairn_gc_world_init(h);
@@ -169,7 +193,7 @@ static int heap_init(cairn_gc_heap *h)
 	return cairn_gc_tracing_init(h) ? 0 : ENOMEM;
 }
 
-cairn_gc_heap *cairn_gc_open(const cairn_gc_config *config)
+static cairn_gc_heap *heap_open(const cairn_gc_config *config, bool is_compressed)
 {
 	static const cairn_gc_config none;
 	cairn_env_init();
@@ -181,6 +205,7 @@ cairn_gc_heap *cairn_gc_open(const cairn_gc_config *config)
 		return NULL;
 	}
 	h->plan = plan;
+	h->is_compressed = is_compressed;
 	h->config = *config;
 	int error = cairn_gc_fork_register() ? heap_init(h) : ENOMEM;
 	if (error) {
@@ -194,6 +219,9 @@ cairn_gc_heap *cairn_gc_open(const cairn_gc_config *config)
 	heaps_add(h);
 	return h;
 }
+
+cairn_gc_heap *cairn_gc_open(const cairn_gc_config *config) { return heap_open(config, false); }
+cairn_gc_heap *cairn_gc_open_compressed_(const cairn_gc_config *config) { return heap_open(config, true); }
 
 void cairn_gc_close(cairn_gc_heap *h)
 {

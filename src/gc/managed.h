@@ -24,6 +24,7 @@
 #include "gc/looks.h"
 #include "gc/roots.h"
 #include "gc/sizing.h"
+#include "gc/slot.h"
 #include "gc/trace.h"
 #include "gc/world.h"
 #include "gc/young.h"
@@ -61,6 +62,7 @@ struct cairn_gc_heap {
 	cairn_gc_config config;    /* const while it lives, defaults filled in */
 	const cairn_gc_plan *plan; /* const while it lives */
 	uint64_t collection;       /* number of the last one, from 1; sync: changes in a stop */
+	bool is_compressed;        /* its references are: gc/slot.h; const while it lives */
 	bool is_collecting;        /* sync: in a stop */
 	bool has_conservative;     /* some type is CAIRN_GC_CONSERVATIVE; of the collection at work; sync: in a stop */
 	cairn_gc_cause cause;      /* likewise */
@@ -92,6 +94,13 @@ typedef struct cairn_gc_heaps {
 	size_t count;   /* sync: lock */
 } cairn_gc_heaps;
 extern cairn_gc_heaps cairn_gc_heaps_here;
+
+/* What programs with compressed references call by the names without the end: see CAIRN_GC_KIND_ in cairn/gc.h. */
+#define CAIRN_GC_PUBLIC __attribute__((visibility("default")))
+CAIRN_GC_PUBLIC cairn_gc_heap *cairn_gc_open_compressed_(const cairn_gc_config *config);
+CAIRN_GC_PUBLIC cairn_gc_mutator *cairn_gc_attach_compressed_(cairn_gc_heap *h);
+CAIRN_GC_PUBLIC void cairn_gc_register_compressed_(cairn_gc_type *t);
+cairn_gc_mutator *cairn_gc_attach_any(cairn_gc_heap *h); /* cairn_gc_attach, of whatever kind the heap is */
 
 /* One whole collection by m's thread: stops the world, collects, resumes. If another thread's came first, that one was
  * waited for, and nothing more is done unless cause is ASKED or LIMIT. A safepoint. */

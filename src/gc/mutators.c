@@ -64,6 +64,7 @@ static void mutator_init(cairn_gc_thread *t, struct cairn_gc_heap *h)
 	t->is_aside = t->is_hidden = true;
 	t->sp = t->stack_base; /* nothing is on it yet */
 	t->public.poll = 1;
+	t->public.base = h->is_compressed ? cairn_gc_window : 0;
 	t->public.barrier = h->zeal.shadows ? CAIRN_GC_BARRIER_CALL : h->plan->barrier; /* each store is told */
 	for (unsigned i = 0; i < CAIRN_GC_RUNS; i++)
 		t->public.run[i] = &t->small;
@@ -94,11 +95,9 @@ static void attach_here(void *arg)
 	a->made = t;
 }
 
-cairn_gc_mutator *cairn_gc_attach(cairn_gc_heap *h)
+cairn_gc_mutator *cairn_gc_attach_any(cairn_gc_heap *h)
 {
 	attach_call a = { .heap = h };
-	if (!h)
-		cairn_gc_misuse(NULL, "cairn_gc_attach: no heap; errno says why cairn_gc_open returned NULL", NULL);
 	int error = cairn_gc_mutator_of(h) ? EBUSY : thread_will_end();
 	if (!error) {
 		cairn_gc_aside(attach_here, &a);
@@ -109,6 +108,34 @@ cairn_gc_mutator *cairn_gc_attach(cairn_gc_heap *h)
 		return NULL;
 	}
 	return &a.made->public;
+}
+
+static void must_be_of_kind(const cairn_gc_heap *h, bool is_compressed)
+{
+	if (!h)
+		cairn_gc_misuse(NULL, "cairn_gc_attach: no heap; errno says why cairn_gc_open returned NULL", NULL);
+	if (h->is_compressed && !is_compressed)
+		cairn_gc_misuse(h,
+			"cairn_gc_attach: the heap's references are compressed, and the code that calls is compiled "
+			"without CAIRN_GC_COMPRESSED",
+			NULL);
+	if (!h->is_compressed && is_compressed)
+		cairn_gc_misuse(h,
+			"cairn_gc_attach: the code that calls is compiled with CAIRN_GC_COMPRESSED, and what opened "
+			"the heap was not",
+			NULL);
+}
+
+cairn_gc_mutator *cairn_gc_attach(cairn_gc_heap *h)
+{
+	must_be_of_kind(h, false);
+	return cairn_gc_attach_any(h);
+}
+
+cairn_gc_mutator *cairn_gc_attach_compressed_(cairn_gc_heap *h)
+{
+	must_be_of_kind(h, true);
+	return cairn_gc_attach_any(h);
 }
 
 void cairn_gc_mutator_free(cairn_gc_thread *t) { cairn_gc_meta_free(t->heap, t, sizeof *t); }

@@ -48,7 +48,11 @@ typedef struct cairn_gc_record {
 	bool has_more;    /* to trace than `refs`: weak fields, a trailing array, a trace function, ambiguous words */
 	bool is_narrow;   /* all that is to be traced are a few of `refs` */
 	bool is_fixed;    /* PINNED by its type, which says so or wants 16 bytes' alignment */
+	bool is_compressed; /* its slots are: gc/slot.h; false where it has none */
 } cairn_gc_record;
+
+/* Has it words that refer to others? */
+static inline bool cairn_gc_has_slots(const cairn_gc_record *r) { return r->refs || r->has_more; }
 
 enum {
 	CAIRN_GC_TYPE_BYTES = 1, /* of cairn_gc_new_bytes; a leaf */

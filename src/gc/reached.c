@@ -106,22 +106,21 @@ void cairn_gc_each_weak(cairn_gc_heap *h, void (*visit)(void *arg, void *object)
 	}
 }
 
-void cairn_gc_each_field(void *object, unsigned which, void (*visit)(void *arg, uintptr_t *field), void *arg)
+void cairn_gc_each_field(void *object, unsigned which, void (*visit)(void *arg, void *field), void *arg)
 {
 	uint64_t header = cairn_gc_header_of(object);
 	const cairn_gc_record *r = cairn_gc_record_of(header);
-	uintptr_t *word = object;
 	uint64_t strong = which & CAIRN_GC_FIELD_STRONG ? r->refs : 0, weak = which & CAIRN_GC_FIELD_WEAK ? r->weak : 0;
 	for (uint64_t bits = strong | weak; bits; bits &= bits - 1)
-		visit(arg, word + __builtin_ctzll(bits));
+		visit(arg, cairn_gc_slot_at(object, (size_t)__builtin_ctzll(bits), r->is_compressed));
 	if (which & CAIRN_GC_FIELD_TRACED && r->trace) {
 		cairn_gc_worker visitor = { .relay = visit, .relay_arg = arg };
 		r->trace((cairn_gc_visitor *)&visitor, object);
 	}
 	if (!(which & CAIRN_GC_FIELD_STRONG) || !r->tail_refs)
 		return;
-	uintptr_t *element = (uintptr_t *)((char *)object + r->tail_offset);
-	for (size_t n = cairn_gc_header_length(header, r); n; n--, element += r->tail_stride / 8)
+	char *element = (char *)object + r->tail_offset;
+	for (size_t n = cairn_gc_header_length(header, r); n; n--, element += r->tail_stride)
 		for (uint64_t bits = r->tail_refs; bits; bits &= bits - 1)
-			visit(arg, element + __builtin_ctzll(bits));
+			visit(arg, cairn_gc_slot_at(element, (size_t)__builtin_ctzll(bits), r->is_compressed));
 }

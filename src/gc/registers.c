@@ -19,9 +19,9 @@
  * Not here: what any of it is for (gc/world.c). */
 #include "gc/world.h"
 
-#define REGISTERS_AT 272 /* cairn_gc_thread.registers */
-#define SP_AT        432 /* .sp */
-#define STATE_AT     440 /* .state */
+#define REGISTERS_AT 280 /* cairn_gc_thread.registers */
+#define SP_AT        440 /* .sp */
+#define STATE_AT     448 /* .state */
 
 _Static_assert(offsetof(cairn_gc_thread, registers) == REGISTERS_AT, "as in the asm");
 _Static_assert(offsetof(cairn_gc_thread, sp) == SP_AT, "as in the asm");

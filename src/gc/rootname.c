@@ -104,7 +104,7 @@ static bool name_of_runs(cairn_line *l, const struct cairn_gc_heap *h, uintptr_t
 	return false;
 }
 
-void cairn_gc_root_name(struct cairn_gc_heap *h, const uintptr_t *word, char *to, size_t room)
+void cairn_gc_root_name(struct cairn_gc_heap *h, const void *word, char *to, size_t room)
 {
 	cairn_line l = { 0 };
 	uintptr_t p = (uintptr_t)word;

@@ -133,7 +133,8 @@ static bool run_new(struct cairn_gc_heap *h, cairn_gc_runs *t, uintptr_t start, 
 
 bool cairn_gc_roots_add(cairn_gc_heap *h, void *first, size_t n)
 {
-	if (!first || (uintptr_t)first % sizeof(uintptr_t) || n > (UINTPTR_MAX - (uintptr_t)first) / sizeof(uintptr_t))
+	size_t slot_bytes = cairn_gc_slot_bytes(h->is_compressed);
+	if (!first || (uintptr_t)first % slot_bytes || n > (UINTPTR_MAX - (uintptr_t)first) / slot_bytes)
 		cairn_gc_misuse(h, "cairn_gc_roots_add: not the address of a cairn_ref", first);
 	return run_new(h, &h->roots.exact, (uintptr_t)first, n, "cairn_gc_roots_add: is a root already");
 }
@@ -206,26 +207,55 @@ void cairn_gc_roots_close(struct cairn_gc_heap *h)
 	cairn_gc_left_stacks_forget(h, NULL);
 }
 
-/* A word of several runs is visited with the one that begins last: who moves objects may not see it twice. */
-static void exact_visit(
-	const cairn_gc_runs *t, const cairn_gc_run *run, void (*visit)(void *arg, uintptr_t *word), void *arg)
+typedef struct exact_call {
+	struct cairn_gc_heap *h;
+	void (*visit)(void *arg, uintptr_t *word);
+	void *arg;
+} exact_call;
+
+/* A handle's word, or a root's that is an address. */
+static void exact_word(void *arg, uintptr_t *word)
 {
+	const exact_call *c = arg;
+	c->h->roots.word = word;
+	c->visit(c->arg, word);
+	c->h->roots.word = NULL;
+}
+
+/* What is compressed is visited in a word of its own. */
+static void exact_slot(const exact_call *c, uint32_t *slot)
+{
+	uintptr_t object = cairn_gc_slot_expand(*slot), was = object;
+	c->h->roots.word = slot;
+	c->visit(c->arg, &object);
+	c->h->roots.word = NULL;
+	if (object != was)
+		*slot = cairn_gc_slot_compress(object);
+}
+
+/* A word of several runs is visited with the one that begins last: who moves objects may not see it twice. */
+static void exact_visit(const exact_call *c, const cairn_gc_run *run)
+{
+	const cairn_gc_runs *t = &c->h->roots.exact;
 	for (size_t k = 0, covered = 0; run->start && k < run->count; k++) {
-		uintptr_t at = run->start + k * sizeof(uintptr_t);
+		uintptr_t at = run->start + k * cairn_gc_slot_bytes(c->h->is_compressed);
 		const cairn_gc_run *in = k ? cairn_gc_runs_find(t, at) : NULL;
 		covered = in && k + in->count > covered ? k + in->count : covered;
-		if (k >= covered)
-			visit(arg, (uintptr_t *)at);
+		if (k >= covered && c->h->is_compressed)
+			exact_slot(c, (uint32_t *)at);
+		else if (k >= covered)
+			exact_word((void *)(uintptr_t)c, (uintptr_t *)at);
 	}
 }
 
 void cairn_gc_roots_exact(struct cairn_gc_heap *h, void (*visit)(void *arg, uintptr_t *word), void *arg)
 {
 	const cairn_gc_runs *t = &h->roots.exact;
+	exact_call c = { h, visit, arg };
 	cairn_gc_roots_walk(&h->roots, true);
 	for (size_t i = 0; i < t->room; i++)
-		exact_visit(t, &t->items[i], visit, arg);
-	cairn_gc_handles_walk(h, visit, arg);
+		exact_visit(&c, &t->items[i]);
+	cairn_gc_handles_walk(h, exact_word, &c);
 	cairn_gc_roots_walk(&h->roots, false);
 }
 

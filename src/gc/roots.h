@@ -65,7 +65,7 @@ typedef struct cairn_gc_roots {
 	cairn_gc_runs pins;
 	cairn_gc_handles handles;
 	cairn_gc_left_stack *left_stacks;
-	const uintptr_t *word;   /* the ambiguous word that `found` is told of; sync: in a stop */
+	const void *word;        /* where what `found` or `visit` is told of lies; sync: in a stop */
 } cairn_gc_roots;
 
 void cairn_gc_roots_init(struct cairn_gc_heap *h);
@@ -73,12 +73,16 @@ void cairn_gc_roots_close(struct cairn_gc_heap *h);
 /* Calls found(arg, object) for what every ambiguous word points at (cairn_gc_object_at), repeats included: stacks,
  * registers and thread-local data of all mutators unless roots are exact, ranges, and pins. In a stop. */
 void cairn_gc_roots_ambiguous(struct cairn_gc_heap *h, void (*found)(void *arg, void *object), void *arg);
-/* Calls visit(arg, word) for every exact root and handle. In a stop. */
+/* Calls visit(arg, word) for every exact root and handle: an address, in the root itself or, where that is a compressed
+ * slot, in a word for as long as the call, which is stored to it. In a stop. */
 void cairn_gc_roots_exact(struct cairn_gc_heap *h, void (*visit)(void *arg, uintptr_t *word), void *arg);
-/* Says where a root lies, for the verifier: an exact one, or the roots' `word` in `found`: "handle 0x55..", "stack of
+/* Says where a root lies, for the verifier, by the roots' `word` in `visit` or `found`: "handle 0x55..", "stack of
  * thread 12+0x40", "root in prog+0x4010". Into to[0..room). In a stop. */
-void cairn_gc_root_name(struct cairn_gc_heap *h, const uintptr_t *word, char *to, size_t room);
+void cairn_gc_root_name(struct cairn_gc_heap *h, const void *word, char *to, size_t room);
 void cairn_gc_roots_validate(struct cairn_gc_heap *h);
+
+/* Stores to a root of cairn's own, whose word is an address in every heap; by gc/fields.c. */
+void cairn_gc_store_word(cairn_gc_mutator *m, uintptr_t *word, void *value);
 
 /* For this part's files: the lock, when no walk is under way. */
 void cairn_gc_roots_take(cairn_gc_roots *r);
@@ -92,7 +96,7 @@ void cairn_gc_runs_remove(cairn_gc_runs *t, cairn_gc_run *run);
 void cairn_gc_runs_close(struct cairn_gc_heap *h, cairn_gc_runs *t);
 void cairn_gc_runs_validate(const cairn_gc_runs *t);
 void cairn_gc_handles_walk(struct cairn_gc_heap *h, void (*visit)(void *arg, uintptr_t *word), void *arg);
-bool cairn_gc_handle_has(const struct cairn_gc_heap *h, const uintptr_t *word); /* is it a handle's? */
+bool cairn_gc_handle_has(const struct cairn_gc_heap *h, const void *word); /* is it a handle's? */
 void cairn_gc_handles_close(struct cairn_gc_heap *h);
 void cairn_gc_handles_validate(struct cairn_gc_heap *h);
 /* t is no mutator any more: the stacks that it left are forgotten. */

@@ -86,8 +86,8 @@ static void shadow_free_mirror(shadow_mirror *m)
 	m->bytes = 0;
 }
 
-/* Where the mirror of this field of an object is. NULL: there is none, and may_make is false or there is no memory. */
-static uintptr_t *shadow_word(cairn_gc_shadow *s, const void *object, const void *field, bool may_make)
+/* Where the mirror of this slot of an object is. NULL: there is none, and may_make is false or there is no memory. */
+static void *shadow_slot_of(cairn_gc_shadow *s, const void *object, const void *field, bool may_make)
 {
 	cairn_gc_slab *slab = cairn_gc_slab_of(object);
 	shadow_mirror *m = may_make ? shadow_place(s, (uintptr_t)slab) : &s->mirrors[shadow_slot(s, (uintptr_t)slab)];
@@ -98,7 +98,7 @@ static uintptr_t *shadow_word(cairn_gc_shadow *s, const void *object, const void
 		m->words = cairn_gc_meta_alloc(NULL, bytes);
 		m->bytes = m->words ? bytes : 0;
 	}
-	return m->words ? &m->words[((uintptr_t)field - (uintptr_t)slab) / sizeof(uintptr_t)] : NULL;
+	return m->words ? (char *)m->words + ((uintptr_t)field - (uintptr_t)slab) : NULL;
 }
 
 bool cairn_gc_shadow_init(struct cairn_gc_heap *h)
@@ -150,14 +150,14 @@ void cairn_gc_shadow_fork_child(struct cairn_gc_heap *h)
 }
 
 /* Between enter and leave. */
-void cairn_gc_shadow_store(struct cairn_gc_heap *h, void *object, uintptr_t *field, uintptr_t value)
+void cairn_gc_shadow_store(struct cairn_gc_heap *h, void *object, void *field, uintptr_t value)
 {
 	cairn_gc_shadow *s = h->zeal.shadow;
 	if (cairn_likely(!h->zeal.shadows) || !object || s->is_off)
 		return;
-	uintptr_t *word = shadow_word(s, object, field, value != 0);
-	if (word)
-		*word = value;
+	void *mirror = shadow_slot_of(s, object, field, value != 0);
+	if (mirror)
+		cairn_gc_slot_set(mirror, value, h->is_compressed);
 	else if (value)
 		shadow_give_up(s);
 }
@@ -169,11 +169,11 @@ void cairn_gc_shadow_forget(struct cairn_gc_heap *h, void *object, const void *s
 	cairn_gc_shadow_enter(h);
 	cairn_gc_shadow *s = h->zeal.shadow;
 	cairn_gc_slab *slab = cairn_gc_slab_of(object);
-	uintptr_t *word = shadow_word(s, object, start, false);
+	void *mirror = shadow_slot_of(s, object, start, false);
 	if (slab->is_huge) /* the next slab here may have another length */
 		shadow_free_mirror(&s->mirrors[shadow_slot(s, (uintptr_t)slab)]);
-	else if (word)
-		memset(word, 0, cairn_round_up(bytes, sizeof *word));
+	else if (mirror)
+		memset(mirror, 0, cairn_round_up(bytes, sizeof(uintptr_t)));
 	cairn_gc_shadow_leave(h);
 }
 
@@ -183,10 +183,11 @@ typedef struct shadow_look {
 	cairn_gc_shadow *shadow;
 	void *object;
 	size_t different;
+	bool is_compressed;
 	bool renews; /* else compares */
 } shadow_look;
 
-static void shadow_tell(const shadow_look *l, const uintptr_t *field, uintptr_t wanted)
+static void shadow_tell(const shadow_look *l, const void *field, uintptr_t is, uintptr_t wanted)
 {
 	cairn_line line = { 0 };
 	cairn_line_text(&line, "cairn: heap verify: ");
@@ -196,24 +197,26 @@ static void shadow_tell(const shadow_look *l, const uintptr_t *field, uintptr_t 
 	cairn_line_text(&line, ") of ");
 	cairn_line_hex(&line, (uintptr_t)l->object);
 	cairn_line_text(&line, " holds ");
-	cairn_line_hex(&line, *field);
+	cairn_line_hex(&line, is);
 	cairn_line_text(&line, ", but the last store by cairn_gc_set was ");
 	cairn_line_hex(&line, wanted);
 	cairn_report(&line);
 }
 
-static void shadow_field(void *arg, uintptr_t *field)
+static void shadow_field(void *arg, void *field)
 {
 	shadow_look *l = arg;
 	if (l->shadow->is_off)
 		return;
-	uintptr_t *word = shadow_word(l->shadow, l->object, field, l->renews && *field);
-	if (l->renews && word)
-		*word = *field;
-	else if (l->renews && *field)
+	uintptr_t is = cairn_gc_slot_get(field, l->is_compressed);
+	void *mirror = shadow_slot_of(l->shadow, l->object, field, l->renews && is);
+	uintptr_t told = mirror ? cairn_gc_slot_get(mirror, l->is_compressed) : 0;
+	if (l->renews && mirror)
+		cairn_gc_slot_set(mirror, is, l->is_compressed);
+	else if (l->renews && is)
 		shadow_give_up(l->shadow);
-	else if (!l->renews && *field != (word ? *word : 0) && l->different++ < SHADOW_TOLD)
-		shadow_tell(l, field, word ? *word : 0);
+	else if (!l->renews && is != told && l->different++ < SHADOW_TOLD)
+		shadow_tell(l, field, is, told);
 }
 
 static void shadow_look_at_block(struct cairn_gc_heap *h, const cairn_gc_block *b, shadow_look *l)
@@ -233,7 +236,7 @@ static void shadow_look_at_block(struct cairn_gc_heap *h, const cairn_gc_block *
 
 static size_t shadow_look_at_all(struct cairn_gc_heap *h, bool renews)
 {
-	shadow_look l = { .shadow = h->zeal.shadow, .renews = renews };
+	shadow_look l = { .shadow = h->zeal.shadow, .is_compressed = h->is_compressed, .renews = renews };
 	CAIRN_GC_EACH_BLOCK(b, &h->blocks)
 		shadow_look_at_block(h, b, &l);
 	return l.different;

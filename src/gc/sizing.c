@@ -134,11 +134,26 @@ static bool sizing_is_contradictory(const cairn_gc_config *c)
 	       c->workers > CAIRN_GC_WORKERS_MAX || (unsigned)c->cleanups > CAIRN_GC_CLEANUPS_THREAD;
 }
 
+/* A max that the window of compressed references cannot hold; told. */
+static bool sizing_is_past_window(const cairn_gc_heap *h)
+{
+	if (!h->is_compressed || h->config.max <= CAIRN_GC_WINDOW_BYTES)
+		return false;
+	cairn_line l = { 0 };
+	cairn_line_text(&l, "cairn: gc: a max of ");
+	cairn_line_bytes(&l, h->config.max);
+	cairn_line_text(&l, ", but compressed references reach over 32 GiB: open the heap with a max of at most ");
+	cairn_line_text(&l, "that, or build without CAIRN_GC_COMPRESSED");
+	cairn_report(&l);
+	return true;
+}
+
 /* What nobody said. A min and a reserve that do not fit a max, one of them being the machine's or the environment's,
  * are cut to it: the program's own were compared before. */
-static void sizing_fill_in(cairn_gc_config *c)
+static void sizing_fill_in(cairn_gc_config *c, size_t most)
 {
 	size_t quarter = sizing_bound() / 4;
+	quarter = quarter < most ? quarter : most;
 	if (!c->max)
 		c->max = quarter > CAIRN_GC_MAX_LEAST ? quarter : CAIRN_GC_MAX_LEAST;
 	if (c->reserve >= c->max)
@@ -256,7 +271,9 @@ int cairn_gc_sizing_init(cairn_gc_heap *h)
 	if (sizing_is_contradictory(c))
 		return EINVAL;
 	sizing_read_environment(c);
-	sizing_fill_in(c);
+	if (sizing_is_past_window(h))
+		return EINVAL;
+	sizing_fill_in(c, h->is_compressed ? CAIRN_GC_WINDOW_BYTES : SIZE_MAX);
 	sizing_set_max(h, c->max - c->reserve);
 	h->sizing.all_limit = sizing_clamp(h, c->min);
 	h->young.wants_all = true; /* it is seen in the first how much of what is young lives */

@@ -308,25 +308,26 @@ void cairn_gc_survey_each(const cairn_gc_survey *s, void (*visit)(void *arg, voi
 /* ---- fields ---- */
 
 typedef struct field_walk {
-	void (*visit)(void *arg, uintptr_t *field, cairn_gc_field_kind kind);
+	void (*visit)(void *arg, void *field, cairn_gc_field_kind kind);
 	void *arg;
 } field_walk;
 
-static void survey_traced(void *arg, uintptr_t *field)
+static void survey_traced(void *arg, void *field)
 {
 	const field_walk *w = arg;
 	w->visit(w->arg, field, CAIRN_GC_FIELD_TRACED);
 }
 
-static void survey_bits(uintptr_t *words, uint64_t bits, cairn_gc_field_kind kind, const field_walk *w)
+static void survey_bits(
+	char *first, const cairn_gc_record *r, uint64_t bits, cairn_gc_field_kind kind, const field_walk *w)
 {
 	for (unsigned i = 0; i < 64; i++)
 		if (bits >> i & 1)
-			w->visit(w->arg, &words[i], kind);
+			w->visit(w->arg, first + i * cairn_gc_slot_bytes(r->is_compressed), kind);
 }
 
 void cairn_gc_survey_fields(
-	void *object, void (*visit)(void *arg, uintptr_t *field, cairn_gc_field_kind kind), void *arg)
+	void *object, void (*visit)(void *arg, void *field, cairn_gc_field_kind kind), void *arg)
 {
 	uint64_t header = cairn_gc_header_of(object);
 	const cairn_gc_record *r = cairn_gc_record_of(header);
@@ -336,11 +337,11 @@ void cairn_gc_survey_fields(
 			visit(arg, (uintptr_t *)object + i, CAIRN_GC_FIELD_AMBIGUOUS);
 		return;
 	}
-	survey_bits(object, r->refs, CAIRN_GC_FIELD_STRONG, &w);
-	survey_bits(object, r->weak, CAIRN_GC_FIELD_WEAK, &w);
+	survey_bits(object, r, r->refs, CAIRN_GC_FIELD_STRONG, &w);
+	survey_bits(object, r, r->weak, CAIRN_GC_FIELD_WEAK, &w);
 	size_t n = r->tail_refs ? cairn_gc_header_length(header, r) : 0;
 	for (size_t i = 0; i < n; i++)
-		survey_bits((uintptr_t *)((char *)object + r->tail_offset + i * r->tail_stride), r->tail_refs,
+		survey_bits((char *)object + r->tail_offset + i * r->tail_stride, r, r->tail_refs,
 			CAIRN_GC_FIELD_STRONG, &w);
 	if (r->trace)
 		cairn_gc_each_field(object, CAIRN_GC_FIELD_TRACED, survey_traced, &w);
@@ -379,7 +380,7 @@ static void survey_push(cairn_gc_survey *s, uintptr_t object, uint32_t parent, u
 	s->reached[s->count++] = (cairn_gc_reached_entry){ object, parent, field };
 }
 
-static void survey_bad_edge(cairn_gc_survey *s, const uintptr_t *field, cairn_gc_field_kind kind)
+static void survey_bad_edge(cairn_gc_survey *s, const void *field, uintptr_t to, cairn_gc_field_kind kind)
 {
 	const void *object = (const void *)s->reached[s->from].object;
 	cairn_line l = { 0 };
@@ -387,7 +388,7 @@ static void survey_bad_edge(cairn_gc_survey *s, const uintptr_t *field, cairn_gc
 	cairn_gc_say_object(&l, object);
 	cairn_gc_say_field(&l, object, field);
 	cairn_line_text(&l, kind == CAIRN_GC_FIELD_WEAK ? " (weak) -> " : " -> ");
-	cairn_gc_say_why_not(s, &l, *field);
+	cairn_gc_say_why_not(s, &l, to);
 	cairn_gc_found(s->findings, &l);
 	l = (cairn_line){ 0 };
 	cairn_line_text(&l, "heap verify: ");
@@ -396,37 +397,56 @@ static void survey_bad_edge(cairn_gc_survey *s, const uintptr_t *field, cairn_gc
 }
 
 /* An old object that is WATCHED refers to what is young: a store was not told (GYO1). */
-static void survey_check_told(cairn_gc_survey *s, const uintptr_t *field)
+static void survey_check_told(cairn_gc_survey *s, void *field, uintptr_t to)
 {
 	const void *object = (const void *)s->reached[s->from].object;
 	if (!s->heap->plan->has_young || cairn_gc_block_of(object)->is_young ||
-		!cairn_gc_block_of((const void *)*field)->is_young || cairn_gc_young_is_told(object, field))
+		!cairn_gc_block_of((const void *)to)->is_young || cairn_gc_young_is_told(object, field))
 		return;
 	cairn_line l = { 0 };
 	cairn_line_text(&l, "heap verify: ");
 	cairn_gc_say_object(&l, object);
 	cairn_gc_say_field(&l, object, field);
 	cairn_line_text(&l, " -> ");
-	cairn_gc_say_object(&l, (const void *)*field);
+	cairn_gc_say_object(&l, (const void *)to);
 	cairn_line_text(&l, ": young, and the store into what is old was not by cairn_gc_set");
 	cairn_gc_found(s->findings, &l);
 }
 
-static void survey_edge(void *arg, uintptr_t *field, cairn_gc_field_kind kind)
+/* Where a field lies in its object, in units that a slot has, too. */
+static uint32_t survey_unit(const cairn_gc_survey *s, const void *field)
+{
+	size_t unit = (size_t)((const char *)field - (const char *)s->reached[s->from].object) / CAIRN_GC_FIELD_UNIT;
+	return unit < UINT32_MAX ? (uint32_t)unit : UINT32_MAX;
+}
+
+static void survey_ambiguous_word(cairn_gc_survey *s, const uintptr_t *word)
+{
+	uintptr_t means[CAIRN_GC_MEANINGS];
+	unsigned n = cairn_gc_slot_meanings(*word, s->heap->is_compressed, means);
+	for (unsigned i = 0; i < n; i++) {
+		uintptr_t to = i ? means[i] : (uintptr_t)cairn_gc_survey_at(s, means[i], true);
+		if (to && cairn_gc_survey_is_start(s, to))
+			survey_push(s, to, s->from, survey_unit(s, word));
+	}
+}
+
+static void survey_edge(void *arg, void *field, cairn_gc_field_kind kind)
 {
 	cairn_gc_survey *s = arg;
-	uintptr_t to = *field;
-	size_t word = (size_t)(field - (uintptr_t *)s->reached[s->from].object);
-	if (kind == CAIRN_GC_FIELD_AMBIGUOUS)
-		to = (uintptr_t)cairn_gc_survey_at(s, to, true);
+	if (kind == CAIRN_GC_FIELD_AMBIGUOUS) {
+		survey_ambiguous_word(s, field);
+		return;
+	}
+	uintptr_t to = cairn_gc_slot_get(field, s->heap->is_compressed);
 	if (!to)
 		return;
 	if (!cairn_gc_survey_is_start(s, to))
-		survey_bad_edge(s, field, kind);
-	else if (kind != CAIRN_GC_FIELD_AMBIGUOUS)
-		survey_check_told(s, field);
+		survey_bad_edge(s, field, to, kind);
+	else
+		survey_check_told(s, field, to);
 	if (cairn_gc_survey_is_start(s, to) && kind != CAIRN_GC_FIELD_WEAK)
-		survey_push(s, to, s->from, word < UINT32_MAX ? (uint32_t)word : UINT32_MAX);
+		survey_push(s, to, s->from, survey_unit(s, field));
 }
 
 static void survey_bad_root(cairn_gc_survey *s, const char *name, uintptr_t to)
@@ -439,9 +459,10 @@ static void survey_bad_root(cairn_gc_survey *s, const char *name, uintptr_t to)
 	cairn_gc_found(s->findings, &l);
 }
 
-/* The root in that word leads to `to`. */
-static void survey_root(cairn_gc_survey *s, const uintptr_t *word, uintptr_t to)
+/* The root that is told of leads to `to`. */
+static void survey_root(cairn_gc_survey *s, uintptr_t to)
 {
+	const void *word = s->heap->roots.word;
 	if (!cairn_gc_survey_is_start(s, to)) {
 		char name[96] = "";
 		cairn_gc_root_name(s->heap, word, name, sizeof name);
@@ -458,13 +479,13 @@ static void survey_ambiguous(void *arg, void *object)
 {
 	cairn_gc_survey *s = arg;
 	if (!survey_is_freed(object)) /* a stale word is no error of anybody's */
-		survey_root(s, s->heap->roots.word, (uintptr_t)object);
+		survey_root(s, (uintptr_t)object);
 }
 
 static void survey_exact(void *arg, uintptr_t *word)
 {
 	if (*word)
-		survey_root(arg, word, *word);
+		survey_root(arg, *word);
 }
 
 static void survey_record(void *arg, uintptr_t *word)

@@ -1,7 +1,7 @@
-/* gc/trace.c - tracing: see trace.h. Here: visiting and scanning, for each of four modes.
+/* gc/trace.c - tracing: see trace.h. Here: visiting and scanning, for each of eight modes.
  *
- * The four modes (mark or copy; alone or with other workers) are one text, compiled four times: `mode` is a constant in
- * every function that is LEAN.
+ * The eight modes (mark or copy; alone or with other workers; fields that are addresses or compressed) are one text,
+ * compiled eight times: `mode` is a constant in every function that is LEAN.
  *
  * The ring: a field that is put in takes the place of the oldest, which is visited: once the ring is full it stays so,
  * and what is taken out was asked for AHEAD fields ago. When the stack is empty the ring is emptied one by one.
@@ -25,11 +25,21 @@
 /* Of an item on the stack, when marking: this object is to be visited, not scanned. Bit 0: see trace_push_rest. */
 enum { TRACE_VISIT = 2 };
 
-typedef enum trace_mode { TRACE_MARK, TRACE_MARK_SHARED, TRACE_COPY, TRACE_COPY_SHARED } trace_mode;
+/* Bits. */
+typedef enum trace_mode {
+	TRACE_MARK = 0,
+	TRACE_SHARED = 1,
+	TRACE_COPY = 2,
+	TRACE_COMPRESSED = 4,
+} trace_mode;
 
-LEAN bool trace_is_copying(trace_mode mode) { return mode >= TRACE_COPY; }
-LEAN bool trace_is_shared(trace_mode mode) { return mode & 1; }
-static trace_mode trace_mode_of(const cairn_gc_worker *w) { return (trace_mode)(w->is_copying * 2 + w->is_shared); }
+LEAN bool trace_is_copying(trace_mode mode) { return mode & TRACE_COPY; }
+LEAN bool trace_is_shared(trace_mode mode) { return mode & TRACE_SHARED; }
+LEAN bool trace_is_compressed(trace_mode mode) { return mode & TRACE_COMPRESSED; }
+static trace_mode trace_mode_of(const cairn_gc_worker *w)
+{
+	return (trace_mode)(w->is_compressed * TRACE_COMPRESSED + w->is_copying * TRACE_COPY + w->is_shared);
+}
 
 LEAN void trace_push(cairn_gc_worker *w, uintptr_t item)
 {
@@ -52,7 +62,9 @@ LEAN void trace_follow(cairn_gc_worker *w, uintptr_t object, const cairn_gc_reco
 		return;
 	}
 	for (uint64_t bits = r->refs; bits; bits &= bits - 1) {
-		uintptr_t referent = ((uintptr_t *)object)[__builtin_ctzll(bits)];
+		bool is_compressed = trace_is_compressed(mode);
+		const void *field = cairn_gc_slot_at((void *)object, (size_t)__builtin_ctzll(bits), is_compressed);
+		uintptr_t referent = cairn_gc_slot_get(field, is_compressed);
 		if (referent)
 			trace_push(w, referent | TRACE_VISIT);
 	}
@@ -235,33 +247,39 @@ LEAN uintptr_t trace_copy(cairn_gc_worker *w, cairn_gc_block *b, uintptr_t objec
 	return to;
 }
 
-/* A field that is given its referent's address. */
-LEAN void trace_update(cairn_gc_worker *w, uintptr_t *field, bool is_shared)
+/* A field that is given its referent's address. Compressed: how the field is, whatever the heap. */
+LEAN void trace_update(cairn_gc_worker *w, void *field, bool is_shared, bool is_compressed)
 {
-	uintptr_t object = *field;
+	uintptr_t object = cairn_gc_slot_get(field, is_compressed);
 	cairn_gc_block *b = cairn_gc_block_of((void *)object);
 	/* relaxed: PINNED and has_pins for its sake are of before the copying */
 	if (!b->is_from || (cairn_unlikely(__atomic_load_n(&b->has_pins, __ATOMIC_RELAXED)) &&
 				   __atomic_load_n(cairn_gc_byte_of((void *)object), __ATOMIC_RELAXED) & CAIRN_GC_PIN))
-		trace_mark(w, object, is_shared ? TRACE_COPY_SHARED : TRACE_COPY);
+		trace_mark(w, object, is_shared ? TRACE_COPY | TRACE_SHARED : TRACE_COPY);
 	else
-		*field = trace_copy(w, b, object, is_shared);
+		cairn_gc_slot_set(field, trace_copy(w, b, object, is_shared), is_compressed);
 }
 
 /* Not inline: beside what workers wait for each other a call is little, and this text is long. */
-static __attribute__((noinline)) void trace_update_shared(cairn_gc_worker *w, uintptr_t *field)
+static __attribute__((noinline)) void trace_update_shared(cairn_gc_worker *w, void *field)
 {
-	trace_update(w, field, true);
+	trace_update(w, field, true, false);
+}
+static __attribute__((noinline)) void trace_update_shared_slot(cairn_gc_worker *w, void *field)
+{
+	trace_update(w, field, true, true);
 }
 
 LEAN void trace_visit(cairn_gc_worker *w, uintptr_t item, trace_mode mode)
 {
-	if (mode == TRACE_COPY)
-		trace_update(w, (uintptr_t *)item, false);
-	else if (mode == TRACE_COPY_SHARED)
-		trace_update_shared(w, (uintptr_t *)item);
-	else
+	if (!trace_is_copying(mode))
 		trace_mark(w, item, mode);
+	else if (!trace_is_shared(mode))
+		trace_update(w, (void *)item, false, trace_is_compressed(mode));
+	else if (trace_is_compressed(mode))
+		trace_update_shared_slot(w, (void *)item);
+	else
+		trace_update_shared(w, (void *)item);
 }
 
 /* ---- Scanning ---- */
@@ -281,9 +299,9 @@ LEAN void trace_put_item(cairn_gc_worker *w, uintptr_t item, uintptr_t object, t
 		w->queued++;
 }
 
-LEAN void trace_put(cairn_gc_worker *w, uintptr_t *field, trace_mode mode)
+LEAN void trace_put(cairn_gc_worker *w, void *field, trace_mode mode)
 {
-	uintptr_t object = *field;
+	uintptr_t object = cairn_gc_slot_get(field, trace_is_compressed(mode));
 	if (!object)
 		return;
 	/* in a collection of the young what is old is not even looked at: that would be a line of memory each */
@@ -306,21 +324,24 @@ static void trace_push_rest(cairn_gc_worker *w, uintptr_t object, uintptr_t word
 
 LEAN void trace_scan_tail(cairn_gc_worker *w, uintptr_t object, const cairn_gc_record *r, size_t from, trace_mode mode)
 {
-	size_t words = r->tail_stride / 8, end = cairn_gc_header_length(cairn_gc_header_of((void *)object), r);
+	bool is_compressed = trace_is_compressed(mode);
+	size_t words = r->tail_stride / cairn_gc_slot_bytes(is_compressed);
+	size_t end = cairn_gc_header_length(cairn_gc_header_of((void *)object), r);
 	size_t most = words < CAIRN_GC_SLICE_WORDS ? CAIRN_GC_SLICE_WORDS / words : 1;
 	if (end - from > most) {
 		end = from + most;
 		trace_push_rest(w, object, end);
 	}
-	uintptr_t *element = (uintptr_t *)(object + r->tail_offset) + from * words;
+	size_t stride = words * cairn_gc_slot_bytes(is_compressed);
+	char *element = (char *)object + r->tail_offset + from * stride;
 	if (r->tail_refs == 1) {
-		for (; from < end; from++, element += words)
+		for (; from < end; from++, element += stride)
 			trace_put(w, element, mode);
 		return;
 	}
-	for (; from < end; from++, element += words)
+	for (; from < end; from++, element += stride)
 		for (uint64_t bits = r->tail_refs; bits; bits &= bits - 1)
-			trace_put(w, element + (size_t)__builtin_ctzll(bits), mode);
+			trace_put(w, cairn_gc_slot_at(element, (size_t)__builtin_ctzll(bits), is_compressed), mode);
 }
 
 /* What an ambiguous word points at. While objects are copied it is what the word pinned before that, or a LARGE one:
@@ -343,6 +364,18 @@ static void *trace_find(cairn_gc_worker *w, uintptr_t word)
 	return is_cells && !is_pinned ? NULL : object;
 }
 
+static void trace_ambiguous(cairn_gc_worker *w, uintptr_t word, bool is_slot)
+{
+	void *to = word ? trace_find(w, word) : NULL;
+	if (!to || (is_slot && (uintptr_t)to != word))
+		return;
+	if (!w->is_copying) { /* relaxed, both: read when the tracing is over */
+		__atomic_fetch_or(cairn_gc_byte_of(to), CAIRN_GC_PIN, __ATOMIC_RELAXED);
+		__atomic_store_n(&cairn_gc_block_of(to)->has_pins, true, __ATOMIC_RELAXED);
+	}
+	trace_mark(w, (uintptr_t)to, trace_mode_of(w));
+}
+
 /* Ambiguous words pin. Where objects are copied trace_pin_conservative has set PINNED before; what else is found is a
  * copy. */
 static void trace_scan_conservative(cairn_gc_worker *w, uintptr_t object, size_t from)
@@ -353,21 +386,18 @@ static void trace_scan_conservative(cairn_gc_worker *w, uintptr_t object, size_t
 		trace_push_rest(w, object, end);
 	}
 	for (; from < end; from++) {
-		void *to = trace_find(w, ((uintptr_t *)object)[from]);
-		if (!to)
-			continue;
-		if (!w->is_copying) { /* relaxed, both: read when the tracing is over */
-			__atomic_fetch_or(cairn_gc_byte_of(to), CAIRN_GC_PIN, __ATOMIC_RELAXED);
-			__atomic_store_n(&cairn_gc_block_of(to)->has_pins, true, __ATOMIC_RELAXED);
-		}
-		trace_mark(w, (uintptr_t)to, trace_mode_of(w));
+		uintptr_t to[CAIRN_GC_MEANINGS];
+		unsigned n = cairn_gc_slot_meanings(((uintptr_t *)object)[from], w->is_compressed, to);
+		for (unsigned i = 0; i < n; i++)
+			trace_ambiguous(w, to[i], i != 0);
 	}
 }
 
 LEAN void trace_scan_refs(cairn_gc_worker *w, uintptr_t object, const cairn_gc_record *r, trace_mode mode)
 {
 	for (uint64_t bits = r->refs; bits; bits &= bits - 1)
-		trace_put(w, (uintptr_t *)object + (size_t)__builtin_ctzll(bits), mode);
+		trace_put(w, cairn_gc_slot_at((void *)object, (size_t)__builtin_ctzll(bits), trace_is_compressed(mode)),
+			mode);
 }
 
 /* What has more than references at fixed places. */
@@ -440,46 +470,40 @@ LEAN bool trace_drain(cairn_gc_worker *w, size_t budget, trace_mode mode)
 	return true;
 }
 
-static __attribute__((noinline)) bool trace_drain_mark(cairn_gc_worker *w, size_t budget)
-{
-	return trace_drain(w, budget, TRACE_MARK);
-}
-static __attribute__((noinline)) bool trace_drain_mark_shared(cairn_gc_worker *w, size_t budget)
-{
-	return trace_drain(w, budget, TRACE_MARK_SHARED);
-}
-static __attribute__((noinline)) bool trace_drain_copy(cairn_gc_worker *w, size_t budget)
-{
-	return trace_drain(w, budget, TRACE_COPY);
-}
-static __attribute__((noinline)) bool trace_drain_copy_shared(cairn_gc_worker *w, size_t budget)
-{
-	return trace_drain(w, budget, TRACE_COPY_SHARED);
-}
+/* One of each mode. */
+typedef struct trace_text {
+	bool (*drain)(cairn_gc_worker *w, size_t budget);
+	void (*put)(cairn_gc_worker *w, void *field);
+} trace_text;
 
-bool cairn_gc_worker_drain(cairn_gc_worker *w, size_t budget)
-{
-	switch (trace_mode_of(w)) {
-	case TRACE_MARK: return trace_drain_mark(w, budget);
-	case TRACE_MARK_SHARED: return trace_drain_mark_shared(w, budget);
-	case TRACE_COPY: return trace_drain_copy(w, budget);
-	default: return trace_drain_copy_shared(w, budget);
-	}
-}
+#define TRACE_MODE(name, mode)                                                                                         \
+	static __attribute__((noinline)) bool trace_drain_##name(cairn_gc_worker *w, size_t budget)                    \
+	{                                                                                                              \
+		return trace_drain(w, budget, (mode));                                                                 \
+	}                                                                                                              \
+	static void trace_put_##name(cairn_gc_worker *w, void *field) { trace_put(w, field, (mode)); }
+TRACE_MODE(mark, TRACE_MARK)
+TRACE_MODE(mark_shared, TRACE_SHARED)
+TRACE_MODE(copy, TRACE_COPY)
+TRACE_MODE(copy_shared, TRACE_COPY | TRACE_SHARED)
+TRACE_MODE(mark_slots, TRACE_COMPRESSED)
+TRACE_MODE(mark_slots_shared, TRACE_COMPRESSED | TRACE_SHARED)
+TRACE_MODE(copy_slots, TRACE_COMPRESSED | TRACE_COPY)
+TRACE_MODE(copy_slots_shared, TRACE_COMPRESSED | TRACE_COPY | TRACE_SHARED)
+#define TRACE_TEXT(name) { trace_drain_##name, trace_put_##name }
+static const trace_text trace_texts[] = { TRACE_TEXT(mark), TRACE_TEXT(mark_shared), TRACE_TEXT(copy),
+	TRACE_TEXT(copy_shared), TRACE_TEXT(mark_slots), TRACE_TEXT(mark_slots_shared), TRACE_TEXT(copy_slots),
+	TRACE_TEXT(copy_slots_shared) };
 
-void cairn_gc_visit_(cairn_gc_visitor *v, uintptr_t *field)
+bool cairn_gc_worker_drain(cairn_gc_worker *w, size_t budget) { return trace_texts[trace_mode_of(w)].drain(w, budget); }
+
+void cairn_gc_visit_(cairn_gc_visitor *v, void *field)
 {
 	cairn_gc_worker *w = (cairn_gc_worker *)v;
-	if (cairn_unlikely(w->relay != NULL)) {
+	if (cairn_unlikely(w->relay != NULL))
 		w->relay(w->relay_arg, field);
-		return;
-	}
-	switch (trace_mode_of(w)) {
-	case TRACE_MARK: trace_put(w, field, TRACE_MARK); break;
-	case TRACE_MARK_SHARED: trace_put(w, field, TRACE_MARK_SHARED); break;
-	case TRACE_COPY: trace_put(w, field, TRACE_COPY); break;
-	case TRACE_COPY_SHARED: trace_put(w, field, TRACE_COPY_SHARED); break;
-	}
+	else
+		trace_texts[trace_mode_of(w)].put(w, field);
 }
 
 /* ---- A collection's tracing ---- */
@@ -499,6 +523,7 @@ void cairn_gc_trace_begin(cairn_gc_heap *h, bool is_copying, uint8_t colour)
 	for (unsigned i = 0; i < h->tracing.workers; i++) {
 		cairn_gc_worker *w = &h->tracing.worker[i];
 		w->is_copying = is_copying;
+		w->is_compressed = h->is_compressed;
 		w->is_shared = w->is_contended = false;
 		w->cpu_ns = 0;
 		w->colour = colour;
@@ -520,9 +545,9 @@ void cairn_gc_trace_field(cairn_gc_heap *h, uintptr_t *field)
 	if (!*field)
 		return;
 	if (w->is_copying)
-		trace_update(w, field, false);
+		trace_update(w, field, false, false);
 	else
-		trace_mark(w, *field, TRACE_MARK);
+		trace_mark(w, *field, trace_mode_of(w));
 }
 
 void cairn_gc_trace_pinned(cairn_gc_heap *h, void *object)
@@ -531,7 +556,7 @@ void cairn_gc_trace_pinned(cairn_gc_heap *h, void *object)
 	*cairn_gc_byte_of(object) |= CAIRN_GC_PIN;
 	cairn_gc_block_of(object)->has_pins = true;
 	size_t before = w->live_bytes;
-	trace_mark(w, (uintptr_t)object, w->is_copying ? TRACE_COPY : TRACE_MARK);
+	trace_mark(w, (uintptr_t)object, trace_mode_of(w));
 	w->pinned_bytes += w->live_bytes - before;
 	w->pinned_objects += w->live_bytes != before;
 }
@@ -546,7 +571,7 @@ void cairn_gc_trace_old(cairn_gc_heap *h, void *object)
 static void trace_put_if_in(cairn_gc_worker *w, char *object, size_t at, size_t from, size_t to)
 {
 	if (at >= from && at < to)
-		cairn_gc_visit_((cairn_gc_visitor *)w, (uintptr_t *)(object + at));
+		cairn_gc_visit_((cairn_gc_visitor *)w, object + at);
 }
 
 void cairn_gc_trace_part(cairn_gc_heap *h, void *object, size_t from, size_t to)
@@ -554,8 +579,9 @@ void cairn_gc_trace_part(cairn_gc_heap *h, void *object, size_t from, size_t to)
 	cairn_gc_worker *w = &h->tracing.worker[0];
 	uint64_t header = cairn_gc_header_of(object);
 	const cairn_gc_record *r = cairn_gc_record_of(header);
+	size_t slot = cairn_gc_slot_bytes(h->is_compressed);
 	for (uint64_t bits = r->refs; bits; bits &= bits - 1)
-		trace_put_if_in(w, object, (size_t)__builtin_ctzll(bits) * 8, from, to);
+		trace_put_if_in(w, object, (size_t)__builtin_ctzll(bits) * slot, from, to);
 	if (!r->tail_refs || to <= r->tail_offset)
 		return;
 	size_t length = cairn_gc_header_length(header, r);
@@ -564,18 +590,26 @@ void cairn_gc_trace_part(cairn_gc_heap *h, void *object, size_t from, size_t to)
 	for (size_t i = first; i < last && i < length; i++)
 		for (uint64_t bits = r->tail_refs; bits; bits &= bits - 1)
 			trace_put_if_in(w, object,
-				r->tail_offset + i * r->tail_stride + (size_t)__builtin_ctzll(bits) * 8, from, to);
+				r->tail_offset + i * r->tail_stride + (size_t)__builtin_ctzll(bits) * slot, from, to);
+}
+
+static void trace_pin_word(cairn_gc_heap *h, uintptr_t word, bool is_slot)
+{
+	void *to = word ? cairn_gc_object_at(h, word) : NULL;
+	if (!to || (is_slot && (uintptr_t)to != word) || (h->young.is_minor && !cairn_gc_block_of(to)->is_young))
+		return;
+	*cairn_gc_byte_of(to) |= CAIRN_GC_PIN;
+	cairn_gc_block_of(to)->has_pins = true;
 }
 
 static void trace_pin_words(cairn_gc_heap *h, void *object)
 {
 	size_t words = cairn_gc_header_size(cairn_gc_header_of(object)) / 8;
 	for (size_t i = 0; i < words; i++) {
-		void *to = cairn_gc_object_at(h, ((uintptr_t *)object)[i]);
-		if (!to || (h->young.is_minor && !cairn_gc_block_of(to)->is_young))
-			continue;
-		*cairn_gc_byte_of(to) |= CAIRN_GC_PIN;
-		cairn_gc_block_of(to)->has_pins = true;
+		uintptr_t to[CAIRN_GC_MEANINGS];
+		unsigned n = cairn_gc_slot_meanings(((uintptr_t *)object)[i], h->is_compressed, to);
+		for (unsigned k = 0; k < n; k++)
+			trace_pin_word(h, to[k], k != 0);
 	}
 }
 

@@ -64,6 +64,7 @@ typedef struct cairn_gc_worker {
 	struct cairn_gc_heap *heap; /* const */
 	unsigned index;             /* const; 0 is the collecting thread */
 	bool is_copying;            /* the mode */
+	bool is_compressed;         /* likewise: of the heap; const */
 	bool is_shared;             /* other workers are at work, too */
 	bool is_contended;          /* and may set other bits of a byte that gets its colour */
 	bool has_left_out;          /* an object was marked and not put on the stack */
@@ -85,7 +86,7 @@ typedef struct cairn_gc_worker {
 	size_t pinned_bytes, pinned_objects; /* likewise: by cairn_gc_trace_pinned */
 	uint64_t cpu_ns;
 	cairn_gc_chunk *weak;       /* objects with weak fields that were reached: cairn_gc_each_weak */
-	void (*relay)(void *arg, uintptr_t *field); /* not NULL: no worker, but a visitor for cairn_gc_each_field */
+	void (*relay)(void *arg, void *field); /* not NULL: no worker, but a visitor for cairn_gc_each_field */
 	void *relay_arg;
 } cairn_gc_worker;
 
@@ -133,9 +134,9 @@ void cairn_gc_trace_validate(struct cairn_gc_heap *h);
 /* Was it reached so far in this collection? Object of the heap; its new address if it has moved, else itself. NULL: not
  * reached. */
 void *cairn_gc_reached(struct cairn_gc_heap *h, void *object);
-/* Calls visit(arg, field) for each field of these kinds (cairn_gc_field_kind, without AMBIGUOUS) of an object that
- * has a header. Always up to the last trailing element. */
-void cairn_gc_each_field(void *object, unsigned which, void (*visit)(void *arg, uintptr_t *field), void *arg);
+/* Calls visit(arg, field) for each field, a slot, of these kinds (cairn_gc_field_kind, without AMBIGUOUS) of an object
+ * that has a header. Always up to the last trailing element. */
+void cairn_gc_each_field(void *object, unsigned which, void (*visit)(void *arg, void *field), void *arg);
 
 /* What was reached, by the bytes: bytes of cells, objects. */
 void cairn_gc_count_reached(struct cairn_gc_heap *h, size_t *bytes, size_t *objects);

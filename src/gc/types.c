@@ -49,17 +49,31 @@ static _Noreturn void type_is_wrong(const cairn_gc_type *t, const char *what)
 	cairn_report_abort(&l);
 }
 
-/* Does a bit name a word beyond that many bytes? */
-static bool has_bits_past(uint64_t bits, size_t bytes)
+/* Does a bit name a slot beyond that many bytes? */
+static bool has_bits_past(uint64_t bits, size_t bytes, bool is_compressed)
 {
-	return bytes / 8 < 64 && bits >> bytes / 8;
+	size_t slots = bytes / cairn_gc_slot_bytes(is_compressed);
+	return slots < 64 && bits >> slots;
 }
 
-static void check(const cairn_gc_type *t)
+/* CAIRN_GC_TAIL_REF of compressed references says that of an array of them alone, so that a stride of 8 is seen to be
+ * another program's: bit 63 as well, which lies behind such an element. */
+static bool is_tail_ref(const cairn_gc_type *t, bool is_compressed)
 {
+	return is_compressed && t->tail_refs == (UINT64_C(1) << 63 | 1) && t->tail_stride < 64 * sizeof(uint32_t);
+}
+
+static uint64_t tail_refs_of(const cairn_gc_type *t, bool is_compressed)
+{
+	return is_tail_ref(t, is_compressed) ? 1 : t->tail_refs;
+}
+
+static void check(const cairn_gc_type *t, bool is_compressed)
+{
+	size_t slot_bytes = cairn_gc_slot_bytes(is_compressed);
 	if (t->size > CAIRN_GC_SIZE_MAX || t->tail_offset > UINT32_MAX || t->tail_stride > UINT32_MAX)
 		type_is_wrong(t, "too large");
-	if (has_bits_past(t->refs | t->weak, t->size))
+	if (has_bits_past(t->refs | t->weak, t->size, is_compressed))
 		type_is_wrong(t, "refs or weak names a word beyond its size");
 	if (t->refs & t->weak)
 		type_is_wrong(t, "a word is in refs and in weak");
@@ -67,13 +81,16 @@ static void check(const cairn_gc_type *t)
 		type_is_wrong(t, "flags has a bit that means nothing");
 	if (t->tail_stride && !t->tail_offset && t->size)
 		type_is_wrong(t, "a trailing array needs tail_offset: .tail_offset = offsetof(T, field)");
+	uint64_t tail_refs = tail_refs_of(t, is_compressed);
 	if (!t->tail_stride && (t->tail_refs || t->tail_offset))
 		type_is_wrong(t, "a trailing array needs tail_stride");
-	if (t->tail_stride && (t->tail_offset > t->size || has_bits_past(t->tail_refs, t->tail_stride)))
+	if (t->tail_stride && (t->tail_offset > t->size || has_bits_past(tail_refs, t->tail_stride, is_compressed)))
 		type_is_wrong(t, "tail_offset or tail_refs lies beyond its end");
-	if (t->tail_refs && (t->tail_stride % 8 || t->tail_offset % 8))
-		type_is_wrong(t, "references in a trailing array are not aligned to 8");
-	if (t->tail_refs && t->tail_offset / 8 < 64 && (t->refs | t->weak) >> t->tail_offset / 8)
+	if (t->tail_refs && (t->tail_stride % slot_bytes || t->tail_offset % slot_bytes))
+		type_is_wrong(t, "references in a trailing array are not aligned to their size");
+	if (is_tail_ref(t, is_compressed) && t->tail_stride != slot_bytes)
+		type_is_wrong(t, "references in a trailing array take 4 bytes: .tail_stride = sizeof(cairn_gc_slot)");
+	if (t->tail_refs && has_bits_past(t->refs | t->weak, t->tail_offset, is_compressed))
 		type_is_wrong(t, "refs or weak names a word of the trailing array");
 	if (t->drop && t->flags & CAIRN_GC_CONSERVATIVE)
 		type_is_wrong(t, "a conservative type has no drop function: its references cannot be set to NULL");
@@ -97,7 +114,7 @@ static bool grow(void)
 	return true;
 }
 
-static cairn_gc_record *record_make(const cairn_gc_type *t)
+static cairn_gc_record *record_make(const cairn_gc_type *t, bool is_compressed)
 {
 	const char *name = t->name ? t->name : "object";
 	size_t length = strlen(name) + 1;
@@ -110,7 +127,7 @@ static cairn_gc_record *record_make(const cairn_gc_type *t)
 		.weak = t->weak,
 		.tail_offset = (uint32_t)t->tail_offset,
 		.tail_stride = (uint32_t)t->tail_stride,
-		.tail_refs = t->tail_refs,
+		.tail_refs = tail_refs_of(t, is_compressed),
 		.trace = t->trace,
 		.drop = t->drop,
 		.size = t->size,
@@ -119,6 +136,7 @@ static cairn_gc_record *record_make(const cairn_gc_type *t)
 		.has_more = has_more,
 		.is_narrow = t->refs && !has_more && __builtin_popcountll(t->refs) <= NARROW_REFS,
 		.is_fixed = t->is_aligned || t->flags & CAIRN_GC_PINNED,
+		.is_compressed = is_compressed && (t->refs || has_more),
 	};
 	r->name = memcpy(r + 1, name, length);
 	return r;
@@ -130,18 +148,18 @@ static uint32_t find_same(const cairn_gc_record *r)
 	for (uint32_t id = CAIRN_GC_TYPE_FREED + 1; id < types_count; id++) {
 		const cairn_gc_record *o = cairn_gc_records[id];
 		if (!memcmp(o, r, offsetof(cairn_gc_record, name)) && o->flags == r->flags &&
-			o->is_fixed == r->is_fixed && !strcmp(o->name, r->name))
+			o->is_fixed == r->is_fixed && o->is_compressed == r->is_compressed && !strcmp(o->name, r->name))
 			return id;
 	}
 	return 0;
 }
 
-void cairn_gc_register(cairn_gc_type *t)
+static void type_register(cairn_gc_type *t, bool is_compressed)
 {
 	if (t->header)
 		return;
-	check(t);
-	cairn_gc_record *r = record_make(t);
+	check(t, is_compressed);
+	cairn_gc_record *r = record_make(t, is_compressed);
 	cairn_lock_take(&types_lock, CAIRN_RANK_GC_PARTS);
 	uint32_t id = r ? find_same(r) : 0;
 	if (id)
@@ -160,6 +178,9 @@ void cairn_gc_register(cairn_gc_type *t)
 	t->header = cairn_gc_header_make(id, t->size);
 }
 
+void cairn_gc_register(cairn_gc_type *t) { type_register(t, false); }
+void cairn_gc_register_compressed_(cairn_gc_type *t) { type_register(t, true); }
+
 void cairn_gc_types_lock(void) { cairn_lock_take(&types_lock, CAIRN_RANK_GC_PARTS); }
 void cairn_gc_types_unlock(void) { cairn_lock_drop(&types_lock, CAIRN_RANK_GC_PARTS); }
 void cairn_gc_types_fork_child(void) { cairn_lock_renew(&types_lock); }
@@ -171,8 +192,10 @@ void cairn_gc_types_validate(void)
 	for (uint32_t id = 1; id < types_count; id++) {
 		const cairn_gc_record *r = cairn_gc_records[id];
 		cairn_assert(r && r->name); /* GY1 */
-		cairn_assert(!has_bits_past(r->refs | r->weak, r->size) && !(r->refs & r->weak)); /* GY2 */
-		cairn_assert(!r->tail_refs || !has_bits_past(r->tail_refs, r->tail_stride));      /* GY2 */
+		bool is_4 = r->is_compressed;
+		cairn_assert(!has_bits_past(r->refs | r->weak, r->size, is_4) && !(r->refs & r->weak)); /* GY2 */
+		cairn_assert(!r->tail_refs || !has_bits_past(r->tail_refs, r->tail_stride, is_4));      /* GY2 */
+		(void)is_4;
 	}
 	cairn_gc_types_unlock();
 }

@@ -79,7 +79,7 @@ void cairn_gc_say_object(cairn_line *l, const void *object)
 	cairn_line_hex(l, (uintptr_t)object);
 }
 
-void cairn_gc_say_field(cairn_line *l, const void *object, const uintptr_t *field)
+void cairn_gc_say_field(cairn_line *l, const void *object, const void *field)
 {
 	const cairn_gc_record *r = cairn_gc_record_of(cairn_gc_header_of(object));
 	size_t offset = (size_t)((const char *)field - (const char *)object);
@@ -89,7 +89,7 @@ void cairn_gc_say_field(cairn_line *l, const void *object, const uintptr_t *fiel
 		cairn_line_dec(l, (offset - r->tail_offset) / r->tail_stride);
 		cairn_line_text(l, "]");
 		offset = (offset - r->tail_offset) % r->tail_stride;
-		if (r->tail_stride == sizeof(uintptr_t))
+		if (r->tail_stride == cairn_gc_slot_bytes(r->is_compressed))
 			return;
 	}
 	cairn_line_text(l, "+");
@@ -157,7 +157,7 @@ static void say_root(const cairn_gc_survey *s, cairn_line *l, const cairn_gc_rea
 	if (e->parent == CAIRN_GC_BY_RECORD) {
 		cairn_line_text(l, "a table, guardian or cleanup");
 	} else {
-		cairn_gc_root_name(s->heap, (const uintptr_t *)s->roots[e->field], name, sizeof name);
+		cairn_gc_root_name(s->heap, (const void *)s->roots[e->field], name, sizeof name);
 		cairn_line_text(l, name);
 	}
 }
@@ -184,8 +184,9 @@ void cairn_gc_say_path(const cairn_gc_survey *s, cairn_line *l, uint32_t index)
 		cairn_line_text(l, " -> ");
 		cairn_gc_say_object(l, (const void *)s->reached[steps[count]].object);
 		if (count) {
-			const uintptr_t *words = (const uintptr_t *)s->reached[steps[count]].object;
-			cairn_gc_say_field(l, words, words + s->reached[steps[count - 1]].field);
+			const char *object = (const char *)s->reached[steps[count]].object;
+			size_t offset = (size_t)s->reached[steps[count - 1]].field * CAIRN_GC_FIELD_UNIT;
+			cairn_gc_say_field(l, object, object + offset);
 		}
 	}
 }

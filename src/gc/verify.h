@@ -19,6 +19,7 @@
 
 enum {
 	CAIRN_GC_FINDINGS_LINES = 128, /* that are kept; all are counted */
+	CAIRN_GC_FIELD_UNIT = 4,       /* bytes: fields lie at multiples of it */
 	CAIRN_GC_SURVEY_GRAINS = CAIRN_GC_SLAB_BYTES / CAIRN_GC_GRAIN,
 };
 
@@ -50,7 +51,7 @@ typedef struct cairn_gc_survey_slab {
 typedef struct cairn_gc_reached_entry {
 	uintptr_t object;
 	uint32_t parent; /* index, or one of the above */
-	uint32_t field;  /* word in the parent */
+	uint32_t field;  /* where in the parent, in units of CAIRN_GC_FIELD_UNIT bytes; of a root: see above */
 } cairn_gc_reached_entry;
 
 typedef struct cairn_gc_survey {
@@ -85,7 +86,7 @@ bool cairn_gc_survey_validate(const cairn_gc_survey *s);
 /* Calls visit(arg, field, kind) for each field: by bitmaps, trailing elements, trace function; in conservative types
  * each word. */
 void cairn_gc_survey_fields(
-	void *object, void (*visit)(void *arg, uintptr_t *field, cairn_gc_field_kind kind), void *arg);
+	void *object, void (*visit)(void *arg, void *field, cairn_gc_field_kind kind), void *arg);
 
 /* Reads one block as gc/blocks.h says. Calls object(arg, p) for each object, until that says false; and, unless it is
  * NULL, wrong(arg, cell, what) for a cell that cannot be, behind which the block is not read on. */
@@ -94,7 +95,7 @@ void cairn_gc_survey_block(const cairn_gc_block *b, uint8_t colour, bool (*objec
 
 /* Words for lines: "node 0x7f00"; " +8" or " [3]" or " [3]+8". */
 void cairn_gc_say_object(cairn_line *l, const void *object);
-void cairn_gc_say_field(cairn_line *l, const void *object, const uintptr_t *field);
+void cairn_gc_say_field(cairn_line *l, const void *object, const void *field);
 /* "path: stack of thread 12 +0x40 -> vec 0x... [3] -> node 0x...", to reached[index]. */
 void cairn_gc_say_path(const cairn_gc_survey *s, cairn_line *l, uint32_t index);
 /* Why p is no object: "dead", "inside node 0x...", "of another heap"... */

@@ -46,11 +46,11 @@ typedef struct cairn_gc_young {
 } cairn_gc_young;
 
 /* Told before a store into a field of an object that is WATCHED, or may be. Any thread. */
-void cairn_gc_young_store(struct cairn_gc_heap *h, void *object, const uintptr_t *field);
+void cairn_gc_young_store(struct cairn_gc_heap *h, void *object, const void *field);
 /* Something is not written down: the next collection is of all. Any thread. */
 void cairn_gc_young_is_short(struct cairn_gc_heap *h);
 /* Is a reference from this field to a young object known? In a stop. */
-bool cairn_gc_young_is_told(const void *object, const uintptr_t *field);
+bool cairn_gc_young_is_told(const void *object, const void *field);
 /* It is LARGE, and goes: its cards with it. Under the blocks lock. */
 void cairn_gc_young_drop_cards(struct cairn_gc_heap *h, struct cairn_gc_block *b);
 /* A LARGE object goes by hand. */

@@ -55,7 +55,7 @@ bool cairn_gc_shadow_init(struct cairn_gc_heap *h);
 void cairn_gc_shadow_close(struct cairn_gc_heap *h);
 /* The barrier is about to store, or has stored, value to a field of object; NULL: a root, of which nothing is written
  * down. Any mutator. */
-void cairn_gc_shadow_store(struct cairn_gc_heap *h, void *object, uintptr_t *field, uintptr_t value);
+void cairn_gc_shadow_store(struct cairn_gc_heap *h, void *object, void *field, uintptr_t value);
 /* Between these two a store and its shadow are one step to all others. They nest in nothing. */
 void cairn_gc_shadow_enter(struct cairn_gc_heap *h);
 void cairn_gc_shadow_leave(struct cairn_gc_heap *h);

@@ -100,7 +100,8 @@ typedef struct cairn_chunk {
 	uint8_t is_huge;        /* asked to be a huge page; sync: pageheap lock */
 	uint8_t dense_ticks;    /* for how many ticks it has been full; sync: pageheap lock */
 	cairn_bits128 hidden;   /* granules that are not in core files; sync: pageheap lock; see page/corefile.h */
-	uint8_t pad[32];
+	uint8_t is_private;     /* of a private region, and taken as a whole; const once it is open */
+	uint8_t pad[31];
 	/* granules back to its span's first, 0 in free ones; sync: as cairn_span.kind */
 	uint8_t back[CAIRN_CHUNK_GRANULES];
 } cairn_chunk;

@@ -14,8 +14,12 @@
  * Invariants, checked by cairn_pageheap_validate():
  *   (P1) dirty is a subset of free.
  *   (P2) An open granule is free, in exactly one span, or being purged; the three counts add up to what is open.
- *   (P3) longest is the longest run of free, and the chunk is in lists[longest] when that is not 0.
+ *   (P3) longest is the longest run of free, and the chunk is in lists[longest] when that is not 0; one of the private
+ *        region is in private_chunks when that is 128, and else in no list.
  *   (P4) free_granules and dirty_granules are the sums over all chunks.
+ *
+ * The private region (cairn_pageheap_private) is opened and taken from by itself, in whole chunks; freeing, purging and
+ * hiding do not tell it from others. long: these books have one lock, and who changes them is in one file.
  *
  * Lock: one, rank CAIRN_RANK_PAGEHEAP. Nothing is purged under it; opening (mprotect) and showing (MADV_DODUMP) are
  * done under it, because nobody can be served before, and hiding, a few calls at a time.
@@ -44,6 +48,8 @@ enum {
 static cairn_lock pageheap_lock = CAIRN_LOCK_INIT;
 static cairn_node lists[CAIRN_CHUNK_GRANULES + 1]; /* sync: pageheap_lock; by longest free run; [0] unused */
 static cairn_node dirty_chunks;                    /* sync: pageheap_lock; chunks with dirty granules, oldest first */
+static cairn_page_region *private_region;          /* sync: pageheap_lock; const once set */
+static cairn_node private_chunks;                  /* sync: pageheap_lock; its wholly free ones, not in lists */
 static uint64_t list_has[3];                       /* sync: pageheap_lock; which lists are not empty */
 static size_t free_granules, dirty_granules;       /* sync: pageheap_lock; also read without */
 static size_t used_granules;                       /* sync: pageheap_lock; also read without */
@@ -57,12 +63,28 @@ static size_t rewanted_granules;                   /* sync: pageheap_lock; also 
 static void lock_pageheap(void) { cairn_lock_take(&pageheap_lock, CAIRN_RANK_PAGEHEAP); }
 static void unlock_pageheap(void) { cairn_lock_drop(&pageheap_lock, CAIRN_RANK_PAGEHEAP); }
 
+/* Only as a whole is one free for anybody. */
+static void relist_private(cairn_chunk *c, unsigned longest)
+{
+	if (c->longest == CAIRN_CHUNK_GRANULES)
+		cairn_list_remove(&c->node);
+	c->longest = (uint8_t)longest;
+	if (longest == CAIRN_CHUNK_GRANULES)
+		cairn_list_push(&private_chunks, &c->node);
+	else
+		cairn_node_init(&c->node);
+}
+
 /* Puts c in the list that fits its free set. */
 static void chunk_relist(cairn_chunk *c)
 {
 	unsigned longest = cairn_bits128_longest_run(c->free);
 	if (longest == c->longest && c->node.next)
 		return;
+	if (c->is_private) {
+		relist_private(c, longest);
+		return;
+	}
 	if (c->longest) {
 		cairn_list_remove(&c->node);
 		if (cairn_list_is_empty(&lists[c->longest]))
@@ -188,7 +210,8 @@ static cairn_chunk *find_dirty_chunk(unsigned n, int *at)
 		node = node->next, looked++) {
 		cairn_chunk *c = cairn_container(node, cairn_chunk, dirty_node);
 		unsigned free = cairn_bits128_count(c->free);
-		int here = !best || free < best_free ? cairn_bits128_find_run(c->dirty, n) : -1;
+		bool is_better = !c->is_private && (!best || free < best_free);
+		int here = is_better ? cairn_bits128_find_run(c->dirty, n) : -1;
 		if (here >= 0) {
 			best = c;
 			best_free = free;
@@ -315,7 +338,8 @@ static uintptr_t find_chunks(size_t chunks, cairn_window **window)
 	if (free_granules / CAIRN_CHUNK_GRANULES < chunks)
 		return 0;
 	for (cairn_page_region *r = cairn_window_newest(); r; r = r->next)
-		best = find_in_region(r, chunks, best, &dirty);
+		if (!r->is_private)
+			best = find_in_region(r, chunks, best, &dirty);
 	*window = best ? cairn_window_of(best) : NULL;
 	return best;
 }
@@ -413,7 +437,7 @@ static uintptr_t find_crossing(unsigned n)
 	for (cairn_page_region *r = cairn_window_newest(); r; r = r->next)
 		for (uintptr_t p = r->start + CAIRN_CHUNK_BYTES; p < r->open_end; p += CAIRN_CHUNK_BYTES) {
 			cairn_chunk *c = cairn_window_chunk(r->window, p);
-			if (!(c->free & 1))
+			if (c->is_private || !(c->free & 1))
 				continue;
 			unsigned before = free_before(c - 1, CAIRN_CHUNK_GRANULES);
 			unsigned behind = ~c->free ? cairn_bits128_lowest(~c->free) : CAIRN_CHUNK_GRANULES;
@@ -567,6 +591,77 @@ cairn_span *cairn_pageheap_alloc(size_t granules, size_t align_granules, cairn_s
 	cairn_span *s = cairn_pageheap_alloc_parts(granules, align_granules, kind, false, &parts);
 	if (is_zero)
 		*is_zero = !parts.count;
+	return s;
+}
+
+/* ---- The private region ---- */
+
+uintptr_t cairn_pageheap_private(size_t bytes)
+{
+	lock_pageheap();
+	if (!private_region) {
+		cairn_node_init(&private_chunks);
+		private_region = cairn_window_reserve_private(bytes);
+	}
+	uintptr_t base = private_region ? private_region->start : 0;
+	unlock_pageheap();
+	return base;
+}
+
+/* Makes so many chunks in a row free, those that are so at the open end among them; the first one's start or 0. */
+static uintptr_t open_private(size_t chunks)
+{
+	cairn_page_region *r = private_region;
+	cairn_window *w = r->window;
+	uintptr_t start = r->open_end, end = start;
+	size_t missing = chunks;
+	for (; missing > 1 && start > r->start; start -= CAIRN_CHUNK_BYTES, missing--)
+		if (cairn_window_chunk(w, start - CAIRN_CHUNK_BYTES)->longest != CAIRN_CHUNK_GRANULES)
+			break;
+	size_t bytes = missing << CAIRN_CHUNK_SHIFT;
+	if (!cairn_window_extend_private(r, bytes) || !cairn_window_open(r, bytes))
+		return 0;
+	for (uintptr_t at = end; at < r->open_end; at += CAIRN_CHUNK_BYTES)
+		cairn_window_chunk(w, at)->is_private = true;
+	give_clean(w, end, r->open_end);
+	if (chunks == 1)
+		cairn_huge_opened(w, end, r->open_end);
+	return start;
+}
+
+static cairn_span *alloc_private(size_t granules, cairn_span_kind kind)
+{
+	cairn_window *w = private_region->window;
+	size_t chunks = granules / CAIRN_CHUNK_GRANULES, dirty = 0;
+	uintptr_t start = 0;
+	if (chunks > 1)
+		start = find_in_region(private_region, chunks, 0, &dirty);
+	else if (!cairn_list_is_empty(&private_chunks))
+		start = cairn_window_chunk_start(w, cairn_container(private_chunks.next, cairn_chunk, node));
+	if (!start)
+		start = open_private(chunks);
+	if (!start || !chunk_has_spans(cairn_window_chunk(w, start)))
+		return NULL;
+	if (chunks > 1) /* else as one of many that are opened in turn */
+		cairn_huge_taking(w, start, granules, false);
+	dirty = take_across(w, start, granules, NULL);
+	note_rewanted(granules - dirty);
+	return span_begin(w, start, granules, kind, !dirty);
+}
+
+cairn_span *cairn_pageheap_alloc_private(size_t granules, cairn_span_kind kind, bool *is_zero)
+{
+	cairn_assert(granules && granules % CAIRN_CHUNK_GRANULES == 0 && cairn_span_is_managed(kind));
+	lock_pageheap();
+	cairn_span *s = alloc_private(granules, kind);
+	if (s) {
+		managed_granules += granules;
+		*is_zero = s->is_zero;
+	}
+	uintptr_t trial = cairn_huge_take_trial();
+	unlock_pageheap();
+	if (cairn_unlikely(trial))
+		cairn_huge_try(trial);
 	return s;
 }
 

@@ -31,6 +31,13 @@ typedef struct cairn_dirty_parts {
 cairn_span *cairn_pageheap_alloc_parts(
 	size_t granules, size_t align_granules, cairn_span_kind kind, bool is_sparse, cairn_dirty_parts *parts);
 
+/* Addresses for what must lie near to each other: a window of its own, of so many bytes and aligned to them (a power of
+ * two), reserved at the first call; a process has one, from which alloc_private alone takes. Where it begins; 0: the OS
+ * refused. */
+uintptr_t cairn_pageheap_private(size_t bytes);
+/* A span in it, as by cairn_pageheap_alloc: of whole chunks, aligned to one. */
+cairn_span *cairn_pageheap_alloc_private(size_t granules, cairn_span_kind kind, bool *is_zero);
+
 /* Opens so many granules more, writes to every OS page of them, and leaves them free and dirty; the highest use does
  * not count them. False: refused, and nothing is open. For the start. */
 bool cairn_pageheap_prewarm(size_t granules);

@@ -111,13 +111,13 @@ static bool window_init(cairn_window *w, uintptr_t base, size_t span_bytes, size
 	return false;
 }
 
-/* A further window around [base, base + bytes). */
-static cairn_window *window_make(uintptr_t base, size_t bytes)
+/* A further window from base on, of whose maps what [base, base + bytes) needs is open. */
+static cairn_window *window_make(uintptr_t base, size_t span_bytes, size_t bytes)
 {
 	cairn_window *w = cairn_meta_alloc(sizeof *w);
 	if (!w)
 		return NULL;
-	if (!window_init(w, base, cairn_round_up(bytes, CAIRN_WINDOW_STEP), bytes, false)) {
+	if (!window_init(w, base, span_bytes, bytes, false)) {
 		cairn_meta_free(w, sizeof *w);
 		return NULL;
 	}
@@ -182,7 +182,7 @@ static cairn_page_region *reserve_apart(size_t bytes)
 	else if ((uintptr_t)start - w->base < w->span_bytes) /* false where it would lead beyond the span */
 		ok = window_extend(w, (uintptr_t)start - w->base + bytes);
 	else
-		ok = (w = window_make((uintptr_t)start, bytes)) != NULL;
+		ok = (w = window_make((uintptr_t)start, cairn_round_up(bytes, CAIRN_WINDOW_STEP), bytes)) != NULL;
 	cairn_page_region *r = ok ? region_make(w, (uintptr_t)start, bytes) : NULL;
 	if (r && is_first)
 		lazy_begin();
@@ -224,6 +224,39 @@ cairn_page_region *cairn_window_reserve(size_t bytes)
 	need = cairn_round_up(bytes + TAIL_BYTES, TAIL_BYTES);
 	r = reserve_apart(wish < need ? need : wish);
 	return r ? r : reserve_apart(cairn_round_up(bytes, TAIL_BYTES));
+}
+
+/* Behind the newest region, for that is the one that grows: there is one before. */
+cairn_page_region *cairn_window_reserve_private(size_t bytes)
+{
+	if (!cairn_window_regions && !cairn_window_reserve(CAIRN_GRANULE_BYTES))
+		return NULL;
+	cairn_page_region *newest = cairn_window_regions, *r = cairn_meta_alloc(sizeof *r);
+	char *start = r ? cairn_vm_reserve(NULL, bytes, bytes) : NULL;
+	cairn_window *w = start ? window_make((uintptr_t)start, bytes, 0) : NULL;
+	if (!w) {
+		if (start)
+			cairn_vm_release(start, bytes);
+		if (r)
+			cairn_meta_free(r, sizeof *r);
+		return NULL;
+	}
+	cairn_vm_no_huge(start, bytes);
+	*r = (cairn_page_region){ .window = w, .start = w->base, .open_end = w->base, .end = w->base,
+		.next = newest->next, .is_private = true };
+	newest->next = r;
+	return r;
+}
+
+bool cairn_window_extend_private(cairn_page_region *r, size_t bytes)
+{
+	uintptr_t end = r->open_end + bytes;
+	if (bytes > r->window->span_bytes || end - r->start > r->window->span_bytes)
+		return false;
+	if (end > r->end && !window_extend(r->window, end - r->start))
+		return false;
+	r->end = end > r->end ? end : r->end;
+	return true;
 }
 
 bool cairn_window_open(cairn_page_region *r, size_t bytes)

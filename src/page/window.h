@@ -52,7 +52,8 @@ typedef struct cairn_page_region {
 	uintptr_t start;           /* const */
 	uintptr_t open_end;        /* sync: pageheap lock; a multiple of the granule */
 	uintptr_t end;             /* sync: pageheap lock; grows when the next piece comes to lie right behind */
-	struct cairn_page_region *next; /* the older one; const */
+	struct cairn_page_region *next; /* the older one; a private one is never the first; sync: pageheap lock */
+	bool is_private;           /* const; its window has no other region, and is reserved as a whole */
 } cairn_page_region;
 
 /* The base of a window that is none yet: NULL lies outside also for a thread that sees its bytes grow and not yet its
@@ -167,6 +168,11 @@ void cairn_window_set_class(uintptr_t start, size_t granules, uint8_t size_class
  * is the newest. Under the pageheap lock. NULL: the OS refused. */
 cairn_page_region *cairn_window_reserve(size_t bytes);
 cairn_page_region *cairn_window_newest(void); /* returns borrowed, NULL before the first */
+/* A private region, which ends where it begins: a window of its own, of so many bytes and aligned to them (a power of
+ * two). Under the pageheap lock. NULL: refused. */
+cairn_page_region *cairn_window_reserve_private(size_t bytes);
+/* Its reserved part behind open_end has at least bytes from now on. False: the window ends before, or refused. */
+bool cairn_window_extend_private(cairn_page_region *r, size_t bytes);
 /* Moves region->open_end by bytes (a multiple of the granule) and opens them. False: refused. */
 bool cairn_window_open(cairn_page_region *r, size_t bytes);
 size_t cairn_window_open_bytes(void); /* sum over all regions */

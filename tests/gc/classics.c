@@ -13,7 +13,8 @@ typedef struct slots {
 	size_t used;
 	cairn_ref(entry) at[];
 } slots;
-CAIRN_GC_TYPE(slots, .tail_offset = offsetof(slots, at), .tail_stride = 8, .tail_refs = CAIRN_GC_TAIL_REF);
+CAIRN_GC_TYPE(slots, .tail_offset = offsetof(slots, at), .tail_stride = sizeof(cairn_gc_slot),
+	.tail_refs = CAIRN_GC_TAIL_REF);
 
 static node *tree(cairn_gc_mutator *m, int depth)
 {
@@ -45,7 +46,8 @@ static void binary_trees_count_their_nodes(void)
 		}
 		EXPECT_EQ(nodes_of(p.m, lasting), (2l << most) - 1);
 		cairn_gc_stats s = stats_of(p);
-		EXPECT(c == CAIRN_GC_NONE ? s.collections == 0 : s.collections > 3);
+		unsigned least = sizeof(cairn_gc_slot) == 8 ? 4 : 2; /* there is less of them */
+		EXPECT(c == CAIRN_GC_NONE ? s.collections == 0 : s.collections >= least);
 		if (c != CAIRN_GC_NONE) /* each tree lives only while it is counted */
 			EXPECT(s.held_peak_bytes < (size_t)(2l << most) * 32 * 10 + (8 << 20));
 		place_close(p);

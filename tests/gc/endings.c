@@ -195,7 +195,7 @@ static long with_references;
 static void file_drop(void *object)
 {
 	file *f = object;
-	uintptr_t words[2];
+	cairn_gc_slot words[2];
 	memcpy(words, &f->name, sizeof words);
 	with_references += words[0] || words[1];
 	closed[f->number]++;

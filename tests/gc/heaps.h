@@ -70,7 +70,8 @@ typedef struct list {
 	size_t used;
 	cairn_ref(node) items[];
 } list;
-CAIRN_GC_TYPE(list, .tail_offset = offsetof(list, items), .tail_stride = 8, .tail_refs = CAIRN_GC_TAIL_REF);
+CAIRN_GC_TYPE(list, .tail_offset = offsetof(list, items), .tail_stride = sizeof(cairn_gc_slot),
+	.tail_refs = CAIRN_GC_TAIL_REF);
 
 typedef struct watch {
 	cairn_ref(node) of;
@@ -81,7 +82,8 @@ typedef struct watches {
 	size_t count;
 	cairn_ref(watch) items[];
 } watches;
-CAIRN_GC_TYPE(watches, .tail_offset = offsetof(watches, items), .tail_stride = 8, .tail_refs = CAIRN_GC_TAIL_REF);
+CAIRN_GC_TYPE(watches, .tail_offset = offsetof(watches, items), .tail_stride = sizeof(cairn_gc_slot),
+	.tail_refs = CAIRN_GC_TAIL_REF);
 
 __attribute__((noinline, unused)) static watch *watch_new(cairn_gc_mutator *m, node *of)
 {

@@ -91,7 +91,8 @@ static void a_heap_that_never_frees_is_full_at_max(void)
 {
 	place p = place_open((cairn_gc_config){ .collector = CAIRN_GC_NONE, .max = MAX });
 	long count = fill(p.m, true);
-	EXPECT(count * 32 > MAX / 2 && count * 32 <= MAX);
+	long bytes = count * (long)(sizeof(node) + 8);
+	EXPECT(bytes > MAX / 2 && bytes <= MAX);
 	EXPECT(!cairn_gc_try_new_bytes(p.m, MAX));
 	place_close(p);
 }

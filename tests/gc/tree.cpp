@@ -11,7 +11,7 @@ struct list {
 	size_t used;
 	cairn_ref(node) items[];
 };
-CAIRN_GC_TYPE(list, .tail_offset = offsetof(list, items), .tail_stride = 8, .tail_refs = CAIRN_GC_TAIL_REF);
+CAIRN_GC_TYPE(list, .tail_offset = offsetof(list, items), .tail_stride = sizeof(cairn_gc_slot), .tail_refs = CAIRN_GC_TAIL_REF);
 
 struct plain {
 	long value;

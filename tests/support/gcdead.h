@@ -23,7 +23,8 @@ typedef struct slots {
 	uint64_t pad;
 	cairn_ref(void) item[];
 } slots;
-CAIRN_GC_TYPE(slots, .tail_offset = offsetof(slots, item), .tail_stride = 8, .tail_refs = CAIRN_GC_TAIL_REF);
+CAIRN_GC_TYPE(slots, .tail_offset = offsetof(slots, item), .tail_stride = sizeof(cairn_gc_slot),
+	.tail_refs = CAIRN_GC_TAIL_REF);
 
 static cairn_gc_heap *heap;
 static cairn_gc_mutator *m;

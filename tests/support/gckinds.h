@@ -11,7 +11,7 @@
 
 typedef enum kind {
 	PAIR, /* fixed fields */
-	SPARSE, /* references in the first and the last word that a bitmap can name, numbers between them */
+	SPARSE, /* references in the first words and at the end of what a bitmap can name, numbers between them */
 	TAIL,   /* a trailing array of references */
 	ROWS,   /* a trailing array of structs with one */
 	LEAF,   /* bytes */
@@ -36,10 +36,11 @@ typedef struct pair {
 } pair;
 CAIRN_GC_TYPE(pair, .refs = CAIRN_GC_REFS(pair, edges));
 
+enum { SPARSE_NUMBERS = 64 * sizeof(cairn_gc_slot) / 8 - 4 };
 typedef struct sparse {
 	thing is;
 	cairn_ref(thing) first;
-	uint64_t numbers[60];
+	uint64_t numbers[SPARSE_NUMBERS];
 	cairn_ref(thing) last;
 } sparse;
 CAIRN_GC_TYPE(sparse, .refs = CAIRN_GC_REFS(sparse, first, last));
@@ -49,7 +50,8 @@ typedef struct tail {
 	uint64_t check;
 	cairn_ref(thing) items[];
 } tail;
-CAIRN_GC_TYPE(tail, .tail_offset = offsetof(tail, items), .tail_stride = 8, .tail_refs = CAIRN_GC_TAIL_REF);
+CAIRN_GC_TYPE(tail, .tail_offset = offsetof(tail, items), .tail_stride = sizeof(cairn_gc_slot),
+	.tail_refs = CAIRN_GC_TAIL_REF);
 
 typedef struct row {
 	uint64_t key;
@@ -92,16 +94,16 @@ typedef struct traced {
 	thing is;
 	uint64_t live; /* bit i: slot i is a reference */
 	union {
-		cairn_ref(thing) at[4];
-		uint64_t number[4];
-	};
+		cairn_ref(thing) at;
+		uint64_t number;
+	} slot[4];
 } traced;
 static void traced_trace(cairn_gc_visitor *v, void *object)
 {
 	traced *t = object;
 	for (int i = 0; i < 4; i++)
 		if (t->live >> i & 1)
-			cairn_gc_visit(v, &t->at[i]);
+			cairn_gc_visit(v, &t->slot[i].at);
 }
 CAIRN_GC_TYPE(traced, .trace = traced_trace);
 
@@ -133,7 +135,7 @@ static uint32_t new_token(void)
 static void drop_told(void *object)
 {
 	drop *d = object;
-	uint64_t seen[2];
+	cairn_gc_slot seen[2];
 	memcpy(seen, d->edges, sizeof seen);
 	if (seen[0] || seen[1] || d->check != ~d->is.id || d->is.kind != DROP)
 		__atomic_fetch_add(&bad_drops, 1, __ATOMIC_SEQ_CST);
@@ -154,7 +156,7 @@ static thing *edge_get(cairn_gc_mutator *m, thing *o, uint32_t i)
 	case ROWS: return cairn_gc_get(m, (rows *)o, items[i].at);
 	case WEAK: return cairn_gc_get(m, (weak *)o, strong);
 	case DROP: return cairn_gc_get(m, (drop *)o, edges[i]);
-	case TRACED: return ((traced *)o)->live >> i & 1 ? cairn_gc_get(m, (traced *)o, at[i]) : NULL;
+	case TRACED: return ((traced *)o)->live >> i & 1 ? cairn_gc_get(m, (traced *)o, slot[i].at) : NULL;
 	case FIXED: return cairn_gc_get(m, (fixed *)o, edge);
 	case ALIGNED: return cairn_gc_get(m, (aligned *)o, edge);
 	default: return NULL;
@@ -165,13 +167,13 @@ static void traced_set(cairn_gc_mutator *m, traced *t, uint32_t i, thing *value)
 {
 	if (!value) {
 		t->live &= ~(1ull << i);
-		t->number[i] = t->is.id * 16; /* a number like an address in a slot that is none */
+		t->slot[i].number = t->is.id * 16; /* a number like an address in a slot that is none */
 		return;
 	}
 	if (!(t->live >> i & 1))
-		t->number[i] = 0;
+		t->slot[i].number = 0;
 	t->live |= 1ull << i;
-	cairn_gc_set(m, t, at[i], value);
+	cairn_gc_set(m, t, slot[i].at, value);
 }
 
 /* WORDS apart: see word_set. */
@@ -208,7 +210,7 @@ static size_t size_of(kind k, uint32_t n)
 {
 	static const size_t sizes[KINDS] = { sizeof(pair), sizeof(sparse), sizeof(tail), sizeof(rows), sizeof(leaf),
 		sizeof(weak), sizeof(drop), sizeof(words), sizeof(traced), sizeof(fixed), sizeof(aligned) };
-	return sizes[k] + (k == TAIL ? 8 * n : k == ROWS ? sizeof(row) * n : k == LEAF ? n : 0);
+	return sizes[k] + (k == TAIL ? sizeof(cairn_gc_slot) * n : k == ROWS ? sizeof(row) * n : k == LEAF ? n : 0);
 }
 
 static const char *kind_name(kind k)
@@ -254,7 +256,7 @@ static bool contents(thing *o, uint32_t n, bool writes)
 	switch (o->kind) {
 	case PAIR: CONTENT(((pair *)o)->check, ~id); break;
 	case SPARSE:
-		for (int i = 1; i < 60; i++) /* the first is kept free for an address */
+		for (int i = 1; i < SPARSE_NUMBERS; i++) /* the first is kept free for an address */
 			CONTENT(((sparse *)o)->numbers[i], id * (uint64_t)i);
 		break;
 	case TAIL: CONTENT(((tail *)o)->check, ~id); break;

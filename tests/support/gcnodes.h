@@ -14,7 +14,7 @@ typedef struct vec {
 	uint64_t key;
 	cairn_ref(node) item[];
 } vec;
-CAIRN_GC_TYPE(vec, .tail_offset = 8, .tail_stride = 8, .tail_refs = CAIRN_GC_TAIL_REF);
+CAIRN_GC_TYPE(vec, .tail_offset = 8, .tail_stride = sizeof(cairn_gc_slot), .tail_refs = CAIRN_GC_TAIL_REF);
 
 static cairn_ref(void) root;
 static cairn_gc_heap *heap;

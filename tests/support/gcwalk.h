@@ -21,18 +21,20 @@ typedef struct walk_array {
 	uint64_t key;
 	cairn_ref(void) item[];
 } walk_array;
-CAIRN_GC_TYPE(walk_array, .tail_offset = sizeof(uint64_t), .tail_stride = 8, .tail_refs = CAIRN_GC_TAIL_REF);
+CAIRN_GC_TYPE(walk_array, .tail_offset = sizeof(uint64_t), .tail_stride = sizeof(cairn_gc_slot),
+	.tail_refs = CAIRN_GC_TAIL_REF);
 
 typedef struct walk_rows { /* a trailing array whose elements hold two references and a number */
 	uint64_t key;
 	cairn_ref(void) first;
-	struct {
+	struct walk_row {
 		cairn_ref(void) a;
 		uint64_t number;
 		cairn_ref(void) b;
 	} row[];
 } walk_rows;
-CAIRN_GC_TYPE(walk_rows, .refs = CAIRN_GC_REFS(walk_rows, first), .tail_offset = 16, .tail_stride = 24, .tail_refs = 5);
+CAIRN_GC_TYPE(walk_rows, .refs = CAIRN_GC_REFS(walk_rows, first), .tail_offset = 16,
+	.tail_stride = sizeof(struct walk_row), .tail_refs = CAIRN_GC_REFS(struct walk_row, a, b));
 
 typedef struct walk_traced { /* what a bitmap cannot say: has_field says whether `field` is a reference */
 	uint64_t key, has_field;
@@ -65,10 +67,8 @@ static size_t walk_slot(const walk *w, const void *object)
 	return at;
 }
 
-static void walk_field(void *arg, uintptr_t *field)
+static void walk_edge(walk *w, void *object)
 {
-	walk *w = arg;
-	void *object = (void *)*field;
 	uint64_t number = ~UINT64_C(0);
 	if (object) {
 		size_t at = walk_slot(w, object);
@@ -82,6 +82,11 @@ static void walk_field(void *arg, uintptr_t *field)
 	w->sum = (w->sum ^ number) * 0x9e3779b97f4a7c15 + 1;
 }
 
+static void walk_field(void *w, void *field)
+{
+	walk_edge(w, (void *)cairn_gc_slot_get(field, sizeof(cairn_gc_slot) == 4));
+}
+
 /* Walks from the object; at most `most` are expected. */
 __attribute__((unused)) static walk walk_from(void *root, size_t most)
 {
@@ -90,8 +95,7 @@ __attribute__((unused)) static walk walk_from(void *root, size_t most)
 		w.room *= 2;
 	w.slots = calloc(w.room, sizeof *w.slots);
 	w.objects = calloc(w.room / 2, sizeof *w.objects);
-	uintptr_t word = (uintptr_t)root;
-	walk_field(&w, &word);
+	walk_edge(&w, root);
 	for (size_t i = 0; i < w.count; i++) {
 		uint64_t header = cairn_gc_header_of(w.objects[i]);
 		size_t size = cairn_gc_header_size(header);
@@ -164,15 +168,16 @@ static void *walk_make(cairn_gc_mutator *m, walk_array *all, size_t i)
 }
 
 /* n objects in an array at *root, which is a root; then links into cycles, and lets `dropped` of 100 go. */
-__attribute__((unused)) static void walk_build(cairn_gc_mutator *m, uintptr_t *root, size_t n, unsigned dropped)
+__attribute__((unused)) static void walk_build(cairn_gc_mutator *m, cairn_gc_slot *root, size_t n, unsigned dropped)
 {
-	*root = (uintptr_t)cairn_gc_new_array(m, walk_array, n);
+	cairn_gc_root_store_(m, root, cairn_gc_new_array(m, walk_array, n));
 	for (size_t i = 0; i < n; i++) {
-		void *object = walk_make(m, (walk_array *)*root, i);
+		void *object = walk_make(m, cairn_gc_load_(m, root), i);
 		*(uint64_t *)object = i;
-		cairn_gc_set(m, (walk_array *)*root, item[i], object);
+		walk_array *all = cairn_gc_load_(m, root);
+		cairn_gc_set(m, all, item[i], object);
 	}
-	walk_array *all = (walk_array *)*root; /* no safepoint from here on */
+	walk_array *all = cairn_gc_load_(m, root); /* no safepoint from here on */
 	for (size_t i = 0; i < n; i++) {
 		walk_pair *p = cairn_gc_get(m, all, item[i]);
 		if (!strcmp(cairn_gc_type_name(p), "walk_pair") && walk_below(4) == 0)

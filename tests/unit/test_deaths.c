@@ -37,7 +37,7 @@ static void counted_drop(void *object)
 		while_dropping(c);
 }
 CAIRN_GC_DROP_TYPE(counted, counted_drop, .refs = CAIRN_GC_REFS(counted, strong), .weak = CAIRN_GC_REFS(counted, weak),
-	.tail_offset = offsetof(counted, tail), .tail_stride = 8, .tail_refs = CAIRN_GC_TAIL_REF);
+	.tail_offset = offsetof(counted, tail), .tail_stride = sizeof(cairn_gc_slot), .tail_refs = CAIRN_GC_TAIL_REF);
 
 typedef struct fixed {
 	uint64_t id;

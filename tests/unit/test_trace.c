@@ -144,7 +144,7 @@ static void the_two_items_of_a_slice_are_given_away_together(void)
 	end();
 }
 
-static void count_field(void *arg, uintptr_t *field)
+static void count_field(void *arg, void *field)
 {
 	(void)field;
 	++*(size_t *)arg;
