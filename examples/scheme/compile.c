@@ -1,6 +1,6 @@
-/* compile.c - trees to code. A frame has a slot for each parameter, each variable of a let, and what is under way; which
- * slot is whose is known here. A variable that is assigned to, or captured before its value is there, is in a box; so
- * a captured variable is copied into each closure.
+/* compile.c - trees to code. A frame has a slot for each parameter, each variable of a let, and what is under way;
+ * which slot is whose is known here. A variable that is assigned to, or captured before its value is there, is in a
+ * box; so a captured variable is copied into each closure.
  *
  * A builder lives on C's stack, and so does what it refers to: the collector looks there. */
 #include "scheme.h"
@@ -343,7 +343,7 @@ static words *cut_words(words *w, int length)
 
 static code *gen_lambda(builder *outer, lambda *l, vector **captured, string *file)
 {
-	builder b = { .outer = outer, .of = l, .file = file, .line = 0, .text = make_words(64), .lines = make_words(16) };
+	builder b = { .outer = outer, .of = l, .file = file, .text = make_words(64), .lines = make_words(16) };
 	b.constants = make_vector(VECTOR, 8, NULL);
 	b.captured = make_vector(VECTOR, 8, NULL);
 	gen_parameters(&b);

@@ -8,11 +8,13 @@ object *sp(special which) { return specials[which]; }
 
 void forms_open(void)
 {
-	static const char *const names_of[SPECIALS] = { [QUOTE] = "quote", [IF] = "if", [DEFINE] = "define", [SET] = "set!",
+	static const char *const names_of[SPECIALS] = { [QUOTE] = "quote", [IF] = "if", [DEFINE] = "define",
+		[SET] = "set!",
 		[LAMBDA_FORM] = "lambda", [BEGIN] = "begin", [LET] = "let", [LETREC] = "letrec",
 		[DEFINE_SYNTAX] = "define-syntax", [LET_STAR] = "let*", [AND] = "and", [OR] = "or",
 		[WHEN] = "when", [UNLESS] = "unless", [COND] = "cond", [CASE] = "case", [DO] = "do",
-		[QUASIQUOTE] = "quasiquote", [GUARD] = "guard", [DEFINE_RECORD] = "define-record-type", [DELAY] = "delay",
+		[QUASIQUOTE] = "quasiquote", [GUARD] = "guard", [DEFINE_RECORD] = "define-record-type",
+		[DELAY] = "delay",
 		[PARAMETERIZE] = "parameterize", [LET_VALUES] = "let-values", [ASSERT] = "assert" };
 	for (int i = 1; i < SPECIALS; i++) {
 		specials[i] = make_special(i);
@@ -196,8 +198,9 @@ static object *rewrite_record(object *form)
 	made = make_pair(define_form(type, LIST2(name_of("%record-type"), quoted(type))), made);
 	if (is_pair(maker))
 		made = make_pair(record_maker(type, maker, fields), made);
+	object *test = LIST3(sp(LAMBDA_FORM), LIST1(o), LIST3(name_of("%record?"), o, type));
 	if (is_symbol(is))
-		made = make_pair(define_form(is, LIST3(sp(LAMBDA_FORM), LIST1(o), LIST3(name_of("%record?"), o, type))), made);
+		made = make_pair(define_form(is, test), made);
 	for (size_t i = 1; is_pair(fields); fields = cdr(fields), i++) {
 		object *field = is_pair(car(fields)) ? cdr(car(fields)) : the_nil;
 		if (is_pair(field))

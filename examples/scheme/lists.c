@@ -303,7 +303,8 @@ PRIMITIVE_OF(error)
 PRIMITIVE_OF(condition_message)
 {
 	object *c = ARG(n - 1);
-	return c->kind == CONDITION ? mem_get((condition *)c, message) : fail_kind("error-object-message", "an error", c);
+	return c->kind == CONDITION ? mem_get((condition *)c, message)
+				    : fail_kind("error-object-message", "an error", c);
 }
 
 PRIMITIVE_OF(condition_irritants)
@@ -335,6 +336,7 @@ PRIMITIVE_OF(collect)
 
 void lists_open(void)
 {
+	/* clang-format off */
 	static const struct { const char *name; primitive_function *call; int least, most, instruction; } all[] = {
 		{ "null?", is_null, 1, 1, IS_NULL }, { "pair?", do_is_pair, 1, 1, IS_PAIR }, { "symbol?", do_is_symbol, 1, 1, 0 },
 		{ "string?", is_string, 1, 1, 0 }, { "char?", is_character, 1, 1, 0 }, { "vector?", is_vector, 1, 1, 0 },
@@ -359,6 +361,7 @@ void lists_open(void)
 		{ "error-object-irritants", condition_irritants, 1, 1, 0 },
 		{ "error-object-line", condition_line, 1, 1, 0 }, { "exit", do_exit, 0, 1, 0 },
 		{ "collect-garbage", collect, 0, 0, 0 } };
+	/* clang-format on */
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 		define_primitive(all[i].name, all[i].call, all[i].least, all[i].most, all[i].instruction);
 }

@@ -4,8 +4,8 @@
  *   scheme -e TEXT    runs a text; its last value is printed
  *   scheme            a prompt where standard input is a terminal; or runs what comes from there
  *
- * An error that no handler takes ends a file, with one line on standard error: FILE:LINE: what: values. At the prompt it
- * ends the form. SCHEME_DEPTH is how deep recursion may be (10,000,000).
+ * An error that no handler takes ends a file, with one line on standard error: FILE:LINE: what: values. At the prompt
+ * it ends the form. SCHEME_DEPTH is how deep recursion may be (10,000,000).
  * Exit status: 0; 1 an error, or a file that cannot be read; what (exit n) says; 2 usage. */
 #include <errno.h>
 #include <unistd.h>

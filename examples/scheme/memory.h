@@ -22,7 +22,8 @@
 #include "cairn/gc.h"
 
 extern cairn_gc_mutator *memory_here; /* object.c */
-extern bool memory_is_full;           /* what was kept in reserve is in use: the interpreter raises an error, and goes on */
+extern cairn_gc_handle *memory_spare;
+extern bool memory_is_full; /* the spare bytes were let go: the interpreter is to raise an error */
 
 #define MEMORY_REF(T)            cairn_ref(T)
 #define MEMORY_TYPE(T, ...)      CAIRN_GC_TYPE(T, .refs = CAIRN_GC_REFS(T, __VA_ARGS__))
@@ -49,23 +50,32 @@ extern bool memory_is_full;           /* what was kept in reserve is in use: the
 #define mem_collect()             cairn_gc_collect(memory_here)
 #define MEMORY_WAITING            CAIRN_GC_BLOCKING(memory_here) /* around what may wait for input */
 
-enum { MEMORY_RESERVE = 256 << 10 }; /* for what an error and its handler allocate */
+/* bytes that are let go when the heap is full: an error and its handler fit there */
+enum { MEMORY_SPARE = 2 << 20 };
 
+/* on_no_memory: what called goes on, and the next call of a procedure is an error. */
 static inline bool memory_full(cairn_gc_heap *h, size_t bytes, void *arg)
 {
 	(void)h, (void)bytes, (void)arg;
-	if (memory_is_full) {
-		fputs("scheme: out of memory\n", stderr);
-		exit(1);
-	}
+	if (!cairn_gc_handle_get(memory_here, memory_spare))
+		return false;
+	cairn_gc_handle_set(memory_here, memory_spare, NULL);
 	return memory_is_full = true;
+}
+/* After an error: there may be room again. */
+static inline void memory_renew(void)
+{
+	if (!cairn_gc_handle_get(memory_here, memory_spare))
+		cairn_gc_handle_set(memory_here, memory_spare, cairn_gc_try_new_bytes(memory_here, MEMORY_SPARE));
 }
 static inline bool memory_open(void)
 {
-	cairn_gc_heap *h = cairn_gc_open(&(cairn_gc_config){ .name = "scheme", .reserve = MEMORY_RESERVE,
-		.on_no_memory = memory_full });
+	cairn_gc_heap *h = cairn_gc_open(&(cairn_gc_config){ .name = "scheme", .on_no_memory = memory_full });
 	memory_here = h ? cairn_gc_attach(h) : NULL;
-	return memory_here;
+	memory_spare = memory_here ? cairn_gc_handle_new(memory_here, NULL) : NULL;
+	if (memory_spare)
+		memory_renew();
+	return memory_spare;
 }
 static inline void memory_close(void)
 {
@@ -104,6 +114,7 @@ static inline void *memory_made(void *p)
 	fputs("scheme: out of memory\n", stderr);
 	exit(1);
 }
+static inline void memory_renew(void) {}
 static inline void memory_close(void) {}
 #endif
 

@@ -1,5 +1,5 @@
-/* numbers.c - integers of 64 bits, and reals. Where an integer does not fit, that is an error; a real takes part in what
- * makes the result real. */
+/* numbers.c - integers of 64 bits, and reals. Where an integer does not fit, that is an error; a real takes part in
+ * what makes the result real. */
 #include <math.h>
 #include "scheme.h"
 
@@ -116,7 +116,10 @@ static double real_quotient(double a, double b) { return trunc(a / b); }
 static double real_modulo(double a, double b) { return a - b * floor(a / b); }
 
 static object *quotient(object_ref *args, int n) { return (void)n, divided(args, "quotient", NULL, real_quotient); }
-static object *remainder_of(object_ref *args, int n) { return (void)n, divided(args, "remainder", exact_remainder, fmod); }
+static object *remainder_of(object_ref *args, int n)
+{
+	return (void)n, divided(args, "remainder", exact_remainder, fmod);
+}
 static object *modulo(object_ref *args, int n) { return (void)n, divided(args, "modulo", exact_modulo, real_modulo); }
 
 /* ---- Reals ---- */
@@ -198,7 +201,8 @@ static object *is_inexact(object_ref *args, int n) { return (void)n, boolean(ARG
 static object *is_integer(object_ref *args, int n)
 {
 	object *a = ARG(n - 1);
-	return boolean(a->kind == INTEGER || (a->kind == REAL && isfinite(real_of(a)) && real_of(a) == floor(real_of(a))));
+	bool is_whole = a->kind == REAL && isfinite(real_of(a)) && real_of(a) == floor(real_of(a));
+	return boolean(a->kind == INTEGER || is_whole);
 }
 
 static size_t write_integer(int64_t value, int radix, char *to)
@@ -233,7 +237,8 @@ static size_t write_real(double value, char *to, size_t size)
 string *number_string(object *o, int radix)
 {
 	char text[96];
-	size_t n = o->kind == INTEGER ? write_integer(integer_of(o), radix, text) : write_real(real_of(o), text, sizeof text);
+	size_t n = o->kind == INTEGER ? write_integer(integer_of(o), radix, text)
+				      : write_real(real_of(o), text, sizeof text);
 	return make_string(text, n);
 }
 
@@ -262,6 +267,7 @@ static object *string_to_number(object_ref *args, int n)
 
 void numbers_open(void)
 {
+	/* clang-format off */
 	static const struct { const char *name; primitive_function *call; int least, most, instruction; } all[] = {
 		{ "+", add, 0, -1, ADD }, { "-", subtract, 1, -1, SUBTRACT }, { "*", multiply, 0, -1, MULTIPLY },
 		{ "/", divide, 1, -1, 0 }, { "=", equal, 1, -1, EQUAL }, { "<", less, 1, -1, LESS }, { ">", more, 1, -1, MORE },
@@ -274,6 +280,7 @@ void numbers_open(void)
 		{ "real?", do_is_number, 1, 1, 0 }, { "exact?", is_exact, 1, 1, 0 }, { "inexact?", is_inexact, 1, 1, 0 },
 		{ "integer?", is_integer, 1, 1, 0 }, { "number->string", number_to_string, 1, 2, 0 },
 		{ "string->number", string_to_number, 1, 2, 0 } };
+	/* clang-format on */
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 		define_primitive(all[i].name, all[i].call, all[i].least, all[i].most, all[i].instruction);
 }

@@ -3,6 +3,7 @@
 
 #ifdef USE_CAIRN
 cairn_gc_mutator *memory_here;
+cairn_gc_handle *memory_spare;
 bool memory_is_full;
 #endif
 
@@ -348,7 +349,8 @@ object *reversed(object *list, object *tail)
 const char *kind_name(const object *o)
 {
 	static const char *const names_of[] = { [NIL] = "empty list", [FALSE] = "boolean", [TRUE] = "boolean",
-		[NOTHING] = "unspecified value", [END] = "end of file", [INTEGER] = "integer", [CHARACTER] = "character",
+		[NOTHING] = "unspecified value", [END] = "end of file", [INTEGER] = "integer",
+		[CHARACTER] = "character",
 		[SPECIAL] = "syntax", [REAL] = "real", [STRING] = "string", [SYMBOL] = "symbol", [PAIR] = "pair",
 		[VECTOR] = "vector", [RECORD] = "record", [RECORD_TYPE] = "record type", [VALUES] = "values",
 		[PRIMITIVE] = "procedure", [CLOSURE] = "procedure", [CONTINUATION] = "continuation",

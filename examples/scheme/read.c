@@ -97,7 +97,7 @@ object *parse_number(const char *text, size_t length, int radix)
 		if (d >= radix)
 			break;
 		is_exact &= !__builtin_mul_overflow(value, radix, &value);
-		is_exact &= !(*text == '-' ? __builtin_sub_overflow(value, d, &value) : __builtin_add_overflow(value, d, &value));
+		is_exact &= !__builtin_add_overflow(value, *text == '-' ? -d : d, &value);
 	}
 	if (digits == length && digits > sign)
 		return is_exact ? make_integer(value) : make_real(strtod(text, NULL));
@@ -135,7 +135,8 @@ static object *read_string(reader *r)
 {
 	port *to = make_port(make_string(NULL, 32), false);
 	for (int c; (c = take(r)) != '"';) {
-		if (c == '\\' && peek(r) == '\n') { /* a line that goes on: its break and the blanks after it are left out */
+		/* a line that goes on: its break and the blanks after it are left out */
+		if (c == '\\' && peek(r) == '\n') {
 			take(r);
 			while (peek(r) == ' ' || peek(r) == '\t')
 				take(r);

@@ -1,5 +1,5 @@
-/* run.c - code runs. What is under way is a chain of frames in the heap, the current one in a local; C's own stack stays
- * as it is, however deep a program's recursion.
+/* run.c - code runs. What is under way is a chain of frames in the heap, the current one in a local; C's own stack
+ * stays as it is, however deep a program's recursion.
  *
  * A frame that a continuation refers to, itself or through callers, is flagged, and is never written to again: who
  * returns to it goes on in a copy. So each call/cc costs a frame and a walk to the first that is flagged. */
@@ -84,7 +84,7 @@ static frame *enter(closure *me, object_ref *args, int n, frame *caller)
 	if (is_deep || f->depth == depth_most + DEPTH_SLACK)
 		return (frame *)fail("call: the recursion is too deep", NULL);
 #ifdef USE_CAIRN
-	if (memory_is_full) { /* the reserve is closed again when this frame's callers are gone */
+	if (memory_is_full) {
 		memory_is_full = false;
 		return (frame *)fail("call: out of memory", NULL);
 	}
@@ -174,9 +174,9 @@ static object *add(object *a, object *b)
 
 static object *subtract(object *a, object *b)
 {
-	int64_t difference;
-	if (a->kind == INTEGER && b->kind == INTEGER && !__builtin_sub_overflow(integer_of(a), integer_of(b), &difference))
-		return make_integer(difference);
+	int64_t rest;
+	if (a->kind == INTEGER && b->kind == INTEGER && !__builtin_sub_overflow(integer_of(a), integer_of(b), &rest))
+		return make_integer(rest);
 	return number_subtract(a, b);
 }
 
@@ -299,6 +299,8 @@ call: /* callee with n args */
 		}
 		value = n == 1 ? ARG(0) : &held->is;
 		next = (frame *)mem_get((continuation *)callee, frame);
+		f = next; /* what is left is let go before */
+		memory_renew();
 		goto give_to_next;
 	case PRIMITIVE: break;
 	default: fail_kind("call", "a procedure", callee); goto failed_call;

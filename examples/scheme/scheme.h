@@ -54,7 +54,8 @@ typedef struct code {
 	object is;
 	int needs, slots; /* needs: arguments, without the rest */
 	bool has_rest;
-	object_ref title, file, constants, text, lines; /* title: symbol or NULL; lines: pairs of words, text index, line */
+	/* title: symbol or NULL; lines: pairs of words, text index, line */
+	object_ref title, file, constants, text, lines;
 } code;
 typedef struct closure { object is; object_ref code, captured[]; } closure;
 typedef struct frame {
@@ -69,7 +70,8 @@ typedef struct variable {
 	object is;
 	int slot;
 	bool is_assigned, is_captured, is_recursive; /* recursive: in the scope of its own initial value */
-	object_ref name, owner, holds; /* the lambda whose frame it is in; the one that is its value from the start, or NULL */
+	/* the lambda whose frame it is in; the one that is its value from the start, or NULL */
+	object_ref name, owner, holds;
 } variable;
 
 /* ---- object.c ---- */
@@ -134,8 +136,8 @@ string *port_string(port *of);
 typedef enum special {
 	QUOTE = 1, IF, DEFINE, SET, LAMBDA_FORM, BEGIN, LET, LETREC, /* of these trees consist */
 	DEFINE_SYNTAX, /* what follows is rewritten by forms.c */
-	LET_STAR, AND, OR, WHEN, UNLESS, COND, CASE, DO, QUASIQUOTE, GUARD, DEFINE_RECORD, DELAY, PARAMETERIZE, LET_VALUES,
-	ASSERT, SPECIALS,
+	LET_STAR, AND, OR, WHEN, UNLESS, COND, CASE, DO, QUASIQUOTE, GUARD, DEFINE_RECORD, DELAY, PARAMETERIZE,
+	LET_VALUES, ASSERT, SPECIALS,
 } special;
 object *analyze_top(object *form);
 void forms_open(void);
@@ -150,7 +152,8 @@ object *expand_macro(vector *macro, object *form);
 /* ---- compile.c ---- */
 /* d: a slot; x y: operands, a slot, or ~ the index of a constant; k: an index of a constant; i: of a captured value. */
 typedef enum instruction {
-	RETURN = 1, CALL, TAIL, /* x; d n: the procedure is in d, n arguments behind it, and the result goes to d; same */
+	/* x; d n: the procedure is in d, n arguments behind it, and the result goes to d; same */
+	RETURN = 1, CALL, TAIL,
 	MOVE, GLOBAL, FREE, SELF, UNBOX, UNBOX_FREE,      /* d x; d k; d i; d; d x; d i */
 	MAKE_BOX, EMPTY_BOX, SET_BOX, SET_FREE, SET_GLOBAL, DEFINE_GLOBAL, /* d x; d; d x; i x; k x; k x */
 	MAKE_CLOSURE, JUMP, JUMP_UNLESS,                  /* d k n, n times a slot or ~i; to; x to */

@@ -300,6 +300,7 @@ PRIMITIVE_OF(current_jiffy)
 
 void strings_open(void)
 {
+	/* clang-format off */
 	static const struct { const char *name; primitive_function *call; int least, most; } all[] = {
 		{ "char->integer", char_to_integer, 1, 1 }, { "integer->char", integer_to_char, 1, 1 },
 		{ "char-upcase", char_upcase, 1, 1 }, { "char-downcase", char_downcase, 1, 1 },
@@ -317,6 +318,7 @@ void strings_open(void)
 		{ "write-char", display, 1, 2 }, { "newline", newline, 0, 1 }, { "read", do_read, 1, 1 },
 		{ "read-char", read_char, 1, 1 }, { "peek-char", peek_char, 1, 1 }, { "read-line", read_line, 1, 1 },
 		{ "current-jiffy", current_jiffy, 0, 0 } };
+	/* clang-format on */
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 		define_primitive(all[i].name, all[i].call, all[i].least, all[i].most, 0);
 }

@@ -36,7 +36,8 @@ static uint64_t hash_of(object *o, bool by_equal, int depth)
 	}
 	for (int i = 0; is_pair(o) && i < ITEMS_MOST && depth < NESTING_MOST; i++, o = cdr(o))
 		h = mix(h, hash_of(car(o), true, depth + 1));
-	for (size_t i = 0; o->kind == VECTOR && i < ((vector *)o)->length && i < ITEMS_MOST && depth < NESTING_MOST; i++)
+	size_t most = o->kind == VECTOR && depth < NESTING_MOST ? ((vector *)o)->length : 0;
+	for (size_t i = 0; i < most && i < ITEMS_MOST; i++)
 		h = mix(h, hash_of(mem_get((vector *)o, items[i]), true, depth + 1));
 	return h;
 }

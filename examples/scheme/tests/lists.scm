@@ -29,6 +29,6 @@
 ; The same list of lists is made again and again; only the last one lives.
 (define (table n) (map (lambda (i) (iota (modulo i 10))) (iota n)))
 (define last '())
-(do ((i 0 (+ i 1))) ((= i (scaled 1000))) (set! last (table 50)))
+(do ((i 0 (+ i 1))) ((= i (quotient (scaled 20000) 20))) (set! last (table 50)))
 (check #t (equal? last (table 50)))
 (checked)
