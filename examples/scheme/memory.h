@@ -23,7 +23,7 @@
 
 extern cairn_gc_mutator *memory_here; /* object.c */
 extern cairn_gc_handle *memory_spare;
-extern bool memory_is_full; /* the spare bytes were let go: the interpreter is to raise an error */
+extern int memory_state; /* 0; -1: the spare bytes were let go; else the calls until they are to be taken again */
 
 #define MEMORY_REF(T)            cairn_ref(T)
 #define MEMORY_TYPE(T, ...)      CAIRN_GC_TYPE(T, .refs = CAIRN_GC_REFS(T, __VA_ARGS__))
@@ -50,8 +50,9 @@ extern bool memory_is_full; /* the spare bytes were let go: the interpreter is t
 #define mem_collect()             cairn_gc_collect(memory_here)
 #define MEMORY_WAITING            CAIRN_GC_BLOCKING(memory_here) /* around what may wait for input */
 
-/* bytes that are let go when the heap is full: an error and its handler fit there */
-enum { MEMORY_SPARE = 2 << 20 };
+/* Bytes that are let go when the heap is full: an error and its handler fit there. So many calls later what the program
+ * then left may be garbage, and they are taken again. */
+enum { MEMORY_SPARE = 2 << 20, MEMORY_CALLS = 1000 };
 
 /* on_no_memory: what called goes on, and the next call of a procedure is an error. */
 static inline bool memory_full(cairn_gc_heap *h, size_t bytes, void *arg)
@@ -60,13 +61,23 @@ static inline bool memory_full(cairn_gc_heap *h, size_t bytes, void *arg)
 	if (!cairn_gc_handle_get(memory_here, memory_spare))
 		return false;
 	cairn_gc_handle_set(memory_here, memory_spare, NULL);
-	return memory_is_full = true;
+	memory_state = -1;
+	return true;
 }
-/* After an error: there may be room again. */
 static inline void memory_renew(void)
 {
-	if (!cairn_gc_handle_get(memory_here, memory_spare))
-		cairn_gc_handle_set(memory_here, memory_spare, cairn_gc_try_new_bytes(memory_here, MEMORY_SPARE));
+	cairn_gc_handle_set(memory_here, memory_spare, cairn_gc_try_new_bytes(memory_here, MEMORY_SPARE));
+	memory_state = cairn_gc_handle_get(memory_here, memory_spare) ? 0 : MEMORY_CALLS;
+}
+/* At each call of a procedure: is it to raise an error, for the heap is full? */
+static inline bool memory_failed(void)
+{
+	bool is_full = memory_state < 0;
+	if (is_full)
+		memory_state = MEMORY_CALLS;
+	else if (memory_state && !--memory_state)
+		memory_renew();
+	return is_full;
 }
 static inline bool memory_open(void)
 {
@@ -86,7 +97,6 @@ static inline void memory_close(void)
 #endif
 
 #ifndef USE_CAIRN /* what the other two have in common: plain pointers */
-enum { memory_is_full = false };
 #define MEMORY_REF(T)                 __typeof__(T *)
 #define MEMORY_TYPE(T, ...)           enum { T##_is_leaf = false }
 #define MEMORY_LEAF(T)                enum { T##_is_leaf = true }
@@ -114,7 +124,7 @@ static inline void *memory_made(void *p)
 	fputs("scheme: out of memory\n", stderr);
 	exit(1);
 }
-static inline void memory_renew(void) {}
+static inline bool memory_failed(void) { return false; }
 static inline void memory_close(void) {}
 #endif
 

@@ -4,7 +4,7 @@
 #ifdef USE_CAIRN
 cairn_gc_mutator *memory_here;
 cairn_gc_handle *memory_spare;
-bool memory_is_full;
+int memory_state;
 #endif
 
 MEMORY_LEAF(object);
@@ -280,7 +280,7 @@ continuation *make_continuation(frame *f)
 {
 	continuation *c = mem_new(continuation);
 	c->is.kind = CONTINUATION;
-	mem_init(c, frame, &f->is);
+	mem_init(c, frame, (object *)f);
 	return c;
 }
 

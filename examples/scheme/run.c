@@ -73,7 +73,7 @@ static frame *enter(closure *me, object_ref *args, int n, frame *caller)
 	for (int i = n; c->has_rest && i-- > c->needs;)
 		rest = make_pair(ARG(i), rest);
 	frame *f = make_frame(c->slots);
-	mem_init(f, caller, &caller->is);
+	mem_init(f, caller, (object *)caller); /* NULL under a file's form */
 	mem_init(f, closure, &me->is);
 	for (int i = 0; i < c->needs; i++)
 		mem_init(f, slots[i], ARG(i));
@@ -83,12 +83,8 @@ static frame *enter(closure *me, object_ref *args, int n, frame *caller)
 	bool is_deep = f->depth == depth_most && &me->is != mem_get(raise_name, value);
 	if (is_deep || f->depth == depth_most + DEPTH_SLACK)
 		return (frame *)fail("call: the recursion is too deep", NULL);
-#ifdef USE_CAIRN
-	if (memory_is_full) {
-		memory_is_full = false;
+	if (memory_failed())
 		return (frame *)fail("call: out of memory", NULL);
-	}
-#endif
 	return f;
 }
 
@@ -299,8 +295,6 @@ call: /* callee with n args */
 		}
 		value = n == 1 ? ARG(0) : &held->is;
 		next = (frame *)mem_get((continuation *)callee, frame);
-		f = next; /* what is left is let go before */
-		memory_renew();
 		goto give_to_next;
 	case PRIMITIVE: break;
 	default: fail_kind("call", "a procedure", callee); goto failed_call;
