@@ -142,7 +142,7 @@ COMPRESSED := $(addsuffix -compressed,$(O)/tests/model/gcgraph $(GC) \
 DEATH_CXX := $(patsubst tests/%.cc,$(O)/tests/%,$(wildcard tests/death/*.cc))
 
 .PHONY: tests unit model gc-programs stress-programs death fuzz-programs
-tests: unit model gc-programs stress-programs $(if $(filter release debug,$(BUILD)),death)
+tests: unit model gc-programs stress-programs scheme $(if $(filter release debug,$(BUILD)),death)
 unit: $(UNIT) $(filter $(O)/tests/unit/%,$(COMPRESSED))
 model: $(MODEL) $(filter $(O)/tests/model/%,$(COMPRESSED))
 stress-programs: $(STRESS)
@@ -178,18 +178,37 @@ $(DEATH_CXX): $(O)/tests/%: tests/%.cc
 	$(call SAY,TEST)
 	$(QUIET)$(CXX) -std=gnu++17 -fsized-deallocation $(PLAIN_RULE)
 
+# ---- examples/scheme: one interpreter, under each memory manager that is there. Sanitizers know nothing of Boehm's stacks.
+SCHEME := $(O)/examples/scheme-cairn $(O)/examples/scheme-malloc \
+          $(if $(and $(wildcard /usr/include/gc.h),$(filter release debug,$(BUILD))),$(O)/examples/scheme-boehm)
+SCHEME_SRC := $(wildcard examples/scheme/*.c)
+.PHONY: scheme scheme-lines
+#: make scheme         examples/scheme under each memory manager: build/examples/scheme-cairn, -malloc, -boehm
+scheme: $(SCHEME)
+#: make scheme-lines   how many of its lines are one memory manager's
+scheme-lines:
+	@examples/scheme/lines
+$(O)/examples/prelude.h: examples/scheme/prelude.scm
+	@mkdir -p $(@D)
+	@sed 's/\\/\\\\/g; s/"/\\"/g; s/.*/"&\\n"/' $< > $@
+$(O)/examples/scheme-%: $(SCHEME_SRC) $(wildcard examples/scheme/*.h) include/cairn/gc.h $(O)/examples/prelude.h $(O)/libcairn.a
+	$(call SAY,LINK)
+	$(QUIET)$(CC) $(COMMON) $(CFLAGS) -I$(@D) -DUSE_$(shell echo $* | tr a-z A-Z) $(SCHEME_SRC) \
+		$(if $(filter cairn,$*),$(O)/libcairn.a) $(LDFLAGS) $(if $(filter boehm,$*),-lgc) -lm -o $@
+
 # ---- What runs them
-.PHONY: test check check-house test-account test-programs stress test-gc test-mutants fuzz test-aarch64 bench bench-rss bench-gc clean
+.PHONY: test check check-house test-account test-programs stress test-gc test-mutants fuzz test-aarch64 bench bench-rss bench-gc bench-scheme clean
 #: make test           sets up and runs everything that fits in 20 minutes; the last line counts what passed
 test:
 	@scripts/setup test
 	@tests/support/test-all
 
 #: make check          unit, model and death tests of one BUILD
-check: lib unit model gc-programs death
+check: lib unit model gc-programs death scheme
 	@tests/support/run-tests --title "unit, $(BUILD)" $(UNIT) $(filter $(O)/tests/unit/%,$(COMPRESSED))
 	@tests/support/run-tests --title "model, $(BUILD)" $(MODEL) $(filter $(O)/tests/model/%,$(COMPRESSED))
 	@tests/support/run-tests --title "gc, $(BUILD)" $(GC) $(filter $(O)/tests/gc/%,$(COMPRESSED))
+	@tests/support/run-tests --title "gc, Scheme, $(BUILD)" --args "$(O)" tests/gc/scheme
 	@$(if $(filter 0,$(words $(filter release debug,$(BUILD)))),:,tests/support/run-tests --title "death, $(BUILD)" \
 		--exec "tests/support/run-death $(O)/libcairn.so" $(DEATH) $(DEATH_CXX))
 
@@ -255,6 +274,12 @@ bench-gc:
 	@O=$(O) scripts/setup bench
 	@$(MAKE) --no-print-directory -s all
 	@O=$(O) bench/gc/run $(if $(ROW),--row '$(ROW)')
+
+#: make bench-scheme   examples/scheme beside itself on malloc and on Boehm's collector, 10 minutes, into docs/bench/
+bench-scheme:
+	@scripts/setup bench
+	@$(MAKE) --no-print-directory -s all scheme
+	@O=$(O) examples/scheme/bench
 
 # ---- Install
 PREFIX  ?= /usr/local

@@ -1,0 +1,13 @@
+; deriv.scm - derivatives of expressions, again and again: lists that die at once.
+(define (deriv e)
+  (cond ((not (pair? e)) (if (eq? e 'x) 1 0))
+        ((eq? (car e) '+) (cons '+ (map deriv (cdr e))))
+        ((eq? (car e) '-) (cons '- (map deriv (cdr e))))
+        ((eq? (car e) '*) (list '* e (cons '+ (map (lambda (part) (list '/ (deriv part) part)) (cdr e)))))
+        ((eq? (car e) '/)
+         (list '- (list '/ (deriv (cadr e)) (caddr e))
+               (list '/ (cadr e) (list '* (caddr e) (caddr e) (deriv (caddr e))))))
+        (else (error "deriv: no such operator:" (car e)))))
+(define sample '(+ (* 3 x x) (* a x x) (* b x) 5))
+(define (run n) (if (> n 1) (begin (deriv sample) (run (- n 1))) (deriv (deriv sample))))
+(write (run (sized 300 400000))) (newline)

@@ -1,0 +1,12 @@
+; trees.scm - binary trees: made, counted, and dropped, while one stays.
+(define (make depth) (if (= depth 0) (vector #f #f) (vector (make (- depth 1)) (make (- depth 1)))))
+(define (count tree) (let ((left (vector-ref tree 0))) (if left (+ 1 (count left) (count (vector-ref tree 1))) 1)))
+(define most (sized 7 16))
+(define stays (make most))
+(do ((depth 4 (+ depth 2))) ((> depth most))
+  (let ((n (expt 2 (+ (- most depth) 4))))
+    (let loop ((i 0) (sum 0))
+      (if (< i n)
+          (loop (+ i 1) (+ sum (count (make depth))))
+          (begin (write (list n depth sum)) (newline))))))
+(write (count stays)) (newline)

@@ -1,0 +1,27 @@
+; deep.scm - recursion that is no tail call: as deep as the heap allows, and beyond a bound an error that can be handled.
+(define (count n) (if (= n 0) 0 (+ 1 (count (- n 1)))))
+(check (scaled 500000) (count (scaled 500000)))
+(define (copy list) (if (null? list) '() (cons (car list) (copy (cdr list)))))
+(check #t (let ((list (iota (scaled 200000)))) (equal? list (copy list))))
+(define (ackermann m n)
+  (cond ((= m 0) (+ n 1)) ((= n 0) (ackermann (- m 1) 1)) (else (ackermann (- m 1) (ackermann m (- n 1))))))
+(check 125 (ackermann 2 61))
+(define (endless n) (+ 1 (endless (+ n 1))))
+(check '("call: the recursion is too deep") (error-of (endless 0)))
+(check '("call: the recursion is too deep") (error-of (endless 0)))
+(check (scaled 100000) (count (scaled 100000)))
+; Out of the depth by a continuation, many times.
+(define (dive n out) (if (= n 0) (out 'up) (cons n (dive (- n 1) out))))
+(check (make-list 20 'up) (map (lambda (i) (call/cc (lambda (out) (dive (scaled 10000) out)))) (iota 20)))
+; A continuation of the depth that is entered again: the frames above are as they were.
+(define back #f)
+(define (sum n) (if (= n 0) (call/cc (lambda (k) (set! back k) 0)) (+ n (sum (- n 1)))))
+(define rounds 0)
+(check '(3 500503) (let ((total (sum 1000)))
+  (set! rounds (+ rounds 1))
+  (if (< rounds 4) (back rounds) (list (- total 500500) (+ total 0)))))
+; What is nested by its first elements: made, walked and measured without C's stack.
+(define (nested n) (let loop ((i 0) (made '())) (if (= i n) made (loop (+ i 1) (list made)))))
+(define (depth o) (if (pair? o) (+ 1 (depth (car o))) 0))
+(check (scaled 200000) (depth (nested (scaled 200000))))
+(checked)

@@ -1,0 +1,32 @@
+; vectors.scm - vectors, and stores into old ones: lists of which heads and middles are replaced all the time.
+(check '(3 #(1 2 3) #(x x) 2) (list (vector-length #(1 2 3)) (vector 1 2 3) (make-vector 2 'x) (vector-ref #(1 2 3) 1)))
+(check '(#(1 4 9) #(1 2 3 4) (1 2)) (list (vector-map square #(1 2 3)) (vector-append #(1 2) #(3 4)) (vector->list #(1 2))))
+(check '("vector-set!: not an index of it:" 2) (error-of (vector-set! (vector 1 2) 2 0)))
+(check '("make-vector: not a length:" -1) (error-of (make-vector -1)))
+(check #t (let ((v (make-vector 5 0))) (vector-fill! v 7) (equal? v #(7 7 7 7 7))))
+; A vector of lists: each step puts one in front of a list, and cuts another short.
+(define size 1000)
+(define v (make-vector size '()))
+(define (cut! list n) (if (pair? list) (if (= n 0) (set-cdr! list '()) (cut! (cdr list) (- n 1)))))
+(define (step i)
+  (let ((at (modulo (* i 7919) size)))
+    (vector-set! v at (cons i (vector-ref v at)))
+    (cut! (vector-ref v (modulo (* i 104729) size)) 3)))
+(do ((i 0 (+ i 1))) ((= i (scaled 100000))) (step i))
+(define (falls? list) (or (null? list) (null? (cdr list)) (and (> (car list) (cadr list)) (falls? (cdr list)))))
+(check #t (let loop ((i 0)) (or (= i size) (and (falls? (vector-ref v i)) (loop (+ i 1))))))
+(check #t (let loop ((i 0)) (or (= i size) (and (let all ((l (vector-ref v i))) (or (null? l) (and (= (modulo (* (car l) 7919) size) i) (all (cdr l))))) (loop (+ i 1))))))
+; Large vectors of which one element is used.
+(define (large i) (let ((v (make-vector 20000 i))) (vector-set! v (modulo i 20000) (list i)) v))
+(check (iota (scaled 200)) (map (lambda (i) (car (vector-ref (large i) (modulo i 20000)))) (iota (scaled 200))))
+; A matrix product, of reals.
+(define (make-matrix n f) (vector-map (lambda (i) (vector-map (lambda (k) (f i k)) (list->vector (iota n)))) (list->vector (iota n))))
+(define (cell m i k) (vector-ref (vector-ref m i) k))
+(define (product a b n) (make-matrix n (lambda (i k) (let loop ((j 0) (sum 0.0)) (if (= j n) sum (loop (+ j 1) (+ sum (* (cell a i j) (cell b j k)))))))))
+(define one (make-matrix 20 (lambda (i k) (if (= i k) 1.0 0.0))))
+(define m (make-matrix 20 (lambda (i k) (+ i (* 0.5 k)))))
+(check #t (equal? (vector-map (lambda (row) (vector-map inexact row)) m) (product m one 20)))
+; A ring of vectors: each refers to the next, and one to all of them is moved on.
+(define (ring n) (let* ((first (vector 0 #f)) (last (let loop ((i 1) (at first)) (if (= i n) at (let ((next (vector i #f))) (vector-set! at 1 next) (loop (+ i 1) next)))))) (vector-set! last 1 first) first))
+(check 0 (let loop ((at (ring 100)) (n (scaled 100000))) (if (= n 0) (modulo (- (vector-ref at 0) (scaled 100000)) 100) (loop (vector-ref at 1) (- n 1)))))
+(checked)
