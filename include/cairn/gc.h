@@ -290,9 +290,14 @@ bool cairn_gc_is_object(cairn_gc_mutator *m, const void *p);
 		__typeof__(&*(object)) cairn_gc_object_ = (object);                                                    \
 		cairn_gc_store_((m), cairn_gc_object_, &cairn_gc_object_->field.cairn_gc_word, cairn_gc_value_);       \
 	} while (0)
-/* The first store to a field of the newest object of this mutator, before any safepoint. Cheaper under some
- * collectors. */
-#define cairn_gc_init(m, object, field, value) cairn_gc_set(m, object, field, value)
+/* A store to a field of an object that this mutator made after its last safepoint: two instructions less. Of one that
+ * is older it may be missed by collectors that have old objects: zeal "verify" tells. */
+#define cairn_gc_init(m, object, field, value)                                                                         \
+	do {                                                                                                           \
+		__typeof__((object)->field.cairn_gc_type_of[0]) cairn_gc_value_ = (value);                             \
+		__typeof__(&*(object)) cairn_gc_object_ = (object);                                                    \
+		cairn_gc_init_((m), cairn_gc_object_, &cairn_gc_object_->field.cairn_gc_word, cairn_gc_value_);        \
+	} while (0)
 /* Stores value if the field refers to expected; true: it did. seq_cst. */
 #define cairn_gc_cas(m, object, field, expected, value)                                                                \
 	__extension__({                                                                                                \
@@ -572,6 +577,15 @@ static inline void cairn_gc_store_(cairn_gc_mutator *m, void *object, cairn_gc_s
 	/* relaxed: the header's low byte changes while this thread is stopped, or under its own barrier */
 	if (cairn_gc_likely_(!(m->barrier & __atomic_load_n((uint8_t *)object - 8, __ATOMIC_RELAXED))))
 		__atomic_store_n(field, cairn_gc_slot_of_(value), __ATOMIC_RELEASE); /* publishes the referent */
+	else
+		cairn_gc_store_slow_(m, object, field, value);
+}
+
+/* What is new is not watched. */
+static inline void cairn_gc_init_(cairn_gc_mutator *m, void *object, cairn_gc_slot *field, void *value)
+{
+	if (cairn_gc_likely_(!(m->barrier & CAIRN_GC_BARRIER_CALL))) /* relaxed: who publishes the object does it, too */
+		__atomic_store_n(field, cairn_gc_slot_of_(value), __ATOMIC_RELAXED);
 	else
 		cairn_gc_store_slow_(m, object, field, value);
 }
