@@ -584,7 +584,8 @@ static inline void cairn_gc_store_(cairn_gc_mutator *m, void *object, cairn_gc_s
 /* What is new is not watched. */
 static inline void cairn_gc_init_(cairn_gc_mutator *m, void *object, cairn_gc_slot *field, void *value)
 {
-	if (cairn_gc_likely_(!(m->barrier & CAIRN_GC_BARRIER_CALL))) /* relaxed: who publishes the object does it, too */
+	/* relaxed: who publishes the object does it, too */
+	if (cairn_gc_likely_(!(m->barrier & CAIRN_GC_BARRIER_CALL)))
 		__atomic_store_n(field, cairn_gc_slot_of_(value), __ATOMIC_RELAXED);
 	else
 		cairn_gc_store_slow_(m, object, field, value);
