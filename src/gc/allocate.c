@@ -150,6 +150,21 @@ typedef struct need {
 	cairn_gc_block *(*take)(struct need *n, size_t most); /* NULL: not within `most` bytes held, or refused */
 } need;
 
+/* on_no_memory. What it allocates saves the thread's registers and its end of the stack anew; those of the allocation
+ * at work are wanted after it, for its own frames have words of what it let go. */
+static bool ask_program(need *n)
+{
+	cairn_gc_heap *h = n->t->heap;
+	uintptr_t registers[CAIRN_GC_REGISTERS], sp = n->t->sp;
+	memcpy(registers, n->t->registers, sizeof registers);
+	n->t->is_asking = true;
+	bool lets_go = h->config.on_no_memory(h, n->cell_bytes, h->config.on_no_memory_arg);
+	n->t->is_asking = false;
+	memcpy(n->t->registers, registers, sizeof registers);
+	n->t->sp = sp;
+	return lets_go;
+}
+
 /* The ladder from a free block to giving up: a block below the limit; a collection; a block below max; all that can be
  * had; what the program lets go. */
 static cairn_gc_block *find_block(need *n)
@@ -171,12 +186,9 @@ static cairn_gc_block *find_block(need *n)
 	}
 	while (!b && h->config.on_no_memory && !n->t->is_asking) { /* what it allocates itself does not call it again */
 		cairn_gc_open_reserve(h);
-		n->t->is_asking = true;
-		bool lets_go = h->config.on_no_memory(h, n->cell_bytes, h->config.on_no_memory_arg);
-		n->t->is_asking = false;
-		if (!lets_go)
+		if (!ask_program(n))
 			break;
-		cairn_gc_collect_now(&n->t->public, CAIRN_GC_CAUSE_LIMIT);
+		cairn_gc_collect_saved(n->t, CAIRN_GC_CAUSE_LIMIT);
 		b = n->take(n, cairn_gc_most(h));
 	}
 	if (!b)

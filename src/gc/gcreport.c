@@ -46,13 +46,14 @@ static void log_phases(cairn_line *l, const cairn_gc_looks *k)
 		cairn_line_text(l, ")");
 }
 
-static void log_young(cairn_line *l, const cairn_gc_young_stats *now, const cairn_gc_young_stats *before)
+static void log_young(cairn_line *l, const cairn_gc_looks *k)
 {
-	log_bytes(l, ", became old ", now->lived_bytes - before->lived_bytes);
+	const cairn_gc_young_stats *s = &k->stats.young;
+	log_bytes(l, ", became old ", s->lived_bytes - k->lived_before);
 	cairn_line_text(l, ", scanned ");
-	cairn_line_dec(l, now->scanned_objects - before->scanned_objects);
+	cairn_line_dec(l, s->scanned_objects - k->objects_before);
 	cairn_line_text(l, " + ");
-	cairn_line_dec(l, now->scanned_cards - before->scanned_cards);
+	cairn_line_dec(l, s->scanned_cards - k->cards_before);
 	cairn_line_text(l, " cards");
 }
 
@@ -79,7 +80,7 @@ void cairn_gc_log(cairn_gc_heap *h, uint64_t pause_ns)
 	if (k->stats.pinned_bytes)
 		log_bytes(&l, ", pinned ", k->stats.pinned_bytes);
 	if (h->young.is_minor)
-		log_young(&l, &k->stats.young, &k->young_before);
+		log_young(&l, k);
 	else if (k->stats.moved_bytes != k->moved_before)
 		log_bytes(&l, ", moved ", k->stats.moved_bytes - k->moved_before);
 	log_bytes(&l, ", next at ", h->sizing.limit);

@@ -157,7 +157,9 @@ void cairn_gc_look_begin(cairn_gc_heap *h, int cause)
 	k->phase_count = 0;
 	k->held_before = cairn_gc_held(h);
 	k->moved_before = k->stats.moved_bytes;
-	k->young_before = k->stats.young;
+	k->lived_before = k->stats.young.lived_bytes;
+	k->objects_before = k->stats.young.scanned_objects;
+	k->cards_before = k->stats.young.scanned_cards;
 	looks_take_allocated(h);
 	cairn_gc_look_phase(h, NULL, 0, 0);
 }

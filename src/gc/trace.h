@@ -91,7 +91,8 @@ typedef struct cairn_gc_worker {
 } cairn_gc_worker;
 
 typedef struct cairn_gc_tracing {
-	cairn_gc_worker worker[CAIRN_GC_WORKERS_MAX]; /* sync: each its own; in a stop */
+	cairn_gc_worker *worker; /* sync: each its own; in a stop. NULL: the heap was never opened */
+	unsigned made;           /* so many records of them; const */
 	unsigned workers;        /* const, but in the child of a fork */
 	bool counts_again;       /* two workers may have counted one object; sync: in a stop */
 	size_t most;             /* of held bytes, for blocks to copy to; sync: in a stop */

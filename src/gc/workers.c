@@ -300,7 +300,9 @@ bool cairn_gc_tracing_init(cairn_gc_heap *h)
 	cairn_gc_tracing *t = &h->tracing;
 	unsigned wanted = h->config.workers < CAIRN_GC_WORKERS_MAX ? h->config.workers : CAIRN_GC_WORKERS_MAX;
 	t->parts_most = SIZE_MAX;
-	if (!worker_init(h, 0))
+	t->worker = cairn_gc_meta_alloc(h, wanted * sizeof *t->worker);
+	t->made = t->worker ? wanted : 0;
+	if (!t->worker || !worker_init(h, 0))
 		return false;
 	for (t->workers = 1; t->workers < wanted; t->workers++)
 		if (!worker_init(h, t->workers) || !worker_start(h, t->workers)) {
@@ -317,8 +319,10 @@ void cairn_gc_tracing_close(cairn_gc_heap *h)
 	workers_wake(&t->round);
 	for (unsigned i = 1; i < t->workers; i++)
 		pthread_join(t->thread[i], NULL);
-	for (unsigned i = 0; i < CAIRN_GC_WORKERS_MAX; i++) /* in the child of a fork more than there are workers */
+	for (unsigned i = 0; i < t->made; i++) /* in the child of a fork more than there are workers */
 		worker_free(&t->worker[i]);
+	if (t->worker)
+		cairn_gc_meta_free(h, t->worker, t->made * sizeof *t->worker);
 }
 
 void cairn_gc_tracing_fork_child(cairn_gc_heap *h)
