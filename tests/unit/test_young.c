@@ -152,7 +152,7 @@ static void a_child_of_fork_finds_what_others_were_storing(void)
 		hold(i, new_box(i));
 	collect_the_young();
 	pthread_create(&t, NULL, store_and_store, NULL);
-	for (unsigned round = 0; round < 300 && !failed; round++) {
+	for (unsigned round = 0; round < (IS_SANITIZED ? 40 : 300) && !failed; round++) {
 		pid_t child = fork();
 		if (!child) {
 			alarm(5);
