@@ -173,8 +173,8 @@ typedef enum cairn_gc_cleanups {
 } cairn_gc_cleanups;
 
 /* Everything may be 0, which is the default. The environment wins over the fields: CAIRN_GC_COLLECTOR, _MAX, _MIN,
- * _SOFT, _RESERVE, _GROWTH, _BALANCE, _WORKERS, _EXACT, _ZEAL; CAIRN_GC_LOG=1 says a line a collection. A value there
- * that cannot be read is told and ignored, but for the name of a collector. */
+ * _SOFT, _RESERVE, _GROWTH, _BALANCE, _PAUSE_GOAL, _WORKERS, _EXACT, _ZEAL; CAIRN_GC_LOG=1 says a line a collection. A
+ * value there that cannot be read is told and ignored, but for the name of a collector. */
 typedef struct cairn_gc_config {
 	cairn_gc_collector collector; /* CAIRN_GC_COLLECTOR=marksweep ... */
 	size_t min;           /* bytes that the heap may always grow to without a collection; default 4 MiB */
@@ -182,7 +182,8 @@ typedef struct cairn_gc_config {
 	 * default: a quarter of the tightest of the cgroup, the resource limits and the machine's memory */
 	size_t max;
 	size_t soft;          /* bytes past which it collects more often, up to half of the CPU; default: none */
-	/* percent of what lived by which the heap may grow before the next collection; default 100 */
+	/* percent of what lived by which the heap may grow before the next collection, of all where the young are
+	 * collected by themselves; default 100 */
 	unsigned growth;
 	/* > 0: instead of growth, the memory balancer's rule (Kirisame and others, OOPSLA 2022), with this constant:
 	 * larger is smaller and slower; CAIRN_GC_BALANCE= */
@@ -442,7 +443,7 @@ typedef struct cairn_gc_stats {
 	uint64_t allocated_bytes, allocated_objects; /* since it was opened; objects: as of the last collection */
 	size_t held_bytes;         /* against max: blocks, large objects, external bytes, records */
 	size_t held_peak_bytes;
-	size_t live_bytes, live_objects; /* after the last collection */
+	size_t live_bytes, live_objects; /* after the last collection; of the young: with all that was old before it */
 	size_t free_bytes;         /* of empty blocks that are kept for later, and do not count as held */
 	size_t hole_bytes;         /* in blocks of which something is */
 	size_t large_bytes, external_bytes, record_bytes;
@@ -593,7 +594,7 @@ static inline void cairn_gc_init_(cairn_gc_mutator *m, void *object, cairn_gc_sl
 
 static inline void cairn_gc_root_store_(cairn_gc_mutator *m, cairn_gc_slot *root, void *value)
 {
-	if (cairn_gc_likely_(!m->barrier))
+	if (cairn_gc_likely_(!(m->barrier & CAIRN_GC_BARRIER_CALL)))
 		__atomic_store_n(root, cairn_gc_slot_of_(value), __ATOMIC_RELEASE); /* publishes the referent */
 	else
 		cairn_gc_store_slow_(m, NULL, root, value);

@@ -150,18 +150,35 @@ typedef struct need {
 	cairn_gc_block *(*take)(struct need *n, size_t most); /* NULL: not within `most` bytes held, or refused */
 } need;
 
-/* on_no_memory. What it allocates saves the thread's registers and its end of the stack anew; those of the allocation
- * at work are wanted after it, for its own frames have words of what it let go. */
+/* The registers and the end of the stack as they were where the program called for an allocation: what stops, collects
+ * or calls the program in between saves others. Put back they are right, for what they hold was pinned; and frames of
+ * allocation, which have words that others left there, are not looked at. */
+typedef struct entry {
+	uintptr_t registers[CAIRN_GC_REGISTERS], sp;
+} entry;
+
+static void entry_keep(entry *e, const cairn_gc_thread *t)
+{
+	memcpy(e->registers, t->registers, sizeof e->registers);
+	e->sp = t->sp;
+}
+
+static void entry_restore(const entry *e, cairn_gc_thread *t)
+{
+	memcpy(t->registers, e->registers, sizeof e->registers);
+	t->sp = e->sp;
+}
+
+/* on_no_memory. */
 static bool ask_program(need *n)
 {
 	cairn_gc_heap *h = n->t->heap;
-	uintptr_t registers[CAIRN_GC_REGISTERS], sp = n->t->sp;
-	memcpy(registers, n->t->registers, sizeof registers);
+	entry e;
+	entry_keep(&e, n->t);
 	n->t->is_asking = true;
 	bool lets_go = h->config.on_no_memory(h, n->cell_bytes, h->config.on_no_memory_arg);
 	n->t->is_asking = false;
-	memcpy(n->t->registers, registers, sizeof registers);
-	n->t->sp = sp;
+	entry_restore(&e, n->t);
 	return lets_go;
 }
 
@@ -177,6 +194,7 @@ static cairn_gc_block *find_block(need *n)
 		b = cairn_gc_is_hopeless(h) ? NULL : n->take(n, cairn_gc_most(h));
 	}
 	if (!b && h->young.is_minor && !cairn_gc_is_hopeless(h)) {
+		cairn_gc_young_is_short(h);
 		cairn_gc_collect_saved(n->t, CAIRN_GC_CAUSE_FULL); /* of all: there was no room left */
 		b = n->take(n, cairn_gc_most(h));
 	}
@@ -301,13 +319,24 @@ static uintptr_t cell_large(cairn_gc_thread *t, size_t cell)
 	return (uintptr_t)cairn_gc_block_large(b) - CAIRN_GC_HEADER_BYTES;
 }
 
+static __attribute__((noinline)) void allocate_stops(cairn_gc_thread *t)
+{
+	entry e;
+	entry_keep(&e, t);
+	cairn_gc_safepoint(t);
+	if (t->heap->zeal.is_on && cairn_gc_zeal_wants(t))
+		cairn_gc_collect_now(&t->public, CAIRN_GC_CAUSE_ZEAL);
+	entry_restore(&e, t);
+}
+
 /* An object with that header, or NULL. The one way of allocation that is not inline. */
 static void *allocate(cairn_gc_thread *t, uint64_t header, bool is_aligned, bool aborts)
 {
 	size_t size = cairn_gc_header_size(header), cell = cairn_gc_cell_of_size(size);
-	cairn_gc_safepoint(t);
-	if (cairn_unlikely(t->heap->zeal.is_on) && cairn_gc_zeal_wants(t))
-		cairn_gc_collect_now(&t->public, CAIRN_GC_CAUSE_ZEAL);
+	/* relaxed, both: a hint, as in a poll; and this thread's own word */
+	if (cairn_unlikely(__atomic_load_n(&t->public.poll, __ATOMIC_RELAXED) || t->heap->zeal.is_on ||
+			   __atomic_load_n(&t->state, __ATOMIC_RELAXED) != CAIRN_GC_RUNNING))
+		allocate_stops(t);
 	uintptr_t at = cell <= CAIRN_GC_CELL_MAX ? cell_small_or_wide(t, cell, is_aligned) : cell_large(t, cell);
 	if (!at && aborts)
 		no_memory(t->heap, size);
@@ -343,7 +372,7 @@ static void *allocate_of_type(cairn_gc_thread *t, const cairn_gc_type *type, siz
 	void *object = allocate(t, header, type->is_aligned, aborts);
 	if (!object || !type->is_listed || cairn_gc_deaths_list_drop(t->heap, object))
 		return object;
-	cairn_gc_collect_now(&t->public, CAIRN_GC_CAUSE_LIMIT); /* the object is garbage that nobody has seen */
+	cairn_gc_collect_saved(t, CAIRN_GC_CAUSE_LIMIT); /* the object is garbage that nobody has seen */
 	object = allocate(t, header, type->is_aligned, aborts);
 	if (!object || cairn_gc_deaths_list_drop(t->heap, object))
 		return object;

@@ -44,8 +44,8 @@ static void fork_take_all(void *arg)
 		cairn_lock_take(&h->deaths.lock, CAIRN_RANK_GC_PARTS);
 		cairn_lock_take(&h->tracing.lock, CAIRN_RANK_GC_PARTS);
 		cairn_lock_take(&h->looks.lock, CAIRN_RANK_GC_PARTS);
-		cairn_lock_take(&h->young.lock, CAIRN_RANK_GC_PARTS);
 		cairn_gc_shadow_enter(h);
+		cairn_lock_take(&h->young.lock, CAIRN_RANK_GC_PARTS); /* as a store takes them */
 	}
 	FORK_EACH_HEAP(h)
 		FORK_EACH_TABLE(t, h)
@@ -63,8 +63,8 @@ static void fork_in_parent(void)
 		cairn_lock_drop(&h->blocks.lock, CAIRN_RANK_GC_BLOCKS);
 		FORK_EACH_TABLE(t, h)
 			cairn_lock_drop(&t->lock, CAIRN_RANK_GC_TABLES);
-		cairn_gc_shadow_leave(h);
 		cairn_lock_drop(&h->young.lock, CAIRN_RANK_GC_PARTS);
+		cairn_gc_shadow_leave(h);
 		cairn_lock_drop(&h->looks.lock, CAIRN_RANK_GC_PARTS);
 		cairn_lock_drop(&h->tracing.lock, CAIRN_RANK_GC_PARTS);
 		cairn_lock_drop(&h->deaths.lock, CAIRN_RANK_GC_PARTS);

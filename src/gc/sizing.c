@@ -290,6 +290,7 @@ typedef struct sizing_cycle {
 	uint64_t pause_ns, mutator_ns; /* it took; since the one before */
 	uint64_t allocated;            /* since the one before */
 	size_t held;                   /* now */
+	bool is_minor;                 /* of the young alone */
 	size_t live;  /* of it, what cannot go: objects with their blocks' bytes, external ones, records */
 	size_t grown; /* what growth is of: objects, external and foreign bytes */
 } sizing_cycle;
@@ -307,6 +308,8 @@ static void sizing_learn_rates(cairn_gc_sizing *s, const sizing_cycle *c)
 {
 	s->allocated = s->allocated * 0.95 + (double)c->allocated;
 	s->allocating_s = s->allocating_s * 0.95 + (double)c->mutator_ns / 1e9;
+	if (c->is_minor) /* says nothing of how fast all are collected */
+		return;
 	s->collected = s->collected * 0.5 + (double)c->grown;
 	s->collecting_s = s->collecting_s * 0.5 + (double)c->pause_ns / 1e9;
 }
@@ -331,11 +334,13 @@ static size_t sizing_budget(const cairn_gc_heap *h, const sizing_cycle *c)
 }
 
 /* Collections that were made because the heap was full, and before a quarter of its budget was allocated. */
-static void sizing_learn_slack(cairn_gc_heap *h, const sizing_cycle *c, size_t budget)
+static void sizing_learn_slack(cairn_gc_heap *h, size_t budget)
 {
 	cairn_gc_sizing *s = &h->sizing;
 	bool was_full = h->cause == CAIRN_GC_CAUSE_FULL && SIZING_READ(s->limit) < SIZING_READ(s->most);
-	if (was_full && c->allocated < budget / 4)
+	uint64_t since = h->looks.stats.allocated_bytes - s->all_allocated_at;
+	s->all_allocated_at = h->looks.stats.allocated_bytes;
+	if (was_full && since < budget / 4)
 		s->slack = s->slack < h->config.max ? s->slack + budget / 4 + CAIRN_GC_BLOCK_BYTES : s->slack;
 	else
 		s->slack = s->slack > CAIRN_GC_BLOCK_BYTES ? s->slack - s->slack / 8 : 0;
@@ -366,6 +371,8 @@ static void sizing_judge(cairn_gc_heap *h, const sizing_cycle *c)
 	cairn_gc_sizing *s = &h->sizing;
 	size_t left = c->live < c->held ? c->live : c->held, most = SIZING_READ(s->most);
 	uint32_t fruitless = SIZING_READ(s->fruitless);
+	if (c->is_minor) /* one of all comes first */
+		return;
 	if (most > left && most - left >= SIZING_READ(s->max) / SIZING_FRUIT)
 		fruitless = 0;
 	else if (h->cause == CAIRN_GC_CAUSE_FULL && c->mutator_ns < c->pause_ns / (SIZING_FRUIT - 1))
@@ -378,7 +385,7 @@ static sizing_cycle sizing_begin(cairn_gc_heap *h, uint64_t pause_ns, uint64_t n
 	cairn_gc_sizing *s = &h->sizing;
 	uint64_t between = now_ns - s->ended_ns, allocated = h->looks.stats.allocated_bytes;
 	ptrdiff_t foreign = SIZING_READ(s->foreign);
-	sizing_cycle c = { .pause_ns = pause_ns, .held = cairn_gc_held(h) };
+	sizing_cycle c = { .pause_ns = pause_ns, .held = cairn_gc_held(h), .is_minor = h->young.is_minor };
 	size_t objects = h->looks.stats.live_bytes, external = SIZING_READ(h->deaths.external_bytes);
 	size_t large = h->blocks.large_blocks * CAIRN_GC_BLOCK_BYTES + h->blocks.huge_bytes;
 	c.mutator_ns = between > pause_ns ? between - pause_ns : 0;
@@ -412,16 +419,18 @@ static void sizing_set_limit(cairn_gc_heap *h, const sizing_cycle *c)
 {
 	cairn_gc_sizing *s = &h->sizing;
 	size_t budget = sizing_budget(h, c);
-	sizing_learn_slack(h, c, budget);
+	sizing_learn_slack(h, budget);
 	s->all_limit = sizing_clamp(h, sizing_soften(h, c, c->live + budget + s->slack));
 	SIZING_WRITE(s->limit, s->all_limit);
+	s->all_foreign_at = SIZING_READ(s->foreign);
 }
 
 static void sizing_set_young_limit(cairn_gc_heap *h, const sizing_cycle *c)
 {
 	cairn_gc_sizing *s = &h->sizing;
 	size_t all = s->all_limit < SIZING_READ(s->most) ? s->all_limit : SIZING_READ(s->most);
-	size_t room = all > c->held ? all - c->held : 0;
+	ptrdiff_t foreign = SIZING_READ(s->foreign) - s->all_foreign_at; /* may be of what is old, and dead */
+	size_t taken = c->held + (foreign > 0 ? (size_t)foreign : 0), room = all > taken ? all - taken : 0;
 	h->looks.stats.young.made_bytes += h->young.is_minor ? c->allocated : 0;
 	size_t more = cairn_gc_pace_after(h, c->pause_ns, c->allocated, room);
 	SIZING_WRITE(s->limit, sizing_clamp(h, c->held + more));

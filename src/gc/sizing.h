@@ -46,6 +46,8 @@ typedef struct cairn_gc_sizing {
 	/* Collections in a row that gave back next to nothing while nothing else ran. sync: as foreign_at */
 	uint32_t fruitless;
 	uint64_t allocated_at; /* bytes allocated by then; sync: in a stop, as all below */
+	uint64_t all_allocated_at; /* by the last collection of all */
+	ptrdiff_t all_foreign_at;  /* likewise: foreign bytes */
 	double allocated, allocating_s; /* of late, by which g is known: sums that forget, see sizing.c */
 	double collected, collecting_s;
 	int64_t credit_ns;     /* of the CPU limiter */

@@ -56,11 +56,14 @@ static void young_store_card(cairn_gc_heap *h, cairn_gc_block *b, void *object, 
 	cairn_lock_take(&h->young.lock, CAIRN_RANK_GC_PARTS);
 	if (!b->cards)
 		young_make_cards(h, b, cairn_gc_size(object));
-	if (!b->cards || at >= b->cards)
-		h->young.is_short = true;
-	else if (!b->card[at]) /* set by who has the lock alone, and only if it is written down */
+	bool may_set = b->cards && at < b->cards;
+	if (may_set && !b->card[at]) /* set by who has the lock alone, and only if it is written down */
 		__atomic_store_n(&b->card[at],
 			young_write_down(h, (uintptr_t)object + at * CAIRN_GC_CARD_BYTES + 1), __ATOMIC_RELAXED);
+	if (!may_set || !b->card[at]) { /* not to be asked again: the next collection is of all */
+		h->young.is_short = true;
+		__atomic_fetch_and((uint8_t *)cairn_gc_header_at(object), (uint8_t)~CAIRN_GC_WATCHED, __ATOMIC_RELAXED);
+	}
 	cairn_lock_drop(&h->young.lock, CAIRN_RANK_GC_PARTS);
 }
 
@@ -103,7 +106,8 @@ void cairn_gc_young_store(cairn_gc_heap *h, void *object, const void *field)
 void cairn_gc_young_forget(cairn_gc_heap *h, void *object)
 {
 	uintptr_t from = (uintptr_t)object, to = from + cairn_gc_block_of(object)->cards * (size_t)CAIRN_GC_CARD_BYTES;
-	if (to == from && cairn_gc_header_of(object) & CAIRN_GC_WATCHED)
+	bool may_be_down = to != from || !(cairn_gc_header_of(object) & CAIRN_GC_WATCHED);
+	if (cairn_gc_block_of(object)->is_young || !may_be_down)
 		return;
 	cairn_lock_take(&h->young.lock, CAIRN_RANK_GC_PARTS);
 	for (cairn_gc_chunk *c = h->young.stored; c; c = c->next)

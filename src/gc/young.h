@@ -36,8 +36,9 @@ typedef struct cairn_gc_young {
 	cairn_lock lock;
 	cairn_gc_chunk *stored; /* old objects stored into; cards: their address + 1; sync: lock, or the stop */
 	bool is_short;          /* some are missing; sync: lock, or the stop */
-	bool is_minor;          /* at work, or the last one: a collection of the young alone; sync: in a stop */
-	bool wants_all;         /* the next is to be of all; sync: in a stop */
+	/* sync, both: written in a stop; read there, and by mutators that run */
+	bool is_minor;          /* at work, or the last one: a collection of the young alone */
+	bool wants_all;         /* the next is to be of all */
 	/* In young blocks and large ones at the last collection, and what lived of it; made 0: not known; sync: in a
 	 * stop */
 	size_t made_bytes, lived_bytes;

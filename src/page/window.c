@@ -194,13 +194,18 @@ static cairn_page_region *reserve_apart(size_t bytes)
 /* Lets the newest region grow by bytes in place. */
 static bool region_extend(cairn_page_region *r, size_t bytes)
 {
-	if (!window_extend(r->window, r->end - r->window->base + bytes))
+	if (r->end - r->window->base + bytes > r->window->span_bytes)
 		return false;
 	bool has_tail = r->end - r->open_end >= TAIL_BYTES;
 	if (!has_tail || !cairn_vm_extend((char *)r->end - TAIL_BYTES, TAIL_BYTES, bytes)) {
 		if (!cairn_vm_reserve_at((void *)r->end, bytes))
 			return false;
 		cairn_vm_no_huge((void *)r->end, bytes);
+	}
+	/* last: maps that reach further than their regions would answer for what comes to lie there (W4) */
+	if (!window_extend(r->window, r->end - r->window->base + bytes)) {
+		cairn_vm_release((void *)r->end, bytes);
+		return false;
 	}
 	r->end += bytes;
 	reserved_bytes += bytes;

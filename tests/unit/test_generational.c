@@ -291,8 +291,25 @@ static void what_several_workers_come_to_at_once_is_copied_once(void)
 	dead_close();
 }
 
+/* By compacting and by sliding: gc/pace.h asks for it. */
+static void a_collection_of_all_counts_what_is_young(void)
+{
+	enum { MANY = 50000 };
+	for (unsigned exact = 0; exact < 2; exact++) {
+		begin((cairn_gc_config){ .exact_roots = exact, .min = (size_t)64 << 20 });
+		for (size_t i = 0; i < MANY; i++)
+			hold(i % SLOTS, new_box(i));
+		cairn_gc_collect(m);
+		EXPECT(heap->young.made_bytes >= MANY * sizeof(box));
+		EXPECT(heap->young.lived_bytes >= SLOTS * sizeof(box));
+		EXPECT(heap->young.lived_bytes < heap->young.made_bytes / 100);
+		dead_close();
+	}
+}
+
 int main(void)
 {
+	RUN(a_collection_of_all_counts_what_is_young);
 	RUN(what_lives_becomes_old_and_what_does_not_goes);
 	RUN(what_is_old_is_not_looked_at_again);
 	RUN(what_is_stored_into_the_old_lives);
