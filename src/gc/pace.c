@@ -10,8 +10,16 @@ enum {
 	PACE_MUCH = 1 << 20,        /* lived: the time was copying's */
 };
 
-/* Of what lived: a guess until there were such collections. */
-static double pace_copy_ns(const cairn_gc_pace *p) { return p->copied > 0 ? p->copying_ns / p->copied : 0.5; }
+#define PACE_COPY_LEAST 0.5 /* ns a byte */
+
+/* For a byte that lives. Until there were such collections a guess: that a copy costs what one of all costs for each
+ * byte that lived, where objects lie as strewn, and no less than where they do not. */
+static double pace_copy_ns(const cairn_gc_heap *h)
+{
+	const cairn_gc_pace *p = &h->young.pace;
+	double live = (double)h->looks.stats.live_bytes, guess = live >= PACE_MUCH ? p->all_ns / live : 0;
+	return p->copied > 0 ? p->copying_ns / p->copied : guess > PACE_COPY_LEAST ? guess : PACE_COPY_LEAST;
+}
 
 static bool pace_would_pay(const cairn_gc_pace *p, double young_ns, double survival)
 {
@@ -31,14 +39,15 @@ static void pace_learn_young(cairn_gc_pace *p, uint64_t pause_ns, uint64_t made,
 }
 
 /* What would have lived in a collection of the young that is made sooner is more: so it must pay twice. */
-static void pace_learn_all(cairn_gc_pace *p, uint64_t pause_ns, uint64_t made, size_t lived, size_t room)
+static void pace_learn_all(cairn_gc_heap *h, uint64_t pause_ns, uint64_t made, size_t lived, size_t room)
 {
+	cairn_gc_pace *p = &h->young.pace;
 	p->all_ns = (double)pause_ns;
 	p->all_room = (double)room;
 	if (p->pays || made < PACE_MUCH)
 		return;
 	double survival = lived < made ? (double)lived / (double)made : 1;
-	p->pays = pace_would_pay(p, 2 * survival * pace_copy_ns(p), survival);
+	p->pays = pace_would_pay(p, 2 * survival * pace_copy_ns(h), survival);
 	if (p->pays) /* what came before the change says nothing */
 		p->made = p->lived = p->pause_ns = 0;
 }
@@ -66,7 +75,7 @@ size_t cairn_gc_pace_after(cairn_gc_heap *h, uint64_t pause_ns, uint64_t made, s
 	if (h->young.is_minor)
 		pace_learn_young(p, pause_ns, made, lived);
 	else
-		pace_learn_all(p, pause_ns, h->young.made_bytes, lived, room);
+		pace_learn_all(h, pause_ns, h->young.made_bytes, lived, room);
 	size_t young = room / 2;
 	h->young.wants_all = young < least || (!p->pays && !h->config.pause_goal_ms);
 	if (h->config.pause_goal_ms)
