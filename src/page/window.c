@@ -191,21 +191,24 @@ static cairn_page_region *reserve_apart(size_t bytes)
 	return r;
 }
 
-/* Lets the newest region grow by bytes in place. */
+/* Lets the newest region grow by bytes in place. The maps come first: where one mapping more may be had it is for them.
+ * Where the region then cannot grow they do not reach further than it did, or they would answer for what comes to lie
+ * there (W4); the first window has its span to itself. */
 static bool region_extend(cairn_page_region *r, size_t bytes)
 {
-	if (r->end - r->window->base + bytes > r->window->span_bytes)
+	cairn_window *w = r->window;
+	size_t before = w->bytes;
+	if (!window_extend(w, r->end - w->base + bytes))
 		return false;
 	bool has_tail = r->end - r->open_end >= TAIL_BYTES;
 	if (!has_tail || !cairn_vm_extend((char *)r->end - TAIL_BYTES, TAIL_BYTES, bytes)) {
-		if (!cairn_vm_reserve_at((void *)r->end, bytes))
+		if (!cairn_vm_reserve_at((void *)r->end, bytes)) {
+			/* relaxed: for who reads it meanwhile nothing of ours lies there */
+			if (w != &cairn_window_first)
+				__atomic_store_n(&w->bytes, before, __ATOMIC_RELAXED);
 			return false;
+		}
 		cairn_vm_no_huge((void *)r->end, bytes);
-	}
-	/* last: maps that reach further than their regions would answer for what comes to lie there (W4) */
-	if (!window_extend(r->window, r->end - r->window->base + bytes)) {
-		cairn_vm_release((void *)r->end, bytes);
-		return false;
 	}
 	r->end += bytes;
 	reserved_bytes += bytes;

@@ -37,8 +37,8 @@ enum { CAIRN_WINDOW_STEP = 64 << 20 }; /* what one OS page of class bytes covers
 
 typedef struct cairn_window {
 	uintptr_t base;            /* const after init; sync: atomic, relaxed: see cairn_window_offset */
-	size_t bytes; /* how far the maps are open; sync: pageheap lock to write; grows only, so that a reader
-	                              without the lock at worst takes the slow path */
+	size_t bytes; /* how far the maps are open; sync: pageheap lock to write; grows, but for tries that failed,
+	                              so that a reader without the lock at worst takes the slow path */
 	uint8_t *class_map;        /* const after init */
 	cairn_chunk *chunks;       /* const after init */
 	bool maps_are_reserved;    /* else their addresses, below base, are only meant for them; const after init */
