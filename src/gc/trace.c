@@ -613,7 +613,7 @@ static void trace_pin_words(cairn_gc_heap *h, void *object)
 	}
 }
 
-void cairn_gc_trace_pin_conservative(cairn_gc_heap *h)
+void cairn_gc_each_conservative(cairn_gc_heap *h, void (*visit)(cairn_gc_heap *h, void *object))
 {
 	if (!h->has_conservative)
 		return;
@@ -625,11 +625,13 @@ void cairn_gc_trace_pin_conservative(cairn_gc_heap *h)
 			void *object = cairn_gc_cell_object(cell);
 			uint64_t header = cairn_gc_header_of(object);
 			if (cairn_gc_record_of(header)->flags & CAIRN_GC_CONSERVATIVE)
-				trace_pin_words(h, object);
+				visit(h, object);
 			cell = cairn_gc_block_next(b, h->blocks.colour, cell + cairn_gc_header_cell(header));
 		}
 	}
 }
+
+void cairn_gc_trace_pin_conservative(cairn_gc_heap *h) { cairn_gc_each_conservative(h, trace_pin_words); }
 
 /* Scans a reached object once more, in case it was left out. */
 static void trace_scan_again(void *arg, void *object)

@@ -125,6 +125,8 @@ void cairn_gc_trace_pinned(struct cairn_gc_heap *h, void *object);
 void cairn_gc_trace_old(struct cairn_gc_heap *h, void *object);
 /* What the fields in these bytes of it refer to is, of a type of references at fixed places alone. */
 void cairn_gc_trace_part(struct cairn_gc_heap *h, void *object, size_t from, size_t to);
+/* Each object of a CONSERVATIVE type that lived, or was made since; before anything is copied. */
+void cairn_gc_each_conservative(struct cairn_gc_heap *h, void (*visit)(struct cairn_gc_heap *h, void *object));
 /* Sets PINNED for what objects of CONSERVATIVE types point at: before anything is copied. */
 void cairn_gc_trace_pin_conservative(struct cairn_gc_heap *h);
 /* Until nothing is left. May be called again after more was reached. */

@@ -98,7 +98,7 @@ void cairn_snapshot_fill_managed_records(cairn_snapshot *s, const cairn_look *k)
 	managed_sum slabs = MANAGED_SUM(k, slab_bytes);
 	if (managed_is_there(k))
 		managed_line(s, CAIRN_SNAPSHOT_METADATA, "managed: records of slabs", &slabs,
-			"a byte for each 16 of blocks that were in use", ": go with their slab");
+			"a byte for each 8 of blocks that were in use", ": go with their slab");
 }
 
 /* ---- a row each ---- */

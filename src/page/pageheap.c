@@ -561,6 +561,14 @@ static cairn_span *alloc_far_aligned(
 	return span_begin(w, start, n, kind, zero);
 }
 
+static void unlock_and_try(void)
+{
+	uintptr_t trial = cairn_huge_take_trial();
+	unlock_pageheap();
+	if (cairn_unlikely(trial))
+		cairn_huge_try(trial);
+}
+
 cairn_span *cairn_pageheap_alloc_parts(
 	size_t granules, size_t align_granules, cairn_span_kind kind, bool is_sparse, cairn_dirty_parts *parts)
 {
@@ -578,10 +586,7 @@ cairn_span *cairn_pageheap_alloc_parts(
 		s = alloc_within((unsigned)granules, (unsigned)align_granules, kind, parts);
 	if (s && cairn_span_is_managed(kind))
 		managed_granules += granules;
-	uintptr_t trial = cairn_huge_take_trial();
-	unlock_pageheap();
-	if (cairn_unlikely(trial))
-		cairn_huge_try(trial);
+	unlock_and_try();
 	return s;
 }
 
@@ -658,10 +663,7 @@ cairn_span *cairn_pageheap_alloc_private(size_t granules, cairn_span_kind kind, 
 		managed_granules += granules;
 		*is_zero = s->is_zero;
 	}
-	uintptr_t trial = cairn_huge_take_trial();
-	unlock_pageheap();
-	if (cairn_unlikely(trial))
-		cairn_huge_try(trial);
+	unlock_and_try();
 	return s;
 }
 

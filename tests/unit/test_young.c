@@ -1,33 +1,12 @@
 /* What a store into the old writes down, at odd moments: a large object that became shorter, a part of the list that
  * was not to be had, a fork. Cases cite gc/young.h. */
 #include "support/child.h"
-#include "support/gcdead.h"
-
-#include "gc/young.h"
+#include "support/gcyoung.h"
 
 #include <pthread.h>
 #include <sys/syscall.h>
 
-enum { SLOTS = 64, LARGE = 100000 };
-
-static void begin(cairn_gc_config config)
-{
-	config.collector = CAIRN_GC_GENERATIONAL;
-	config.cleanups = CAIRN_GC_CLEANUPS_MANUAL;
-	REQUIRE(dead_open(config, SLOTS));
-	cairn_gc_collect(m);
-	heap->young.wants_all = false;
-}
-
-static void collect_the_young(void)
-{
-	EXPECT(!heap->young.is_short);
-	EXPECT_EQ(cairn_gc_verify(m, stderr), 0); /* GYO1, GYO2 */
-	cairn_gc_collect_now(m, CAIRN_GC_CAUSE_FULL);
-	EXPECT(heap->young.is_minor);
-	heap->young.wants_all = false;
-	EXPECT_EQ(cairn_gc_verify(m, stderr), 0);
-}
+enum { LARGE = 100000 };
 
 static slots *old_array(size_t slot, size_t length)
 {

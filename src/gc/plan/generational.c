@@ -36,23 +36,11 @@ static void young_scan_stored(cairn_gc_heap *h, void *object, size_t from, size_
 	to == SIZE_MAX ? s->scanned_objects++ : s->scanned_cards++;
 }
 
-/* Old objects of CONSERVATIVE types are stored into without a word. */
-static void young_scan_conservative(cairn_gc_heap *h)
+/* An old object of a CONSERVATIVE type is stored into without a word. */
+static void young_scan_conservative(cairn_gc_heap *h, void *object)
 {
-	CAIRN_GC_EACH_BLOCK (b, &h->blocks) {
-		if ((b->kind != CAIRN_GC_BLOCK_CELLS && b->kind != CAIRN_GC_BLOCK_LARGE) || b->is_young)
-			continue;
-		uintptr_t cell = cairn_gc_block_next(b, h->blocks.colour, cairn_gc_block_first(b));
-		while (cell) {
-			void *object = cairn_gc_cell_object(cell);
-			uint64_t header = cairn_gc_header_of(object);
-			if (cairn_gc_record_of(header)->flags & CAIRN_GC_CONSERVATIVE)
-				cairn_gc_trace_old(h, object);
-			cell = b->kind == CAIRN_GC_BLOCK_LARGE
-				       ? 0
-				       : cairn_gc_block_next(b, h->blocks.colour, cell + cairn_gc_header_cell(header));
-		}
-	}
+	if (!cairn_gc_block_of(object)->is_young)
+		cairn_gc_trace_old(h, object);
 }
 
 static void collect_young(cairn_gc_heap *h)
@@ -61,10 +49,9 @@ static void collect_young(cairn_gc_heap *h)
 	cairn_gc_trace_pin_conservative(h);
 	cairn_gc_blocks_leave_young(h);
 	cairn_gc_trace_begin(h, true, h->blocks.colour);
+	cairn_gc_each_conservative(h, young_scan_conservative); /* before roots are followed: that copies */
 	cairn_gc_phase_roots(h);
 	cairn_gc_young_each_stored(h, young_scan_stored);
-	if (h->has_conservative)
-		young_scan_conservative(h);
 	cairn_gc_phase_closure(h, "copy");
 	cairn_gc_look_phase(h, "turn", 0, 0);
 	cairn_gc_blocks_turn_young(h);
