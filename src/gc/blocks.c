@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "gc/managed.h"
 #include "os/vm.h"
+#include "page/huge.h"
 #include "page/pageheap.h"
 #include "page/window.h"
 
@@ -14,6 +15,7 @@ enum {
 	SLAB_USABLE = CAIRN_GC_SLAB_BLOCKS - CAIRN_GC_FIRST_BLOCK,
 	BLOCK_HELD_BYTES = CAIRN_GC_BLOCK_BYTES + CAIRN_GC_META_BYTES,
 	HUGE_HEAD_BYTES = CAIRN_GC_FIRST_BLOCK * CAIRN_GC_BLOCK_BYTES, /* before its object */
+	PLAIN_SLABS = CAIRN_HUGE_FROM_BYTES / CAIRN_GC_SLAB_BYTES, /* the first ones: the heap may stay small */
 	HOLES_WORTH_BYTES = CAIRN_GC_BLOCK_BYTES / 16, /* free in a block, for it to be allocated into */
 };
 
@@ -94,11 +96,23 @@ static void slab_give(cairn_gc_heap *h, cairn_gc_slab *slab)
 	cairn_gc_uncalm(before);
 }
 
+/* Blocks of all slabs are in use when one is added, so it will be filled: it need not be told by a witness that it is
+ * worth a huge page, as others are. */
+static void slab_will_fill(cairn_gc_heap *h, const cairn_gc_slab *slab)
+{
+	if (h->blocks.slab_count <= PLAIN_SLABS || !slab->block[CAIRN_GC_FIRST_BLOCK].is_zero || h->zeal.poisons)
+		return;
+	uint64_t before = cairn_gc_calm();
+	cairn_pageheap_will_fill(cairn_window_span((uintptr_t)slab));
+	cairn_gc_uncalm(before);
+}
+
 static bool slab_add_empty(cairn_gc_heap *h)
 {
 	cairn_gc_slab *slab = slab_take(h, CAIRN_CHUNK_GRANULES);
 	if (!slab)
 		return false;
+	slab_will_fill(h, slab);
 	CAIRN_GC_EACH_BLOCK_OF(b, slab)
 		cairn_list_append(&h->blocks.empty, &b->node);
 	slab->empty_blocks = SLAB_USABLE;
@@ -485,14 +499,31 @@ static void slab_drop(cairn_gc_heap *h, cairn_gc_slab *slab)
 	slab_give(h, slab);
 }
 
+static void purge_pages(cairn_gc_block *b)
+{
+	b->is_zero = cairn_vm_purge(cairn_gc_block_start(b), CAIRN_GC_BLOCK_BYTES);
+	if (b->is_zero && CAIRN_GC_META_BYTES % cairn_vm_page_bytes() == 0)
+		b->bytes_are_clear = cairn_vm_purge(cairn_gc_block_bytes(b), CAIRN_GC_META_BYTES);
+}
+
+/* A huge page has frames behind blocks, too, that were never in use. */
+static void slab_be_plain(cairn_gc_slab *slab)
+{
+	if (!cairn_pageheap_forget_huge(slab))
+		return;
+	cairn_vm_no_huge(slab, CAIRN_GC_SLAB_BYTES);
+	CAIRN_GC_EACH_BLOCK_OF(b, slab)
+		if (b->kind == CAIRN_GC_BLOCK_EMPTY && b->is_zero)
+			purge_pages(b);
+}
+
 static void block_purge(cairn_gc_heap *h, cairn_gc_block *b)
 {
 	if (b->is_zero || h->zeal.poisons)
 		return;
 	uint64_t before = cairn_gc_calm();
-	b->is_zero = cairn_vm_purge(cairn_gc_block_start(b), CAIRN_GC_BLOCK_BYTES);
-	if (b->is_zero && CAIRN_GC_META_BYTES % cairn_vm_page_bytes() == 0)
-		b->bytes_are_clear = cairn_vm_purge(cairn_gc_block_bytes(b), CAIRN_GC_META_BYTES);
+	slab_be_plain(cairn_gc_slab_of(b));
+	purge_pages(b);
 	cairn_gc_uncalm(before);
 }
 

@@ -192,7 +192,7 @@ void cairn_huge_taking(cairn_window *w, uintptr_t start, size_t granules, bool i
 
 bool cairn_huge_filling(cairn_window *w, uintptr_t start)
 {
-	bool may = may_ask();
+	bool may = may_ask() && !cairn_window_chunk(w, start)->is_huge;
 	if (may)
 		set_huge(w, start, 1, true);
 	return may;

@@ -692,6 +692,12 @@ static void fill_as_huge(cairn_window *w, uintptr_t chunk)
 		cairn_huge_try(chunk);
 }
 
+void cairn_pageheap_will_fill(const cairn_span *s)
+{
+	uintptr_t chunk = (uintptr_t)s->base;
+	fill_as_huge(cairn_window_of(chunk), chunk);
+}
+
 bool cairn_pageheap_prewarm(size_t granules)
 {
 	size_t page = cairn_vm_page_bytes(), bytes = granules << CAIRN_GRANULE_SHIFT;

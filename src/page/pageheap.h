@@ -38,6 +38,10 @@ uintptr_t cairn_pageheap_private(size_t bytes);
 /* A span in it, as by cairn_pageheap_alloc: of whole chunks, aligned to one. */
 cairn_span *cairn_pageheap_alloc_private(size_t granules, cairn_span_kind kind, bool *is_zero);
 
+/* A span of one chunk, that reads zero, is about to be written all over: it is to be a huge page, unless these are
+ * never asked for or dear just now (page/huge.h). Touches it then. */
+void cairn_pageheap_will_fill(const cairn_span *s);
+
 /* Opens so many granules more, writes to every OS page of them, and leaves them free and dirty; the highest use does
  * not count them. False: refused, and nothing is open. For the start. */
 bool cairn_pageheap_prewarm(size_t granules);
