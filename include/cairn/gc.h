@@ -432,6 +432,9 @@ typedef struct cairn_gc_young_stats {
 	uint64_t made_bytes;       /* allocated before them, since the collection before */
 	uint64_t lived_bytes;      /* of that: it is old since */
 	uint64_t donated_bytes;    /* of that: it lay in a block with a pin, which became old as it was */
+	/* What was made last is left young, and collected by the next one. So of what was collected soonest
+	 * (lived - aged) / (made - recent) survives, and aged / recent of what had more time. */
+	uint64_t recent_bytes, aged_bytes;
 	uint64_t scanned_objects, scanned_cards; /* old objects stored into; 128 bytes of large ones, likewise */
 	cairn_gc_histogram pause;
 } cairn_gc_young_stats;

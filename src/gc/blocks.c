@@ -157,7 +157,8 @@ static void block_leave_empty(cairn_gc_heap *h, cairn_gc_block *b, cairn_gc_bloc
 	if (h->zeal.poisons)
 		cairn_gc_zeal_unpoison(h, b);
 	b->kind = (uint8_t)kind;
-	b->is_from = b->is_dense = b->has_pins = b->has_starts = b->is_shortened = b->is_young = false;
+	b->is_from = b->is_dense = b->has_pins = b->has_starts = b->is_shortened = false;
+	b->is_young = b->is_recent = b->was_recent = false;
 	b->filled = b->live_bytes = b->cards = 0;
 	b->card = NULL;
 	add_held(s, (ptrdiff_t)block_held(b));
@@ -397,7 +398,7 @@ static void turn_cells(cairn_gc_heap *h, cairn_node *list)
 		bool is_swept = b->is_packed || b->is_counted; /* again would find nothing */
 		b->live_bytes = b->is_packed ? b->filled : b->live_bytes;
 		b->is_owned = b->has_pins = b->has_starts = b->is_zero = b->is_packed = false;
-		b->is_dense = b->is_counted = b->is_shortened = b->is_young = false;
+		b->is_dense = b->is_counted = b->is_shortened = b->is_young = b->was_recent = false;
 		b->filled = 0;
 		b->is_swept = is_swept;
 		if (!is_swept) {
@@ -434,10 +435,26 @@ void cairn_gc_blocks_turn(cairn_gc_heap *h, uint8_t colour)
 
 /* ---- The young ---- */
 
-void cairn_gc_blocks_leave_young(cairn_gc_heap *h)
+void cairn_gc_blocks_leave_young(cairn_gc_heap *h, size_t most_recent)
 {
-	for (cairn_node *n = h->blocks.fresh.next; n != &h->blocks.fresh; n = n->next)
-		cairn_container(n, cairn_gc_block, node)->is_from = true;
+	size_t recent = 0;
+	for (cairn_node *n = h->blocks.fresh.prev; n != &h->blocks.fresh; n = n->prev) { /* from the last on */
+		cairn_gc_block *b = cairn_container(n, cairn_gc_block, node);
+		recent += b->filled;
+		b->is_recent = recent <= most_recent && !b->was_recent;
+		b->is_from = !b->is_recent;
+	}
+}
+
+/* What it has is as it was: nothing was said about it, but where a word had its cells looked for. */
+static void turn_recent(cairn_gc_heap *h, cairn_gc_block *b)
+{
+	if (b->has_starts)
+		cairn_gc_block_forget_starts(b);
+	b->is_recent = b->is_owned = false;
+	b->was_recent = true;
+	h->looks.stats.young.recent_bytes += b->filled;
+	h->young.recent_bytes += b->filled;
 }
 
 /* Copies, or what was made in it and could not move. */
@@ -447,7 +464,7 @@ static void turn_fresh(cairn_gc_heap *h, cairn_gc_block *b)
 	/* nothing was said about its grains since it was taken */
 	b->bytes_are_clear = is_left && !b->has_starts && !h->tracing.worker[0].has_waited;
 	b->live_bytes = b->is_packed ? b->filled : 0;
-	b->is_from = b->is_owned = b->is_young = b->is_zero = false;
+	b->is_from = b->is_owned = b->is_young = b->was_recent = b->is_zero = false;
 	if (is_left) {
 		give(h, b);
 		return;
@@ -468,8 +485,12 @@ void cairn_gc_blocks_turn_young(cairn_gc_heap *h)
 {
 	cairn_gc_blocks *s = &h->blocks;
 	lock_blocks(s);
-	while (!cairn_list_is_empty(&s->fresh))
-		turn_fresh(h, cairn_container(s->fresh.next, cairn_gc_block, node));
+	h->young.recent_bytes = 0;
+	for (cairn_node *n = s->fresh.next, *next; n != &s->fresh; n = next) {
+		cairn_gc_block *b = cairn_container(n, cairn_gc_block, node);
+		next = n->next;
+		b->is_recent ? turn_recent(h, b) : turn_fresh(h, b);
+	}
 	for (cairn_node *n = s->large.prev, *before; n != &s->large; n = before) {
 		before = n->prev;
 		cairn_gc_block *b = cairn_container(n, cairn_gc_block, node);

@@ -87,7 +87,9 @@ typedef struct cairn_gc_block {
 	bool bytes_are_clear; /* EMPTY, LARGE_MORE: those about its grains are 0; not in a slab that was just taken */
 	bool is_closed;      /* EMPTY: there is no access to it: gc/zeal.h */
 	bool is_dense;       /* in a collection that copies: what lives here stays, and a word may find it */
-	bool is_young;       /* what it has was made since the last collection: gc/young.h */
+	bool is_young;       /* what it has was made since the last collection, or was_recent: gc/young.h */
+	bool is_recent;      /* in a collection of the young: made last, and left young */
+	bool was_recent;     /* in the last one: young, and not recent once more */
 	bool is_shortened;   /* CELLS: some object was, or lengthened, since the last mark phase */
 	uint32_t filled;     /* CELLS: bytes from the start; see above; sync: its owner, or the stop */
 	uint32_t live_bytes; /* CELLS: in cells that lived after the last mark phase, where the plan counts them */
@@ -100,6 +102,9 @@ typedef struct cairn_gc_block {
 		uintptr_t *places;           /* where its cells go, by KiB: gc/plan/slide.c */
 	};
 } cairn_gc_block;
+
+/* In a collection of the young: is what it has collected? */
+static inline bool cairn_gc_block_leaves(const cairn_gc_block *b) { return b->is_young && !b->is_recent; }
 
 _Static_assert(sizeof(cairn_gc_block) == 64, "32 of them and the slab's record lie in the first page");
 
@@ -189,8 +194,9 @@ cairn_gc_block *cairn_gc_blocks_take_partial(struct cairn_gc_heap *h);
 void cairn_gc_blocks_sweep_all(struct cairn_gc_heap *h);
 /* The END of an object that lived, and is found by that, is moved to where its new cell ends. Any mutator. */
 void cairn_gc_blocks_move_end(struct cairn_gc_heap *h, void *object, size_t cell, size_t new_cell);
-/* In a collection of the young: they are left by what lives in them; and after it, what they have become. */
-void cairn_gc_blocks_leave_young(struct cairn_gc_heap *h);
+/* In a collection of the young: they are left by what lives in them, but for the last so many bytes, which are recent;
+ * and after it, what they have become. */
+void cairn_gc_blocks_leave_young(struct cairn_gc_heap *h, size_t most_recent);
 void cairn_gc_blocks_turn_young(struct cairn_gc_heap *h);
 /* Gives the memory of empty blocks back to the system but for keep_bytes of them; whole slabs go to the page heap. */
 void cairn_gc_blocks_purge(struct cairn_gc_heap *h, size_t keep_bytes);
@@ -208,6 +214,7 @@ uintptr_t cairn_gc_block_hole(const cairn_gc_block *b, uint8_t colour, uintptr_t
 uintptr_t cairn_gc_block_next(const cairn_gc_block *b, uint8_t colour, uintptr_t from);
 /* Sets START for each cell that was made since the last mark phase, once in a collection. */
 void cairn_gc_block_find_starts(cairn_gc_block *b, uint8_t colour);
+void cairn_gc_block_forget_starts(cairn_gc_block *b); /* undoes it */
 /* In a stop that is no collection, at its end: undoes it in all blocks, for more cells will be made. */
 void cairn_gc_blocks_forget_starts(struct cairn_gc_heap *h);
 /* The object that p points at or into, or to whose end: NULL: none. Any word may be asked for. In a stop. A dead object

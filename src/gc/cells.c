@@ -163,7 +163,7 @@ void cairn_gc_block_find_starts(cairn_gc_block *b, uint8_t colour)
 	b->has_starts = true;
 }
 
-static void forget_starts(cairn_gc_block *b)
+void cairn_gc_block_forget_starts(cairn_gc_block *b)
 {
 	uint8_t *bytes = cairn_gc_block_bytes(b);
 	for (size_t at = next_byte(bytes, 0); at < GRAINS; at = next_byte(bytes, at + 1))
@@ -175,7 +175,7 @@ void cairn_gc_blocks_forget_starts(struct cairn_gc_heap *h)
 {
 	CAIRN_GC_EACH_BLOCK(b, &h->blocks)
 		if (b->has_starts)
-			forget_starts(b);
+			cairn_gc_block_forget_starts(b);
 }
 
 cairn_gc_slab *cairn_gc_slab_at(uintptr_t p)

@@ -18,7 +18,7 @@ uint8_t cairn_gc_next_colour(const cairn_gc_heap *h) { return h->blocks.colour =
 static void reach_pinned(void *arg, void *object)
 {
 	cairn_gc_heap *h = arg;
-	if (h->young.is_minor && !cairn_gc_block_of(object)->is_young)
+	if (h->young.is_minor && !cairn_gc_block_leaves(cairn_gc_block_of(object)))
 		return; /* it lives, and does not move */
 	*cairn_gc_byte_of(object) |= CAIRN_GC_PIN;
 	cairn_gc_block_of(object)->has_pins = true;

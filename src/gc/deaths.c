@@ -370,20 +370,29 @@ static void settle_others(cairn_gc_heap *h, cairn_gc_queue *others)
 	}
 }
 
+typedef struct settle_weak_call {
+	cairn_gc_heap *h;
+	void *object;
+} settle_weak_call;
+
 static void settle_weak_field(void *arg, void *field)
 {
-	cairn_gc_heap *h = arg;
+	const settle_weak_call *c = arg;
+	cairn_gc_heap *h = c->h;
 	uintptr_t object = cairn_gc_slot_get(field, h->is_compressed);
 	if (!object)
 		return;
 	void *there = cairn_gc_reached(h, (void *)object);
 	h->deaths.weak_cleared += !there;
 	cairn_gc_slot_set(field, (uintptr_t)there, h->is_compressed);
+	if (there && cairn_gc_block_of(there)->is_recent) /* it is to be asked about again */
+		cairn_gc_young_store(h, c->object, field);
 }
 
 static void settle_weak(void *arg, void *object)
 {
-	cairn_gc_each_field(object, CAIRN_GC_FIELD_WEAK, settle_weak_field, arg);
+	settle_weak_call c = { arg, object };
+	cairn_gc_each_field(object, CAIRN_GC_FIELD_WEAK, settle_weak_field, &c);
 }
 
 static void clear_field(void *record, void *field)

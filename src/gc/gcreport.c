@@ -135,14 +135,19 @@ static void report_time(const cairn_gc_stats *s, FILE *to)
 		fprintf(to, "  the last to stop, at the worst:\n%s\n", s->laggard);
 }
 
+static double share(uint64_t part, uint64_t of) { return of ? 100 * (double)part / (double)of : 0; } /* in % */
+
 static void report_young(const cairn_gc_young_stats *s, FILE *to)
 {
 	if (!s->collections)
 		return;
 	report_times(&s->pause, "of the young", to);
 	fprintf(to, "  survival    %10.2f %% of %.2f MiB that were made before those; %.2f MiB of it stayed for pins\n",
-		s->made_bytes ? 100 * (double)s->lived_bytes / (double)s->made_bytes : 0, as_mib(s->made_bytes),
+		share(s->lived_bytes, s->made_bytes), as_mib(s->made_bytes),
 		as_mib(s->donated_bytes));
+	fprintf(to, "  by age      %10.2f %% of what was collected at once, %.2f %% of %.2f MiB left young once\n",
+		share(s->lived_bytes - s->aged_bytes, s->made_bytes - s->recent_bytes),
+		share(s->aged_bytes, s->recent_bytes), as_mib(s->recent_bytes));
 	fprintf(to, "  stored into %10" PRIu64 " old objects, %" PRIu64 " cards of large ones, scanned by those\n",
 		s->scanned_objects, s->scanned_cards);
 }

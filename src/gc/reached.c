@@ -12,7 +12,8 @@ void *cairn_gc_reached(cairn_gc_heap *h, void *object)
 	uint64_t header = cairn_gc_header_of(object);
 	if (cairn_gc_header_is_moved(header))
 		return (void *)header;
-	return (*cairn_gc_byte_of(object) & CAIRN_GC_COLOUR) == h->tracing.worker[0].colour ? object : NULL;
+	bool is_reached = (*cairn_gc_byte_of(object) & CAIRN_GC_COLOUR) == h->tracing.worker[0].colour;
+	return is_reached || cairn_gc_block_of(object)->is_recent ? object : NULL;
 }
 
 uintptr_t cairn_gc_next_of_colour(const cairn_gc_block *b, uint8_t colour, uintptr_t from)
@@ -90,13 +91,29 @@ void cairn_gc_each_in_place(cairn_gc_heap *h, void (*visit)(void *arg, void *obj
 	each_reached(h, false, visit, arg);
 }
 
+void cairn_gc_each_recent(cairn_gc_heap *h, void (*visit)(void *arg, void *object), void *arg)
+{
+	for (cairn_node *n = h->blocks.fresh.next; n != &h->blocks.fresh; n = n->next) {
+		const cairn_gc_block *b = cairn_container(n, cairn_gc_block, node);
+		uintptr_t cell = b->is_recent ? cairn_gc_block_next(b, h->blocks.colour, cairn_gc_block_first(b)) : 0;
+		while (cell) {
+			void *object = cairn_gc_cell_object(cell);
+			visit(arg, object);
+			size_t bytes = cairn_gc_header_cell(cairn_gc_header_of(object));
+			cell = cairn_gc_block_next(b, h->blocks.colour, cell + bytes);
+		}
+	}
+}
+
 void cairn_gc_each_weak(cairn_gc_heap *h, void (*visit)(void *arg, void *object), void *arg)
 {
 	bool is_whole = true;
 	for (unsigned i = 0; i < h->tracing.workers; i++)
 		is_whole &= !h->tracing.worker[i].has_weak_left_out;
-	if (!is_whole)
+	if (!is_whole) {
 		cairn_gc_each_reached(h, visit, arg);
+		cairn_gc_each_recent(h, visit, arg);
+	}
 	for (unsigned i = 0; i < h->tracing.workers; i++) {
 		cairn_gc_worker *w = &h->tracing.worker[i];
 		for (uintptr_t object; cairn_gc_chunk_pop(h, &w->weak, &object);)

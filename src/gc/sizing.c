@@ -276,6 +276,7 @@ int cairn_gc_sizing_init(cairn_gc_heap *h)
 	sizing_fill_in(c, h->is_compressed ? CAIRN_GC_WINDOW_BYTES : SIZE_MAX);
 	sizing_set_max(h, c->max - c->reserve);
 	h->sizing.all_limit = sizing_clamp(h, c->min);
+	h->young.recent_each = CAIRN_GC_RECENT_EACH;
 	h->young.wants_all = true; /* it is seen in the first how much of what is young lives */
 	SIZING_WRITE(h->sizing.limit, h->sizing.all_limit);
 	SIZING_WRITE(h->sizing.ended_ns, cairn_clock_fine_ns());

@@ -501,7 +501,8 @@ static void survey_record(void *arg, uintptr_t *word)
 static void survey_check_colour(cairn_gc_survey *s, uint32_t index)
 {
 	const void *object = (const void *)s->reached[index].object;
-	if (!s->is_after || (*cairn_gc_byte_of(object) & CAIRN_GC_COLOUR) == s->heap->blocks.colour)
+	bool has_colour = (*cairn_gc_byte_of(object) & CAIRN_GC_COLOUR) == s->heap->blocks.colour;
+	if (!s->is_after || has_colour || cairn_gc_block_of(object)->was_recent)
 		return;
 	cairn_line l = { 0 };
 	cairn_line_text(&l, "heap verify: ");

@@ -223,6 +223,7 @@ static __attribute__((noinline)) uintptr_t trace_copy_seldom(
 		return object;
 	}
 	w->copy.at = at + cell;
+	w->aged_bytes += b->was_recent ? cell : 0;
 	uintptr_t to = (uintptr_t)cairn_gc_move(at, (void *)object, header | w->watched, w->colour);
 	trace_moved(w, object, r, to);
 	return to;
@@ -240,6 +241,7 @@ LEAN uintptr_t trace_copy(cairn_gc_worker *w, cairn_gc_block *b, uintptr_t objec
 	if (cairn_unlikely(header & (CAIRN_GC_STAYS | CAIRN_GC_HASHED) || r->is_fixed || cell > w->copy.end - free))
 		return trace_copy_seldom(w, b, object, header);
 	w->copy.at = free + cell;
+	w->aged_bytes += b->was_recent ? cell : 0;
 	cairn_gc_move_bytes((void *)to, (void *)object, cell);
 	*cairn_gc_header_at((void *)to) = header | w->watched;
 	cairn_gc_say_cell(free, cell, w->colour);
@@ -253,6 +255,8 @@ LEAN void trace_update(cairn_gc_worker *w, void *field, bool is_shared, bool is_
 	uintptr_t object = cairn_gc_slot_get(field, is_compressed);
 	cairn_gc_block *b = cairn_gc_block_of((void *)object);
 	/* relaxed: PINNED and has_pins for its sake are of before the copying */
+	if (cairn_unlikely(b->is_recent))
+		return;
 	if (!b->is_from || (cairn_unlikely(__atomic_load_n(&b->has_pins, __ATOMIC_RELAXED)) &&
 				   __atomic_load_n(cairn_gc_byte_of((void *)object), __ATOMIC_RELAXED) & CAIRN_GC_PIN))
 		trace_mark(w, object, is_shared ? TRACE_COPY | TRACE_SHARED : TRACE_COPY);
@@ -304,9 +308,15 @@ LEAN void trace_put(cairn_gc_worker *w, void *field, trace_mode mode)
 	uintptr_t object = cairn_gc_slot_get(field, trace_is_compressed(mode));
 	if (!object)
 		return;
-	/* in a collection of the young what is old is not even looked at: that would be a line of memory each */
-	if (!trace_is_copying(mode) || !w->watched || cairn_gc_block_of((void *)object)->is_young)
-		trace_put_item(w, trace_is_copying(mode) ? (uintptr_t)field : object, object, mode);
+	if (trace_is_copying(mode) && w->watched) {
+		/* of the young: what is old is not even looked at, which would be a line of memory each */
+		const cairn_gc_block *b = cairn_gc_block_of((void *)object);
+		if (cairn_unlikely(b->is_recent))
+			cairn_gc_young_store(w->heap, (void *)w->scanned, field);
+		if (!cairn_gc_block_leaves(b))
+			return;
+	}
+	trace_put_item(w, trace_is_copying(mode) ? (uintptr_t)field : object, object, mode);
 }
 
 /* A stack's two items, as one: a part of object is left, from `word` (of a tail, from that element) on. */
@@ -420,6 +430,7 @@ LEAN void trace_scan(cairn_gc_worker *w, uintptr_t item, trace_mode mode)
 {
 	uintptr_t object = item & ~(uintptr_t)1;
 	const cairn_gc_record *r = cairn_gc_record_of(cairn_gc_header_of((void *)object));
+	w->scanned = object;
 	if (cairn_unlikely(item & 1)) {
 		size_t from = w->top->item[--w->top->count] >> 1;
 		if (r->flags & CAIRN_GC_CONSERVATIVE)
@@ -474,6 +485,7 @@ LEAN bool trace_drain(cairn_gc_worker *w, size_t budget, trace_mode mode)
 typedef struct trace_text {
 	bool (*drain)(cairn_gc_worker *w, size_t budget);
 	void (*put)(cairn_gc_worker *w, void *field);
+	void (*scan)(cairn_gc_worker *w, uintptr_t object);
 } trace_text;
 
 #define TRACE_MODE(name, mode)                                                                                         \
@@ -481,7 +493,11 @@ typedef struct trace_text {
 	{                                                                                                              \
 		return trace_drain(w, budget, (mode));                                                                 \
 	}                                                                                                              \
-	static void trace_put_##name(cairn_gc_worker *w, void *field) { trace_put(w, field, (mode)); }
+	static void trace_put_##name(cairn_gc_worker *w, void *field) { trace_put(w, field, (mode)); }                 \
+	static __attribute__((noinline)) void trace_scan_##name(cairn_gc_worker *w, uintptr_t object)                  \
+	{                                                                                                              \
+		trace_scan(w, object, (mode));                                                                         \
+	}
 TRACE_MODE(mark, TRACE_MARK)
 TRACE_MODE(mark_shared, TRACE_SHARED)
 TRACE_MODE(copy, TRACE_COPY)
@@ -490,7 +506,7 @@ TRACE_MODE(mark_slots, TRACE_COMPRESSED)
 TRACE_MODE(mark_slots_shared, TRACE_COMPRESSED | TRACE_SHARED)
 TRACE_MODE(copy_slots, TRACE_COMPRESSED | TRACE_COPY)
 TRACE_MODE(copy_slots_shared, TRACE_COMPRESSED | TRACE_COPY | TRACE_SHARED)
-#define TRACE_TEXT(name) { trace_drain_##name, trace_put_##name }
+#define TRACE_TEXT(name) { trace_drain_##name, trace_put_##name, trace_scan_##name }
 static const trace_text trace_texts[] = { TRACE_TEXT(mark), TRACE_TEXT(mark_shared), TRACE_TEXT(copy),
 	TRACE_TEXT(copy_shared), TRACE_TEXT(mark_slots), TRACE_TEXT(mark_slots_shared), TRACE_TEXT(copy_slots),
 	TRACE_TEXT(copy_slots_shared) };
@@ -533,7 +549,7 @@ void cairn_gc_trace_begin(cairn_gc_heap *h, bool is_copying, uint8_t colour)
 		w->queue_at = w->queued = 0;
 		w->has_left_out = w->has_weak_left_out = w->has_no_room = w->has_stays = false;
 		w->has_waited = trace_has_tables(h);
-		w->live_bytes = w->live_objects = w->moved_bytes = w->moved_objects = 0;
+		w->live_bytes = w->live_objects = w->moved_bytes = w->moved_objects = w->aged_bytes = 0;
 		w->pinned_bytes = w->pinned_objects = 0;
 	}
 	cairn_gc_trace_validate(h);
@@ -580,6 +596,7 @@ void cairn_gc_trace_part(cairn_gc_heap *h, void *object, size_t from, size_t to)
 	uint64_t header = cairn_gc_header_of(object);
 	const cairn_gc_record *r = cairn_gc_record_of(header);
 	size_t slot = cairn_gc_slot_bytes(h->is_compressed);
+	w->scanned = (uintptr_t)object;
 	for (uint64_t bits = r->refs; bits; bits &= bits - 1)
 		trace_put_if_in(w, object, (size_t)__builtin_ctzll(bits) * slot, from, to);
 	if (!r->tail_refs || to <= r->tail_offset)
@@ -596,7 +613,9 @@ void cairn_gc_trace_part(cairn_gc_heap *h, void *object, size_t from, size_t to)
 static void trace_pin_word(cairn_gc_heap *h, uintptr_t word, bool is_slot)
 {
 	void *to = word ? cairn_gc_object_at(h, word) : NULL;
-	if (!to || (is_slot && (uintptr_t)to != word) || (h->young.is_minor && !cairn_gc_block_of(to)->is_young))
+	if (!to || (is_slot && (uintptr_t)to != word))
+		return;
+	if (h->young.is_minor && !cairn_gc_block_leaves(cairn_gc_block_of(to)))
 		return;
 	*cairn_gc_byte_of(to) |= CAIRN_GC_PIN;
 	cairn_gc_block_of(to)->has_pins = true;
@@ -654,11 +673,29 @@ static bool trace_has_left_out(cairn_gc_heap *h)
 	return has;
 }
 
+static void trace_scan_recent(void *arg, void *object)
+{
+	cairn_gc_heap *h = arg;
+	cairn_gc_worker *w = &h->tracing.worker[0];
+	uint64_t header = cairn_gc_header_of(object);
+	h->young.recent_objects++;
+	if (!cairn_gc_record_of(header)->is_leaf)
+		trace_texts[trace_mode_of(w)].scan(w, (uintptr_t)object);
+}
+
+void cairn_gc_trace_recent(cairn_gc_heap *h)
+{
+	h->young.recent_objects = 0;
+	cairn_gc_each_recent(h, trace_scan_recent, h);
+}
+
 void cairn_gc_trace_all(cairn_gc_heap *h)
 {
 	cairn_gc_workers_drain(h);
-	while (trace_has_left_out(h)) /* each time some object more has its colour, so this ends */
+	while (trace_has_left_out(h)) { /* each time some object more has its colour, so this ends */
 		cairn_gc_each_reached(h, trace_scan_again, h);
+		cairn_gc_each_recent(h, trace_scan_again, h);
+	}
 	cairn_gc_trace_validate(h);
 }
 
@@ -683,6 +720,7 @@ void cairn_gc_trace_end(cairn_gc_heap *h)
 		s->pinned_objects += w->pinned_objects;
 		s->moved_bytes += w->moved_bytes;
 		h->tracing.copied_bytes += w->moved_bytes;
+		s->young.aged_bytes += w->aged_bytes;
 		s->moved_objects += w->moved_objects;
 		has_stays |= w->has_stays;
 		cairn_gc_worker_rest(w);

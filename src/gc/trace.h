@@ -79,10 +79,12 @@ typedef struct cairn_gc_worker {
 	size_t parts;               /* of its stack and spare, besides the first */
 	size_t room;                /* items that are put into a chunk */
 	unsigned queued, queue_at, queue_mask; /* the ring: where the next is put, that many behind the oldest */
+	uintptr_t scanned;          /* the object whose fields are being put into it */
 	uintptr_t queue[CAIRN_GC_AHEAD]; /* objects, or when copying fields; 0: none, all but the queued */
 	cairn_gc_bump copy;         /* where it copies to */
 	struct cairn_gc_block *copy_block;
 	size_t live_bytes, live_objects, moved_bytes, moved_objects; /* of this collection */
+	size_t aged_bytes;                   /* of moved: out of blocks that were recent in the last collection */
 	size_t pinned_bytes, pinned_objects; /* likewise: by cairn_gc_trace_pinned */
 	uint64_t cpu_ns;
 	cairn_gc_chunk *weak;       /* objects with weak fields that were reached: cairn_gc_each_weak */
@@ -125,6 +127,8 @@ void cairn_gc_trace_pinned(struct cairn_gc_heap *h, void *object);
 void cairn_gc_trace_old(struct cairn_gc_heap *h, void *object);
 /* What the fields in these bytes of it refer to is, of a type of references at fixed places alone. */
 void cairn_gc_trace_part(struct cairn_gc_heap *h, void *object, size_t from, size_t to);
+/* What the objects of recent blocks refer to is reached after trace_all. */
+void cairn_gc_trace_recent(struct cairn_gc_heap *h);
 /* Each object of a CONSERVATIVE type that lived, or was made since; before anything is copied. */
 void cairn_gc_each_conservative(struct cairn_gc_heap *h, void (*visit)(struct cairn_gc_heap *h, void *object));
 /* Sets PINNED for what objects of CONSERVATIVE types point at: before anything is copied. */
@@ -146,6 +150,8 @@ void cairn_gc_count_reached(struct cairn_gc_heap *h, size_t *bytes, size_t *obje
 /* Calls visit(arg, object) for every object that was reached, by its byte. */
 void cairn_gc_each_reached(struct cairn_gc_heap *h, void (*visit)(void *arg, void *object), void *arg);
 /* The same for those in blocks that has_pins: among them all that stayed where they were in a copying collection. */
+/* And each object of a recent block, which is not coloured. */
+void cairn_gc_each_recent(struct cairn_gc_heap *h, void (*visit)(void *arg, void *object), void *arg);
 void cairn_gc_each_in_place(struct cairn_gc_heap *h, void (*visit)(void *arg, void *object), void *arg);
 /* The same for those of types with weak fields; of others, too, where the list of them could not be kept. */
 void cairn_gc_each_weak(struct cairn_gc_heap *h, void (*visit)(void *arg, void *object), void *arg);

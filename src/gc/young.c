@@ -132,12 +132,14 @@ static void young_visit_card(cairn_gc_heap *h, uintptr_t card, cairn_gc_young_vi
 
 void cairn_gc_young_each_stored(cairn_gc_heap *h, cairn_gc_young_visit *visit)
 {
-	for (uintptr_t item; cairn_gc_chunk_pop(h, &h->young.stored, &item);)
+	cairn_gc_chunk *stored = h->young.stored; /* who still refers to what is young is written down anew meanwhile */
+	h->young.stored = NULL;
+	h->young.is_short = false;
+	for (uintptr_t item; cairn_gc_chunk_pop(h, &stored, &item);)
 		if (item & 1)
 			young_visit_card(h, item - 1, visit);
 		else if (item)
 			visit(h, (void *)item, 0, SIZE_MAX);
-	h->young.is_short = false;
 }
 
 /* ---- Checking, closing ---- */
@@ -145,6 +147,8 @@ void cairn_gc_young_each_stored(cairn_gc_heap *h, cairn_gc_young_visit *visit)
 static size_t young_unwatched(const cairn_gc_heap *h, const cairn_gc_block *b)
 {
 	size_t n = 0;
+	cairn_assert(b->kind != CAIRN_GC_BLOCK_CELLS || !b->is_young ||
+		     !cairn_gc_next_of_colour(b, h->blocks.colour, cairn_gc_block_first(b))); /* GYO4 */
 	if (b->is_young || (b->kind != CAIRN_GC_BLOCK_CELLS && b->kind != CAIRN_GC_BLOCK_LARGE))
 		return 0;
 	for (uintptr_t cell = cairn_gc_block_first(b); (cell = cairn_gc_block_next(b, h->blocks.colour, cell));) {

@@ -2,12 +2,14 @@
  * into since.
  *
  *   made ──▶ young ──lives through a collection──▶ old, WATCHED ──a store──▶ written down ──the next one──▶ WATCHED
+ *             └──made just before it──▶ young once more
  *
- * What was made since the last collection is young, by its block: it is_young until then. An old object's header says
- * WATCHED, so that a store into it is told (cairn/gc.h, the barrier): the first takes the bit off and writes the object
- * down, and the next collection scans it. So a store into what is young, or was stored into before, costs what it costs
- * elsewhere. (A log of objects: Hosking, Moss and Stefanović, "A comparative performance evaluation of write barrier
- * implementations", OOPSLA 1992.)
+ * What was made since the last collection is young, by its block: it is_young until then. The blocks that were taken
+ * last are recent: a collection of the young reads them as if all in them lived, and leaves them to the next one. An
+ * old object's header says WATCHED, so that a store into it is told (cairn/gc.h, the barrier): the first takes it off
+ * and writes the object down, and the next collection scans it. So a store into what is young, or was stored into
+ * before, costs what it costs elsewhere. (A log of objects: Hosking, Moss and Stefanović, "A comparative performance
+ * evaluation of write barrier implementations", OOPSLA 1992.)
  *
  * A LARGE object stays WATCHED: each store into it is told, and the first into a card of it, 128 bytes, sets the card
  * and writes that down; the next collection scans the card. So a table of a million slots costs what is stored into it.
@@ -18,6 +20,7 @@
  *          cairn_gc_verify.
  *   (GYO2) One that is not is written down, or is_short. Checked, by their number, by cairn_gc_young_validate().
  *   (GYO3) So is each card that is set. Checked likewise.
+ *   (GYO4) In a young block of cells nothing has a colour. Checked likewise.
  *
  * Lock: one, rank CAIRN_RANK_GC_PARTS. Failure: where an object cannot be written down, is_short: the next collection
  * is of all, which needs no list. Not here: when which collection is made (gc/plan/generational.c). */
@@ -30,7 +33,10 @@
 
 struct cairn_gc_heap;
 
-enum { CAIRN_GC_CARD_BYTES = 128 };
+enum {
+	CAIRN_GC_CARD_BYTES = 128,
+	CAIRN_GC_RECENT_EACH = 2 * CAIRN_GC_BLOCK_BYTES, /* one is being filled; the other is time to die */
+};
 
 typedef struct cairn_gc_young {
 	cairn_lock lock;
@@ -43,6 +49,8 @@ typedef struct cairn_gc_young {
 	 * stop */
 	size_t made_bytes, lived_bytes;
 	cairn_gc_pace pace;
+	size_t recent_each;       /* a mutator: so much of what was made last is left young; const but for tests */
+	size_t recent_bytes, recent_objects; /* what the last one left young; sync: in a stop */
 	size_t old_bytes, old_objects; /* that lived when all was collected, or became old since; sync: in a stop */
 } cairn_gc_young;
 

@@ -120,6 +120,8 @@ static void snapshot_heaps(cairn_writer *w, const cairn_snapshot *s)
 		snapshot_number(w, "young_made_bytes", h->made_bytes);
 		snapshot_number(w, "young_lived_bytes", h->lived_bytes);
 		snapshot_number(w, "young_donated_bytes", h->donated_bytes);
+		snapshot_number(w, "young_recent_bytes", h->recent_bytes);
+		snapshot_number(w, "young_aged_bytes", h->aged_bytes);
 		snapshot_number(w, "young_scanned_cards", h->scanned_cards);
 		snapshot_key(w, "last_pause_seconds", false);
 		cairn_writer_json_seconds(w, h->last_pause_ns);

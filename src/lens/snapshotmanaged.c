@@ -121,6 +121,8 @@ static void managed_fill(cairn_snapshot_heap *to, const cairn_heapwalk_managed *
 	to->made_bytes = m->stats.young.made_bytes;
 	to->lived_bytes = m->stats.young.lived_bytes;
 	to->donated_bytes = m->stats.young.donated_bytes;
+	to->recent_bytes = m->stats.young.recent_bytes;
+	to->aged_bytes = m->stats.young.aged_bytes;
 	to->scanned_cards = m->stats.young.scanned_cards;
 	to->last_pause_ns = m->last_pause_ns;
 }

@@ -16,6 +16,7 @@ __attribute__((unused)) static void begin(cairn_gc_config config)
 	REQUIRE(dead_open(config, SLOTS));
 	cairn_gc_collect(m);
 	heap->young.wants_all = false; /* whatever pays: gc/pace.h */
+	heap->young.recent_each = 0;     /* all of the young, but where that is tested */
 }
 
 /* A collection of the young, as when what may be made between two of them has been. */

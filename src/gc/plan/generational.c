@@ -5,8 +5,13 @@
  *
  * A collection of the young is the copying mode of tracing with the colour that there is already: what is old has it,
  * so tracing stops there, and copies get it. What is pinned stays where it is, and its block is old from then on.
- * Nothing can fail: what finds no room stays, too. (Ungar, "Generation scavenging", 1984; promotion at once, and pinned
- * blocks given to the old space as they are.)
+ * Nothing can fail: what finds no room stays, too. (Ungar, "Generation scavenging", 1984; pinned blocks become old as
+ * they are.)
+ *
+ * Aging is by time: the last blocks that were made are recent, and not collected: what is in them had no time to die.
+ * They are read as if all in them lived, and are of the next one. So nothing becomes old that is younger than that, and
+ * nothing is copied twice; who becomes old and refers to them is written down. (Stefanović, McKinley and Moss,
+ * "Age-based garbage collection", OOPSLA 1999, leave the youngest alone, too.)
  *
  * How much is made between two collections of the young is a half of the room that is left under the limit; when that
  * is little, the next one is of all. */
@@ -17,6 +22,7 @@
 
 enum {
 	YOUNG_SPARE = 1 << 20,
+	YOUNG_RECENT_ONE_OF = 8, /* of what was made, at most */
 };
 
 static size_t young_headroom(const cairn_gc_heap *h, size_t held)
@@ -43,15 +49,27 @@ static void young_scan_conservative(cairn_gc_heap *h, void *object)
 		cairn_gc_trace_old(h, object);
 }
 
+/* Under zeal so much that there is always some; but "move" moves everything, each other time. */
+static size_t young_recent(const cairn_gc_heap *h)
+{
+	size_t made = 0, most = h->world.count * h->young.recent_each;
+	for (cairn_node *n = h->blocks.fresh.next; n != &h->blocks.fresh; n = n->next)
+		made += cairn_container(n, cairn_gc_block, node)->filled;
+	if (h->zeal.is_on)
+		return h->zeal.moves && h->collection % 2 ? 0 : made / 2;
+	return most < made / YOUNG_RECENT_ONE_OF ? most : made / YOUNG_RECENT_ONE_OF;
+}
+
 static void collect_young(cairn_gc_heap *h)
 {
 	cairn_gc_stats *s = &h->looks.stats;
+	cairn_gc_blocks_leave_young(h, young_recent(h));
 	cairn_gc_trace_pin_conservative(h);
-	cairn_gc_blocks_leave_young(h);
 	cairn_gc_trace_begin(h, true, h->blocks.colour);
 	cairn_gc_each_conservative(h, young_scan_conservative); /* before roots are followed: that copies */
 	cairn_gc_phase_roots(h);
 	cairn_gc_young_each_stored(h, young_scan_stored);
+	cairn_gc_trace_recent(h);
 	cairn_gc_phase_closure(h, "copy");
 	cairn_gc_look_phase(h, "turn", 0, 0);
 	cairn_gc_blocks_turn_young(h);
@@ -60,6 +78,8 @@ static void collect_young(cairn_gc_heap *h)
 	s->young.lived_bytes += s->live_bytes;
 	h->young.old_bytes = s->live_bytes += h->young.old_bytes;
 	h->young.old_objects = s->live_objects += h->young.old_objects;
+	s->live_bytes += h->young.recent_bytes;
+	s->live_objects += h->young.recent_objects;
 }
 
 static void forget_stored(cairn_gc_heap *h, void *object, size_t from, size_t to)
