@@ -59,12 +59,21 @@ static cairn_span *span_take(cairn_gc_heap *h, size_t granules, bool *is_zero)
 	return NULL;
 }
 
-/* A slab of so many granules, its record made; the blocks hang in no list. NULL: refused. */
-static cairn_gc_slab *slab_take(cairn_gc_heap *h, size_t granules)
+/* When one is added for CELLS the blocks of all others are in use, so it will be filled: it need not be told by a
+ * witness that it is worth a huge page. One that is added for a LARGE object may stay half empty. */
+static bool slab_will_fill(const cairn_gc_heap *h, cairn_gc_block_kind kind)
+{
+	return kind == CAIRN_GC_BLOCK_CELLS && h->blocks.slab_count >= PLAIN_SLABS && !h->zeal.poisons;
+}
+
+/* A slab of so many granules for a block of that kind, its record made; the blocks hang in no list. NULL: refused. */
+static cairn_gc_slab *slab_take(cairn_gc_heap *h, size_t granules, cairn_gc_block_kind kind)
 {
 	bool is_zero = false;
 	uint64_t before = cairn_gc_calm();
 	cairn_span *span = span_take(h, granules, &is_zero);
+	if (span && is_zero && slab_will_fill(h, kind))
+		cairn_pageheap_will_fill(span); /* before the record: a page that is there would keep it from being huge */
 	cairn_gc_uncalm(before);
 	if (!span)
 		return NULL;
@@ -96,23 +105,11 @@ static void slab_give(cairn_gc_heap *h, cairn_gc_slab *slab)
 	cairn_gc_uncalm(before);
 }
 
-/* Blocks of all slabs are in use when one is added, so it will be filled: it need not be told by a witness that it is
- * worth a huge page, as others are. */
-static void slab_will_fill(cairn_gc_heap *h, const cairn_gc_slab *slab)
+static bool slab_add_empty(cairn_gc_heap *h, cairn_gc_block_kind kind)
 {
-	if (h->blocks.slab_count <= PLAIN_SLABS || !slab->block[CAIRN_GC_FIRST_BLOCK].is_zero || h->zeal.poisons)
-		return;
-	uint64_t before = cairn_gc_calm();
-	cairn_pageheap_will_fill(cairn_window_span((uintptr_t)slab));
-	cairn_gc_uncalm(before);
-}
-
-static bool slab_add_empty(cairn_gc_heap *h)
-{
-	cairn_gc_slab *slab = slab_take(h, CAIRN_CHUNK_GRANULES);
+	cairn_gc_slab *slab = slab_take(h, CAIRN_CHUNK_GRANULES, kind);
 	if (!slab)
 		return false;
-	slab_will_fill(h, slab);
 	CAIRN_GC_EACH_BLOCK_OF(b, slab)
 		cairn_list_append(&h->blocks.empty, &b->node);
 	slab->empty_blocks = SLAB_USABLE;
@@ -179,7 +176,7 @@ cairn_gc_block *cairn_gc_blocks_take(cairn_gc_heap *h, size_t most)
 	cairn_gc_block *b = NULL;
 	lock_blocks(s);
 	size_t record = cairn_list_is_empty(&s->empty) ? CAIRN_GC_RECORD_BYTES : 0;
-	if (has_room(s, BLOCK_HELD_BYTES + record, most) && (!record || slab_add_empty(h))) {
+	if (has_room(s, BLOCK_HELD_BYTES + record, most) && (!record || slab_add_empty(h, CAIRN_GC_BLOCK_CELLS))) {
 		b = cairn_container(s->empty.next, cairn_gc_block, node);
 		block_leave_empty(h, b, CAIRN_GC_BLOCK_CELLS);
 		b->is_swept = b->is_owned = true;
@@ -209,7 +206,7 @@ static cairn_gc_block *find_row(cairn_gc_blocks *s, unsigned n)
 static cairn_gc_block *take_row(cairn_gc_heap *h, unsigned n, size_t cell_bytes)
 {
 	cairn_gc_block *b = find_row(&h->blocks, n);
-	if (!b && (!slab_add_empty(h) || !(b = find_row(&h->blocks, n))))
+	if (!b && (!slab_add_empty(h, CAIRN_GC_BLOCK_LARGE) || !(b = find_row(&h->blocks, n))))
 		return NULL;
 	bool is_zero = true;
 	for (unsigned i = 0; i < n; i++) {
@@ -226,7 +223,7 @@ static cairn_gc_block *take_row(cairn_gc_heap *h, unsigned n, size_t cell_bytes)
 
 static cairn_gc_block *take_huge(cairn_gc_heap *h, size_t granules)
 {
-	cairn_gc_slab *slab = slab_take(h, granules);
+	cairn_gc_slab *slab = slab_take(h, granules, CAIRN_GC_BLOCK_LARGE);
 	if (!slab)
 		return NULL;
 	cairn_gc_block *b = &slab->block[CAIRN_GC_FIRST_BLOCK];

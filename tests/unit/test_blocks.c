@@ -3,6 +3,9 @@
 #include "gc/grains.h"
 #include "gc/managed.h"
 #include "gc/types.h"
+#include "os/vm.h"
+#include "page/huge.h"
+#include "page/window.h"
 #include "support/child.h"
 
 #include <pthread.h>
@@ -409,8 +412,126 @@ static void a_hole_is_read_right_while_the_object_before_it_is_shortened(void)
 	close_heap();
 }
 
+/* ---- huge pages ---- */
+
+enum { USABLE = CAIRN_GC_SLAB_BLOCKS - CAIRN_GC_FIRST_BLOCK, PLAIN = CAIRN_HUGE_FROM_BYTES / CAIRN_GC_SLAB_BYTES };
+
+/* A heap in which no huge page is found dear. */
+static void open_where_huge_is_cheap(void)
+{
+	cairn_huge_dear_inject(UINT64_MAX);
+	open_heap(CAIRN_GC_NONE);
+}
+
+/* All blocks of so many slabs more, each of which has only those: how many of the slabs are huge pages. */
+static unsigned fill_slabs(unsigned slabs)
+{
+	unsigned huge = 0;
+	for (unsigned i = 0; i < slabs; i++) {
+		cairn_gc_block *b = cairn_gc_blocks_take(heap, SIZE_MAX);
+		EXPECT(b != NULL);
+		huge += cairn_window_chunk(cairn_window_of((uintptr_t)b), (uintptr_t)b)->is_huge;
+		for (unsigned k = 1; k < USABLE; k++) {
+			cairn_gc_block *next = cairn_gc_blocks_take(heap, SIZE_MAX);
+			EXPECT(next && cairn_gc_slab_of(next) == cairn_gc_slab_of(b));
+		}
+	}
+	return huge;
+}
+
+static void fill_sixteen_mib_and_more(void *unused)
+{
+	(void)unused;
+	open_where_huge_is_cheap();
+	EXPECT_EQ(fill_slabs(PLAIN), 0);
+	EXPECT_EQ(fill_slabs(5), 5);
+	cairn_gc_blocks_validate(heap); /* GB3: they read zero */
+	close_heap();
+}
+
+/* 15 blocks in a row: 13 of each slab stay empty. */
+static void fill_with_large_objects(void *unused)
+{
+	(void)unused;
+	open_where_huge_is_cheap();
+	for (unsigned i = 0; i < PLAIN + 5; i++) {
+		cairn_gc_block *b = cairn_gc_blocks_take_large(heap, 15 * CAIRN_GC_BLOCK_BYTES - 16, SIZE_MAX);
+		EXPECT(b && !cairn_window_chunk(cairn_window_of((uintptr_t)b), (uintptr_t)b)->is_huge);
+	}
+	close_heap();
+}
+
+static void fill_where_huge_is_dear(void *unused)
+{
+	(void)unused;
+	cairn_huge_dear_inject(0);
+	open_heap(CAIRN_GC_NONE);
+	EXPECT_EQ(fill_slabs(PLAIN + 5), 1); /* the one that was tried */
+	close_heap();
+}
+
+/* Of the last slab one block stays in use and one was; the other 26 were never. */
+static void purge_a_huge_slab(void *unused)
+{
+	(void)unused;
+	open_where_huge_is_cheap();
+	fill_slabs(PLAIN);
+	cairn_gc_block *stays = cairn_gc_blocks_take(heap, SIZE_MAX), *goes = cairn_gc_blocks_take(heap, SIZE_MAX);
+	cairn_gc_slab *slab = cairn_gc_slab_of(stays);
+	REQUIRE(cairn_gc_slab_of(goes) == slab);
+	memset(cairn_gc_block_start(stays), 7, CAIRN_GC_BLOCK_BYTES);
+	EXPECT_EQ(cairn_vm_resident_bytes(slab, CAIRN_GC_SLAB_BYTES), CAIRN_GC_SLAB_BYTES);
+	cairn_gc_blocks_give(heap, goes);
+	cairn_gc_blocks_purge(heap, 0);
+	EXPECT(!cairn_window_chunk(cairn_window_of((uintptr_t)slab), (uintptr_t)slab)->is_huge);
+	char *first = (char *)slab + CAIRN_GC_FIRST_BLOCK * CAIRN_GC_BLOCK_BYTES;
+	size_t usable = USABLE * CAIRN_GC_BLOCK_BYTES;
+	EXPECT_EQ(cairn_vm_resident_bytes(first, usable), CAIRN_GC_BLOCK_BYTES);
+	EXPECT_EQ(cairn_gc_block_start(stays)[CAIRN_GC_BLOCK_BYTES - 1], 7);
+	/* of the room for records what is about blocks never goes: the first 32 KiB, of which one page is used */
+	size_t records = CAIRN_GC_FIRST_BLOCK * CAIRN_GC_META_BYTES;
+	if (CAIRN_GC_META_BYTES % cairn_vm_page_bytes() == 0)
+		EXPECT_EQ(cairn_vm_resident_bytes(slab, (size_t)(first - (char *)slab)), records + CAIRN_GC_META_BYTES);
+	memset(cairn_gc_block_start(stays), 0, CAIRN_GC_BLOCK_BYTES);
+	cairn_gc_blocks_validate(heap); /* GB3, GB6: what was purged reads zero */
+	close_heap();
+}
+
+static bool huge_pages_are_never_given(void)
+{
+	char text[64] = "";
+	FILE *f = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "r");
+	size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
+	if (f)
+		fclose(f);
+	return !n || strstr(text, "[never]");
+}
+
+#define HUGE_CASE(sentence, body)                                                                                      \
+	static void sentence(void)                                                                                     \
+	{                                                                                                              \
+		if (cairn_vm_page_bytes() > CAIRN_GRANULE_BYTES)                                                       \
+			SKIP("no huge page is asked for where OS pages are as large");                                 \
+		in_a_child(body, NULL);                                                                                \
+	}
+HUGE_CASE(a_heap_of_sixteen_mib_asks_for_huge_pages_for_further_slabs, fill_sixteen_mib_and_more)
+HUGE_CASE(a_slab_for_a_large_object_stays_plain, fill_with_large_objects)
+HUGE_CASE(after_a_dear_trial_slabs_are_plain, fill_where_huge_is_dear)
+
+static void a_purge_of_empty_blocks_takes_the_huge_page_back(void)
+{
+	if (huge_pages_are_never_given() || is_emulated())
+		SKIP("the kernel gives no huge pages here");
+	in_a_child(purge_a_huge_slab, NULL);
+}
+
 int main(void)
 {
+	/* first: what was freed before would not read zero, and no huge page is asked for */
+	RUN(a_heap_of_sixteen_mib_asks_for_huge_pages_for_further_slabs);
+	RUN(a_slab_for_a_large_object_stays_plain);
+	RUN(after_a_dear_trial_slabs_are_plain);
+	RUN(a_purge_of_empty_blocks_takes_the_huge_page_back);
 	RUN(sums_of_kinds_are_kept_by_taking_and_giving);
 	RUN(nothing_is_taken_past_most);
 	RUN(a_block_is_walked_from_cell_to_cell);
