@@ -73,7 +73,7 @@ static cairn_gc_slab *slab_take(cairn_gc_heap *h, size_t granules, cairn_gc_bloc
 	uint64_t before = cairn_gc_calm();
 	cairn_span *span = span_take(h, granules, &is_zero);
 	if (span && is_zero && slab_will_fill(h, kind))
-		cairn_pageheap_will_fill(span); /* before the record: a page that is there would keep it from being huge */
+		cairn_pageheap_will_fill(span); /* before the record: a page that is there keeps it from being huge */
 	cairn_gc_uncalm(before);
 	if (!span)
 		return NULL;

@@ -118,6 +118,19 @@ static void managed_free(void)
 	tell("managed_free", sum);
 }
 
+/* Slabs behind the first 16 MiB are huge pages, unless these are dear just now: of the last one blocks are resident
+ * that were never in use. */
+static void managed_huge(void)
+{
+	enum { COUNT = 580 * 1000, SLAB = 2 * MIB, BLOCK = 64 * KIB };
+	heap h = heap_open("huge", CAIRN_GC_MARKSWEEP, 128 * MIB);
+	add_nodes(&h, COUNT, 1);
+	uintptr_t last = (uintptr_t)cairn_gc_handle_get(h.m, h.list);
+	uintptr_t behind = (last | (BLOCK - 1)) + 1, end = (last | (SLAB - 1)) + 1;
+	tell("managed_objects", (size_t)COUNT * NODE_CELL);
+	tell("managed_free", behind < end ? resident((void *)behind, end - behind) : 0);
+}
+
 /* Threads that allocate and let go for ever, each with a heap of its own. */
 static void *churn(void *collector)
 {
@@ -155,7 +168,7 @@ static void managed_many(void)
 int main(int argc, char **argv)
 {
 	static const known_kind kinds[] = { { "managed", managed }, { "managed_free", managed_free },
-		{ "managed_unswept", managed_unswept },
+		{ "managed_unswept", managed_unswept }, { "managed_huge", managed_huge },
 		{ "managed_churn", managed_churn }, { "managed_many", managed_many }, { NULL, NULL } };
 	return known_main(argc, argv, kinds);
 }
