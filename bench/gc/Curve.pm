@@ -9,7 +9,7 @@ use Picture;
 
 my $SECONDS = 12; # what takes longer has no point
 my $SHORT = 1;    # what is shorter is measured twice
-my @TIMES = (1.3, 1.5, 2, 2.5, 3, 4, 5, 6);
+my @TIMES = (1.3, 1.5, 2, 3, 4, 6);
 my %HAS = map { $_ => 1 } qw(trees gcbench documents);
 my %COLOUR = (generational => '#c1121f', marksweep => '#1d4e89', semispace => '#2a9d8f', markcompact => '#7b4fa3',
 	'Java Serial' => '#d98200', 'Java Parallel' => '#6c757d', 'Java G1' => '#000000');

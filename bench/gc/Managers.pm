@@ -2,7 +2,7 @@
 #
 # A manager is a hash: name; heap, what its heap is, for people; times, that heap as a multiple of the row's minimum;
 # and how it runs: build, which of a C program's builds (malloc, boehm, cairn), with env and preload; or language, with
-# flags. One that is not installed has {missing}.
+# flags; row, the only one it runs, and rounds, after which it has run enough. One that is not installed has {missing}.
 package Managers;
 use strict;
 use warnings;
@@ -14,6 +14,13 @@ my @COLLECTORS = qw(marksweep semispace markcompact generational); # the library
 my @AS_IT_COMES = qw(markcompact generational);
 my @TIMES = (2, 3, 4);
 my @PEER_TIMES = (2, 4);
+my ($LOW_TIMES, $LOW_ROW) = (1.5, 'documents'); # the one row whose goal names no multiple
+my $FEW_ROUNDS = 1; # of what decides no goal, or none narrowly
+my $DECIDES = qr/^(glibc|mimalloc|Boehm, tuned|\Q$MAIN\E|Java (Serial|Parallel|G1)\b.*)$/;
+
+# Tuned: what its people would add for throughput. cairn asks for huge pages by itself, Java when it is told to.
+my @HUGE = ('-XX:+UseTransparentHugePages');
+my @TUNED = (@HUGE, '-XX:+UseCompactObjectHeaders');
 
 # name, flags, and from which version of Java to which
 my @JAVA = (
@@ -25,8 +32,8 @@ my @JAVA = (
 	['ZGC, one generation', ['-XX:+UseZGC'], 0, 20],
 	['Shenandoah', ['-XX:+UseShenandoahGC', '-XX:ShenandoahGCMode=generational'], 25],
 	['Shenandoah, one generation', ['-XX:+UseShenandoahGC'], 0, 24],
-	['Serial, compact headers', ['-XX:+UseSerialGC', '-XX:+UseCompactObjectHeaders'], 25],
-	['Parallel, compact headers', ['-XX:+UseParallelGC', '-XX:+UseCompactObjectHeaders'], 25],
+	(map { (["$_, tuned", ["-XX:+Use${_}GC", @TUNED], 25], ["$_, tuned", ["-XX:+Use${_}GC", @HUGE], 0, 24]) }
+		qw(Serial Parallel G1)),
 );
 
 my ($home, $here, $O, %runtime, %known);
@@ -67,11 +74,16 @@ sub all {
 	push @all, $has_boehm ? ({ name => 'Boehm', build => 'boehm' },
 		{ name => 'Boehm, tuned', build => 'boehm', env => { BENCH_BOEHM => 'tuned' } }) : missing('Boehm');
 	push @all, collector('none');
-	push @all, map { my $c = $_; map { collector($c, $_) } @TIMES } collectors();
+	push @all, low(grep { $known{$_->{name}} } collector($MAIN, $LOW_TIMES));
+	push @all, map { my $c = $_; map { collector($c, $_) } $c eq $MAIN ? @TIMES : @PEER_TIMES } collectors();
 	push @all, map { { name => $_, build => 'cairn', heap => 'as it comes',
 		env => { CAIRN_GC_COLLECTOR => $_, BENCH_GROWTH => 0 } } } grep { $known{$_} } @AS_IT_COMES;
-	return (@all, java(@PEER_TIMES), go(), node());
+	push @all, low(grep { !$_->{missing} } java($LOW_TIMES)), java(@PEER_TIMES), go(), node();
+	return map { $_->{name} =~ $DECIDES ? $_ : { %$_, rounds => $FEW_ROUNDS } } @all;
 }
+
+sub low { return map { { %$_, row => $LOW_ROW } } @_ }
+sub runs { my ($m, $row) = @_; return !$m->{row} || $m->{row} eq $row->{name} }
 
 sub missing { return { name => $_[0], missing => 1 } }
 sub collectors { return grep { $known{$_} } @COLLECTORS }
@@ -135,6 +147,16 @@ sub command {
 	return ("$O/bench/gc/go", $program, @arguments) if $m->{language} eq 'go';
 	return (@how, '--trace-gc', "$here/peers/$program.mjs", @arguments) if $m->{language} eq 'node';
 	return (@how, '-B', "$here/peers/$program.py", @arguments);
+}
+
+# As a person would type it. \$O: the build folder.
+sub shown {
+	my ($m, $command, $kib) = @_;
+	my %env = %{ $m->{env} // {} };
+	limit($m, $kib, \%env);
+	$env{LD_PRELOAD} = $m->{preload} if $m->{preload};
+	my @words = ((map { "$_=$env{$_}" } sort keys %env), command($m, $command, $kib // 0, 'LOG'));
+	return join ' ', map { s/\Q$O\E\//\$O\//gr =~ s/\Q$home\E\///gr =~ s/^\/\S*\///r } @words;
 }
 
 # A heap's size goes by the environment, but for Java.

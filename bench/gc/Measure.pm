@@ -52,6 +52,12 @@ sub execute {
 	return $late ? -1 : $status;
 }
 
+# The heap of a row under manager m; undef: it has no size.
+sub kib {
+	my ($row, $m) = @_;
+	return $m->{times} ? int($m->{times} * $row->{minimum}) : $m->{name} eq 'none' ? 64 << 20 : undef;
+}
+
 # The program and its arguments under manager m, in a heap of so many KiB where it has a size. Times in s, memory in
 # bytes; {error} says why there are none.
 sub once {

@@ -74,6 +74,13 @@ sub tables {
 	return join "\n", map { table($_, $managers) } @$rows;
 }
 
+# What was run, exactly.
+sub commands {
+	my ($row, $managers) = @_;
+	my @there = grep { Managers::runs($_, $row) && @{ $row->{of}{ Managers::label($_) } // [] } } @$managers;
+	return join '', map { Managers::shown($_, $row->{command}, Measure::kib($row, $_)) . "\n" } @there;
+}
+
 sub table {
 	my ($row, $managers) = @_;
 	my @columns = (@COLUMNS, operations($row), printed($row));
@@ -81,7 +88,7 @@ sub table {
 		$row->{minimum} / 1024;
 	$text .= line('memory', 'heap', map { $_->[0] } @columns) . '|---|---|' . '---:|' x @columns . "\n";
 	my $glibc = median(map { $_->{cpu} } @{ $row->{of}{glibc} });
-	for my $m (@$managers) {
+	for my $m (grep { Managers::runs($_, $row) } @$managers) {
 		my $of = $row->{of}{ Managers::label($m) } // [];
 		$text .= line($m->{name}, $m->{heap} // '', cells($m, $of, $glibc, @columns));
 	}
@@ -187,6 +194,8 @@ sub whole {
 	my ($machine, $versions, $spread, $goals) = (machine(), versions(), spread($r->{rows}), Goals::table($r));
 	my ($tables, $marks, $begun) = (tables($r->{rows}, $r->{managers}), marks($r->{marks}),
 		POSIX::strftime('%Y-%m-%dT%H:%M:%SZ', gmtime $^T));
+	my @shown = grep { $_ == $r->{rows}[0] || $_->{name} eq 'documents' } @{ $r->{rows} };
+	my $commands = join "\n", map { commands($_, $r->{managers}) } @shown;
 	my $curve = $r->{curve} ? <<"END" . curve($r->{curve}) : '';
 ## Time against the size of the heap
 
@@ -214,22 +223,24 @@ $goals
 ## What the columns say
 
 *Minimum heap*: the smallest `CAIRN_GC_MAX`, found by bisection to 2 %, with which the program ends under `marksweep`.
-It is the same figure for all collectors; each is given 2, 3 and 4 times that, and collects when that is used up, not
-before. **Java has the same number of bytes**, as `-Xms` and `-Xmx`; what it needs at least itself is not looked for.
-*Go, limit*: the same bytes as GOMEMLIMIT, with GOGC=off. "As it comes": the manager sizes its heap; cairn by a growth
-of 100 %. `none` never frees. Boehm sizes its heap itself; tuned: free_space_divisor 1, no interior pointers from the
-heap, leaves atomic; it traces with as many threads as there are processors. Compact headers:
-`-XX:+UseCompactObjectHeaders`, 8 bytes before each object instead of 12; the goals are by Java as it comes. All other
-flags of the JVM are its own. A thread of node is a worker, with a heap of its own.
+It is the same figure for all collectors; each is given 2 and 4 times that (`generational` 3 times, too, and for
+documents it and Java 1.5), and collects when that is used up, not before. **Java has the same number of bytes**, as `-Xms` and `-Xmx`; what it needs at least itself is not
+looked for. *Go, limit*: the same bytes as GOMEMLIMIT, with GOGC=off. "As it comes": the manager sizes its heap; cairn
+by a growth of 100 %. `none` never frees. Boehm sizes its heap itself; tuned: free_space_divisor 1, no interior
+pointers from the heap, leaves atomic; it traces with as many threads as there are processors. *Java, tuned*: Serial,
+Parallel and G1 with `-XX:+UseTransparentHugePages`, for cairn asks for huge pages by itself where they are cheap, and
+from Java 25 on with `-XX:+UseCompactObjectHeaders`, 8 bytes before each object instead of 12. The goals are by Java
+with default flags; where Java with those flags is ahead, it is said. All other flags of the JVM are its own. A thread
+of node is a worker, with a heap of its own.
 
-Cells are medians of the rounds, but for the longest pause, which is that of all of them. What took more than
-$r->{long} s was run in one round. CPU is user and system time of the process from its start to its end (wait4), that
-of compilers at run time included; its spread over the rounds, (largest − smallest) / median, $spread. RSS is the
-highest there was (ru_maxrss). MB are 10^6 bytes, MiB 2^20. A pause is from the wish to stop to the resumption; *to
-stop*, the part of it until all threads stand; *young*, the pauses of collections of the young alone. Java's are from
-its log of safepoints, Go's from runtime/metrics (bounds of its buckets), node's from --trace-gc. What ZGC and
-Shenandoah let a thread wait for memory is no pause in their log, and shows in wall time. CPU an operation: of the
-whole process, by all operations, the filling included.
+Cells are medians of the rounds, but for the longest pause, which is that of all of them. What decides no goal, or
+none narrowly, was run in one round. What took more than $r->{long} s was run in one round. CPU is user and system
+time of the process from its start to its end (wait4), that of compilers at run time included; its spread over the
+rounds, (largest − smallest) / median, $spread. RSS is the highest there was (ru_maxrss). MB are 10^6 bytes, MiB 2^20.
+A pause is from the wish to stop to the resumption; *to stop*, the part of it until all threads stand; *young*, the
+pauses of collections of the young alone. Java's are from its log of safepoints, Go's from runtime/metrics (bounds of
+its buckets), node's from --trace-gc. What ZGC and Shenandoah let a thread wait for memory is no pause in their log,
+and shows in wall time. CPU an operation: of the whole process, by all operations, the filling included.
 
 $tables
 ## Two workers
@@ -238,6 +249,13 @@ $tables
 collections in each of $r->{mark_rounds} runs.
 
 $marks
+## Commands
+
+Of the first row and of the one with all multiples, exactly; others differ in program and size. `\$O`: the build folder.
+Each with CAIRN_GC_BENCH=1 and LC_ALL=C, too.
+
+```
+$commands```
 END
 	return $page =~ s/\n+\z/\n/r;
 }
