@@ -138,7 +138,8 @@ sub gcbench {
 sub documents {
 	my (@goals, $judges, @rss);
 	for my $times (1.5, 2, 4) {
-		my @cpu = (share('documents', $times, 'glibc', 0.6, '0.6'), beside_java('documents', $times, 'cpu', 'CPU'));
+		my @cpu = (share('documents', $times, 'glibc', 0.6, '0.6'),
+			beside_java('documents', $times, 'cpu', 'CPU'));
 		unshift @goals, @cpu;
 		$judges //= $times if 2 == grep { $_->[2] } @cpu;
 		push @rss, "$times x " . say(own('documents', $times, 'rss'), '%.1f');
@@ -161,7 +162,8 @@ sub lru {
 		my ($own, $own_cost) = map { own('lru', $times, $_) } qw(rate operation);
 		my $text = sprintf '%s; %s %s', say($own), $rate->[1], say($rate->[0]);
 		push @goals, ["lru, million operations/s at $times x ≥ the best of Java, Go, node",
-			$text . beside('lru', $times, 'rate', -1, $own) . rss('lru', $times, $rate->[1]), at_least($own, $rate->[0])];
+			$text . beside('lru', $times, 'rate', -1, $own) . rss('lru', $times, $rate->[1]),
+			at_least($own, $rate->[0])];
 		$text = sprintf '%s ns; %s %s ns', say($own_cost, '%.0f'), $cost->[1], say($cost->[0], '%.0f');
 		$text .= beside('lru', $times, 'operation', 1, $own_cost);
 		push @goals, ["lru, CPU an operation at $times x ≤ the best of these", $text,
