@@ -224,14 +224,14 @@ $goals
 
 *Minimum heap*: the smallest `CAIRN_GC_MAX`, found by bisection to 2 %, with which the program ends under `marksweep`.
 It is the same figure for all collectors; each is given 2 and 4 times that (`generational` 3 times, too, and for
-documents it and Java 1.5), and collects when that is used up, not before. **Java has the same number of bytes**, as `-Xms` and `-Xmx`; what it needs at least itself is not
-looked for. *Go, limit*: the same bytes as GOMEMLIMIT, with GOGC=off. "As it comes": the manager sizes its heap; cairn
-by a growth of 100 %. `none` never frees. Boehm sizes its heap itself; tuned: free_space_divisor 1, no interior
-pointers from the heap, leaves atomic; it traces with as many threads as there are processors. *Java, tuned*: Serial,
-Parallel and G1 with `-XX:+UseTransparentHugePages`, for cairn asks for huge pages by itself where they are cheap, and
-from Java 25 on with `-XX:+UseCompactObjectHeaders`, 8 bytes before each object instead of 12. The goals are by Java
-with default flags; where Java with those flags is ahead, it is said. All other flags of the JVM are its own. A thread
-of node is a worker, with a heap of its own.
+documents it and Java 1.5), and collects when that is used up, not before. **Java has the same number of bytes**, as
+`-Xms` and `-Xmx`; what it needs at least itself is not looked for. *Go, limit*: the same bytes as GOMEMLIMIT, with
+GOGC=off. "As it comes": the manager sizes its heap; cairn by a growth of 100 %. `none` never frees. Boehm sizes its
+heap itself; tuned: free_space_divisor 1, no interior pointers from the heap, leaves atomic; it traces with as many
+threads as there are processors. *Java, tuned*: Serial, Parallel and G1 with `-XX:+UseTransparentHugePages`, for cairn
+asks for huge pages by itself where they are cheap, and from Java 25 on with `-XX:+UseCompactObjectHeaders`, 8 bytes
+before each object instead of 12. The goals are by Java with default flags; where Java with those flags is ahead, it
+is said. All other flags of the JVM are its own. A thread of node is a worker, with a heap of its own.
 
 Cells are medians of the rounds, but for the longest pause, which is that of all of them. What decides no goal, or
 none narrowly, was run in one round. What took more than $r->{long} s was run in one round. CPU is user and system
