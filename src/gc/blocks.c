@@ -367,6 +367,14 @@ cairn_gc_block *cairn_gc_blocks_take_partial(cairn_gc_heap *h)
 	return b;
 }
 
+void cairn_gc_blocks_put_partial(cairn_gc_heap *h, cairn_gc_block *b)
+{
+	lock_blocks(&h->blocks);
+	b->is_owned = false;
+	list_swept(h, b);
+	unlock_blocks(&h->blocks);
+}
+
 void cairn_gc_blocks_sweep_all(cairn_gc_heap *h)
 {
 	lock_blocks(&h->blocks);
@@ -517,7 +525,7 @@ static void slab_drop(cairn_gc_heap *h, cairn_gc_slab *slab)
 	slab_give(h, slab);
 }
 
-static void purge_pages(cairn_gc_block *b)
+static void block_purge_pages(cairn_gc_block *b)
 {
 	b->is_zero = cairn_vm_purge(cairn_gc_block_start(b), CAIRN_GC_BLOCK_BYTES);
 	if (b->is_zero && CAIRN_GC_META_BYTES % cairn_vm_page_bytes() == 0)
@@ -532,7 +540,7 @@ static void slab_be_plain(cairn_gc_slab *slab)
 	cairn_vm_no_huge(slab, CAIRN_GC_SLAB_BYTES);
 	CAIRN_GC_EACH_BLOCK_OF(b, slab)
 		if (b->kind == CAIRN_GC_BLOCK_EMPTY && b->is_zero)
-			purge_pages(b);
+			block_purge_pages(b);
 }
 
 static void block_purge(cairn_gc_heap *h, cairn_gc_block *b)
@@ -541,7 +549,7 @@ static void block_purge(cairn_gc_heap *h, cairn_gc_block *b)
 		return;
 	uint64_t before = cairn_gc_calm();
 	slab_be_plain(cairn_gc_slab_of(b));
-	purge_pages(b);
+	block_purge_pages(b);
 	cairn_gc_uncalm(before);
 }
 

@@ -188,8 +188,10 @@ void cairn_gc_blocks_give(struct cairn_gc_heap *h, cairn_gc_block *b);
  * unswept, nothing has been made in it since; LARGE blocks of another colour are given back, as counted ones that hold
  * nothing. */
 void cairn_gc_blocks_turn(struct cairn_gc_heap *h, uint8_t colour);
-/* A block with holes for a mutator: swept, owned. NULL: none. Sweeps as many as it needs to find one. */
+/* A block with holes for a mutator, or for copies: swept, owned. NULL: none. Sweeps as many as it needs to find one. */
 cairn_gc_block *cairn_gc_blocks_take_partial(struct cairn_gc_heap *h);
+/* It may have holes still; live_bytes is right. */
+void cairn_gc_blocks_put_partial(struct cairn_gc_heap *h, cairn_gc_block *b);
 /* Sweeps all that is unswept: what is empty by then is EMPTY. In a stop, or by who may wait. */
 void cairn_gc_blocks_sweep_all(struct cairn_gc_heap *h);
 /* The END of an object that lived, and is found by that, is moved to where its new cell ends. Any mutator. */

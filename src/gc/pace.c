@@ -66,12 +66,21 @@ static size_t pace_by_goal(cairn_gc_heap *h, uint64_t pause_ns, size_t room)
 	return p->goal_bytes < room ? p->goal_bytes : room;
 }
 
+static size_t pace_least(const cairn_gc_heap *h)
+{
+	size_t least = h->sizing.all_limit / PACE_LEAST_OF_MAX;
+	return least > PACE_LEAST ? least : PACE_LEAST;
+}
+
+bool cairn_gc_pace_lacks_room(const cairn_gc_heap *h, size_t room)
+{
+	return h->young.pace.pays && room / 2 < pace_least(h);
+}
+
 size_t cairn_gc_pace_after(cairn_gc_heap *h, uint64_t pause_ns, uint64_t made, size_t room)
 {
 	cairn_gc_pace *p = &h->young.pace;
-	size_t lived = h->young.lived_bytes;
-	size_t least = h->sizing.all_limit / PACE_LEAST_OF_MAX;
-	least = least > PACE_LEAST ? least : PACE_LEAST;
+	size_t lived = h->young.lived_bytes, least = pace_least(h);
 	if (h->young.is_minor)
 		pace_learn_young(p, pause_ns, made, lived);
 	else

@@ -26,6 +26,8 @@ typedef struct cairn_gc_pace {
 	size_t goal_bytes;            /* by the pause goal: made between two */
 } cairn_gc_pace;
 
+/* Would collections of the young pay, had they more room than this? */
+bool cairn_gc_pace_lacks_room(const struct cairn_gc_heap *h, size_t room);
 /* After a collection: pause_ns long, of `made` bytes since the one before, after which so much room is left until all
  * are to be collected. Returns what is to be made until the next one; sets h->young.wants_all where that is to be of
  * all. */

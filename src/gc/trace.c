@@ -137,22 +137,72 @@ LEAN void trace_mark(cairn_gc_worker *w, uintptr_t object, trace_mode mode)
 
 enum { TRACE_CLAIMED = 16 }; /* a header: some worker has this object in hand; no object lies there */
 
+/* What was copied to where it copies to counts. */
+static void trace_count_copies(cairn_gc_worker *w)
+{
+	size_t bytes = w->copy.at - w->copy_start;
+	w->copy_block->live_bytes += (uint32_t)bytes;
+	w->moved_bytes += bytes;
+	w->copy_start = w->copy.at;
+}
+
 /* Its block of copies is as any other now, and holds what was copied. */
 static void trace_end_copies(cairn_gc_worker *w)
 {
-	if (!w->copy_block)
+	cairn_gc_block *b = w->copy_block;
+	if (!b)
 		return;
-	w->copy_block->filled = (uint32_t)(w->copy.at - cairn_gc_block_first(w->copy_block));
-	w->moved_bytes += w->copy_block->filled;
-	w->copy_block->is_packed = true;
-	w->copy_block->is_owned = false;
+	trace_count_copies(w);
+	if (w->fills_holes) {
+		cairn_gc_blocks_put_partial(w->heap, b);
+	} else {
+		b->filled = b->live_bytes;
+		b->is_packed = true;
+		b->is_owned = false;
+	}
+	w->fills_holes = false;
 	w->copy_block = NULL;
 	w->copy = (cairn_gc_bump){ 0 };
 }
 
-/* Where the next copy goes, in another block; 0: there is none. */
-static uintptr_t trace_copy_room(cairn_gc_worker *w)
+/* The next hole of its block that is so long, or 0. */
+static uintptr_t trace_next_hole(cairn_gc_worker *w, size_t cell)
 {
+	uintptr_t end = w->copy.end, at;
+	trace_count_copies(w);
+	while ((at = cairn_gc_block_hole(w->copy_block, w->colour, end, &end)) && end - at < cell)
+		;
+	if (at) {
+		w->copy = (cairn_gc_bump){ at, end };
+		w->copy_start = at;
+		return at;
+	}
+	w->copy_block->is_owned = w->fills_holes = false; /* what it has left is too short, and not to be asked again */
+	w->copy_block = NULL;
+	w->copy = (cairn_gc_bump){ 0 };
+	return 0;
+}
+
+/* A hole among the old, which has the colour that copies get: those of a collection of the young. */
+static uintptr_t trace_hole(cairn_gc_worker *w, size_t cell)
+{
+	uintptr_t at = w->fills_holes ? trace_next_hole(w, cell) : 0;
+	cairn_gc_block *b = at || !w->watched ? NULL : cairn_gc_blocks_take_partial(w->heap);
+	if (!b)
+		return at;
+	trace_end_copies(w);
+	w->fills_holes = true;
+	w->copy_block = b;
+	w->copy_start = w->copy.at = w->copy.end = cairn_gc_block_first(b);
+	return trace_next_hole(w, cell);
+}
+
+/* Where the next copy goes, in another block; 0: there is none. */
+static uintptr_t trace_copy_room(cairn_gc_worker *w, size_t cell)
+{
+	uintptr_t at = trace_hole(w, cell);
+	if (at)
+		return at;
 	cairn_gc_block *b = w->has_no_room ? NULL : cairn_gc_blocks_take(w->heap, w->heap->tracing.most);
 	if (!b) {
 		w->has_no_room = true;
@@ -162,6 +212,7 @@ static uintptr_t trace_copy_room(cairn_gc_worker *w)
 	b->has_starts = true; /* a word that happens to point to a copy must not have them looked for: is_packed */
 	w->copy_block = b;
 	w->copy = (cairn_gc_bump){ cairn_gc_block_first(b), cairn_gc_block_end(b) };
+	w->copy_start = w->copy.at;
 	return w->copy.at;
 }
 
@@ -217,7 +268,7 @@ static __attribute__((noinline)) uintptr_t trace_copy_seldom(
 		return object;
 	const cairn_gc_record *r = cairn_gc_record_of(header);
 	size_t cell = cairn_gc_cell_when_moved(header);
-	uintptr_t at = r->is_fixed ? 0 : cell <= w->copy.end - w->copy.at ? w->copy.at : trace_copy_room(w);
+	uintptr_t at = r->is_fixed ? 0 : cell <= w->copy.end - w->copy.at ? w->copy.at : trace_copy_room(w, cell);
 	if (!at) {
 		trace_stay(w, b, object, header);
 		return object;
