@@ -9,6 +9,7 @@ static void begin(size_t max, bool moves_all)
 		.exact_roots = moves_all, /* else a stale word of this stack might pin something */
 		.min = max / 4, .max = max });
 	heap->zeal.moves = moves_all;
+	heap->zeal.is_small = workers > 1; /* all of them take part in every walk */
 }
 
 static void what_is_reached_moves_and_is_the_same(void)
