@@ -468,7 +468,7 @@ void cairn_gc_stats_get(cairn_gc_heap *h, cairn_gc_stats *to); /* any thread */
 void cairn_gc_report(cairn_gc_heap *h, FILE *to);              /* the same, for people */
 /* One event of a collection, for a listener: called with the world stopped, in order; it may not call anything here. */
 typedef struct cairn_gc_event {
-	const char *phase;  /* of static storage: stop sweep roots mark copy weak compact update slide turn size */
+	const char *phase;  /* static: stop sweep frames roots mark copy weak compact update slide turn size */
 	uint64_t start_ns, ns;
 	uint64_t collection; /* its number, from 1 */
 	size_t bytes, objects; /* what the phase did, where that can be said */

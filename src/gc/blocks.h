@@ -91,6 +91,7 @@ typedef struct cairn_gc_block {
 	bool is_recent;      /* in a collection of the young: made last, and left young */
 	bool was_recent;     /* in the last one: young, and not recent once more */
 	bool is_shortened;   /* CELLS: some object was, or lengthened, since the last mark phase */
+	bool has_frames;     /* the bytes about its grains have, as far as is known; sync: who visits its slab */
 	uint32_t filled;     /* CELLS: bytes from the start; see above; sync: its owner, or the stop */
 	uint32_t live_bytes; /* CELLS: in cells that lived after the last mark phase, where the plan counts them */
 	uint32_t blocks;     /* LARGE: how many it takes, this one included; of a huge one, those in its slab */

@@ -8,6 +8,7 @@
 #include "gc/phases.h"
 #include "gc/types.h"
 #include "os/clock.h"
+#include "os/vm.h"
 
 #include <string.h>
 
@@ -44,10 +45,36 @@ void cairn_gc_phase_closure(cairn_gc_heap *h, const char *name)
 	cairn_gc_trace_end(h);
 }
 
+/* A page of bytes about grains that marking reads first would become the kernel's page of zeros, and then, at the first
+ * colour, one of its own: two faults, and with several workers the second interrupts all their processors. Most of them
+ * are written to in any case: by colours, or when a block that is empty by then is cleared. */
+static void populate_slab(cairn_gc_worker *w, cairn_gc_slab *s, void *arg)
+{
+	(void)w, (void)arg;
+	for (size_t i = CAIRN_GC_FIRST_BLOCK, from = i; i <= CAIRN_GC_SLAB_BLOCKS; i++) {
+		cairn_gc_block *b = i < CAIRN_GC_SLAB_BLOCKS ? &s->block[i] : NULL;
+		if (b && b->kind == CAIRN_GC_BLOCK_CELLS && !b->has_frames) {
+			b->has_frames = true;
+			continue;
+		}
+		if (from < i)
+			cairn_vm_populate((char *)s + from * CAIRN_GC_META_BYTES, (i - from) * CAIRN_GC_META_BYTES);
+		from = i + 1;
+	}
+}
+
+static void phase_frames(cairn_gc_heap *h)
+{
+	cairn_gc_look_phase(h, "frames", 0, 0);
+	if (CAIRN_GC_META_BYTES % cairn_vm_page_bytes() == 0)
+		cairn_gc_workers_each_slab(h, populate_slab, NULL);
+}
+
 uint8_t cairn_gc_phase_mark(cairn_gc_heap *h)
 {
 	uint8_t colour = cairn_gc_next_colour(h);
 	cairn_gc_trace_begin(h, false, colour);
+	phase_frames(h);
 	cairn_gc_phase_roots(h);
 	cairn_gc_phase_closure(h, "mark");
 	return colour;

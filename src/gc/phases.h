@@ -14,7 +14,7 @@ void cairn_gc_phase_turn(cairn_gc_heap *h, uint8_t colour);
 /* Traces all, settles the deaths, ends the tracing. name: "mark" or "copy". */
 void cairn_gc_phase_closure(cairn_gc_heap *h, const char *name);
 /* gc/update.c: every field of what was reached, every exact root, and every word beside the heap that refers to an
- * object of a block that is_from, is set to where(arg, object). */
+ * object of a block that is_from, is set to where(arg, object), which workers call at once. */
 void cairn_gc_update_all(cairn_gc_heap *h, uintptr_t (*where)(void *arg, uintptr_t object), void *arg);
 /* gc/plan/markcompact.c: after a mark phase of that colour, what is sparse moves together. */
 void cairn_gc_phase_compact(cairn_gc_heap *h, uint8_t colour);

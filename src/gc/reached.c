@@ -1,6 +1,6 @@
 /* gc/reached.c - asking what tracing has reached, by the bytes about grains, and walking over it.
  *
- * Declared in gc/trace.h. Threads: in a stop, by the collecting thread. Failure: none.
+ * Declared in gc/trace.h. Threads: in a stop, by the collecting thread; one slab, by who has it. Failure: none.
  * Not here: tracing (gc/trace.c). */
 #include "gc/grains.h"
 #include "gc/managed.h"
@@ -41,22 +41,37 @@ uintptr_t cairn_gc_next_of_colour(const cairn_gc_block *b, uint8_t colour, uintp
 	return 0;
 }
 
-void cairn_gc_count_reached(cairn_gc_heap *h, size_t *bytes, size_t *objects)
+static void count_slab(cairn_gc_worker *w, cairn_gc_slab *s, void *arg)
 {
-	uint8_t colour = h->tracing.worker[0].colour;
-	*bytes = *objects = 0;
-	CAIRN_GC_EACH_BLOCK (b, &h->blocks) {
+	size_t bytes = 0, objects = 0;
+	(void)arg;
+	CAIRN_GC_EACH_BLOCK_OF (b, s) {
 		const uint8_t *at = cairn_gc_block_bytes(b), *end = at + CAIRN_GC_BLOCK_GRAINS;
 		bool is_in = false;
 		for (; b->kind == CAIRN_GC_BLOCK_CELLS && at < end; at += CAIRN_GC_GRAINS_STEP) {
-			*bytes += CAIRN_GC_GRAIN * cairn_bits_count(cairn_gc_grains_of(at, colour, &is_in));
-			*objects += cairn_bits_count(cairn_gc_grains_where(at, CAIRN_GC_COLOUR, colour));
+			bytes += CAIRN_GC_GRAIN * cairn_bits_count(cairn_gc_grains_of(at, w->colour, &is_in));
+			objects += cairn_bits_count(cairn_gc_grains_where(at, CAIRN_GC_COLOUR, w->colour));
 		}
 		void *large = b->kind == CAIRN_GC_BLOCK_LARGE ? cairn_gc_block_large(b) : NULL;
-		if (large && (*cairn_gc_byte_of(large) & CAIRN_GC_COLOUR) == colour) {
-			*bytes += cairn_gc_header_cell(cairn_gc_header_of(large));
-			++*objects;
+		if (large && (*cairn_gc_byte_of(large) & CAIRN_GC_COLOUR) == w->colour) {
+			bytes += cairn_gc_header_cell(cairn_gc_header_of(large));
+			objects++;
 		}
+	}
+	w->counted_bytes += bytes;
+	w->counted_objects += objects;
+}
+
+void cairn_gc_count_reached(cairn_gc_heap *h, size_t *bytes, size_t *objects)
+{
+	const cairn_gc_tracing *t = &h->tracing;
+	for (unsigned i = 0; i < t->workers; i++)
+		t->worker[i].counted_bytes = t->worker[i].counted_objects = 0;
+	cairn_gc_workers_each_slab(h, count_slab, NULL);
+	*bytes = *objects = 0;
+	for (unsigned i = 0; i < t->workers; i++) {
+		*bytes += t->worker[i].counted_bytes;
+		*objects += t->worker[i].counted_objects;
 	}
 }
 
@@ -72,23 +87,32 @@ static void each_reached_of(const cairn_gc_block *b, uint8_t colour, void (*visi
 	}
 }
 
-static void each_reached(cairn_gc_heap *h, bool of_all, void (*visit)(void *arg, void *object), void *arg)
+static void each_reached(
+	const cairn_gc_slab *s, uint8_t colour, bool of_all, void (*visit)(void *arg, void *object), void *arg)
 {
-	CAIRN_GC_EACH_BLOCK (b, &h->blocks) {
+	CAIRN_GC_EACH_BLOCK_OF (b, s) {
 		bool has_objects = b->kind == CAIRN_GC_BLOCK_CELLS || b->kind == CAIRN_GC_BLOCK_LARGE;
 		if (has_objects && (of_all || b->has_pins))
-			each_reached_of(b, h->tracing.worker[0].colour, visit, arg);
+			each_reached_of(b, colour, visit, arg);
 	}
+}
+
+void cairn_gc_each_reached_in(
+	const cairn_gc_slab *s, uint8_t colour, void (*visit)(void *arg, void *object), void *arg)
+{
+	each_reached(s, colour, true, visit, arg);
 }
 
 void cairn_gc_each_reached(cairn_gc_heap *h, void (*visit)(void *arg, void *object), void *arg)
 {
-	each_reached(h, true, visit, arg);
+	CAIRN_GC_EACH_SLAB(s, &h->blocks)
+		each_reached(s, h->tracing.worker[0].colour, true, visit, arg);
 }
 
 void cairn_gc_each_in_place(cairn_gc_heap *h, void (*visit)(void *arg, void *object), void *arg)
 {
-	each_reached(h, false, visit, arg);
+	CAIRN_GC_EACH_SLAB(s, &h->blocks)
+		each_reached(s, h->tracing.worker[0].colour, false, visit, arg);
 }
 
 void cairn_gc_each_recent(cairn_gc_heap *h, void (*visit)(void *arg, void *object), void *arg)

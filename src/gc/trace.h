@@ -22,7 +22,9 @@
  *         has moved. Checked by cairn_gc_verify.
  *   (GT2) A worker's stack and queue are empty then. Checked by cairn_gc_trace_validate.
  * Threads: workers but the first are threads of the heap's, made when it is opened with more than one. Failure: less
- * parallel, or slower, never incomplete. */
+ * parallel, or slower, never incomplete.
+ *
+ * The same threads walk over slabs: cairn_gc_workers_each_slab. */
 #ifndef CAIRN_GC_TRACE_H
 #define CAIRN_GC_TRACE_H
 
@@ -34,6 +36,7 @@
 
 struct cairn_gc_heap;
 struct cairn_gc_block;
+struct cairn_gc_slab;
 
 enum {
 	CAIRN_GC_AHEAD = 64,          /* fields in the queue */
@@ -88,6 +91,7 @@ typedef struct cairn_gc_worker {
 	size_t live_bytes, live_objects, moved_bytes, moved_objects; /* of this collection */
 	size_t aged_bytes;                   /* of moved: out of blocks that were recent in the last collection */
 	size_t pinned_bytes, pinned_objects; /* likewise: by cairn_gc_trace_pinned */
+	size_t counted_bytes, counted_objects; /* likewise: by cairn_gc_count_reached */
 	uint64_t cpu_ns;
 	cairn_gc_chunk *weak;       /* objects with weak fields that were reached: cairn_gc_each_weak */
 	void (*relay)(void *arg, void *field); /* not NULL: no worker, but a visitor for cairn_gc_each_field */
@@ -109,7 +113,13 @@ typedef struct cairn_gc_tracing {
 	uint32_t news;           /* sync: atomic, a futex: something was shared, or all is done */
 	uint32_t round;          /* sync: atomic, a futex: grows when threads are to begin */
 	uint32_t at_work;        /* sync: atomic, a futex: threads that are not through with the round */
-	bool is_closing;         /* sync: by round */
+	void (*job)(cairn_gc_worker *w); /* of the round; sync: by round, as the next two */
+	bool is_closing;
+	struct {
+		void (*visit)(cairn_gc_worker *w, struct cairn_gc_slab *s, void *arg);
+		void *arg;
+		cairn_node *next; /* the slab to be visited next; sync: atomic in the round */
+	} walk;
 	pthread_t thread[CAIRN_GC_WORKERS_MAX]; /* const; that of worker 0 is none */
 } cairn_gc_tracing;
 
@@ -148,12 +158,16 @@ void *cairn_gc_reached(struct cairn_gc_heap *h, void *object);
 void cairn_gc_each_field(void *object, unsigned which, void (*visit)(void *arg, void *field), void *arg);
 
 /* What was reached, by the bytes: bytes of cells, objects. */
-void cairn_gc_count_reached(struct cairn_gc_heap *h, size_t *bytes, size_t *objects);
+void cairn_gc_count_reached(struct cairn_gc_heap *h, size_t *bytes, size_t *objects); /* by all workers */
 /* Calls visit(arg, object) for every object that was reached, by its byte. */
 void cairn_gc_each_reached(struct cairn_gc_heap *h, void (*visit)(void *arg, void *object), void *arg);
-/* The same for those in blocks that has_pins: among them all that stayed where they were in a copying collection. */
-/* And each object of a recent block, which is not coloured. */
+/* The same for those in this slab. */
+void cairn_gc_each_reached_in(const struct cairn_gc_slab *s, uint8_t colour, void (*visit)(void *arg, void *object),
+	void *arg);
+/* The same for each object of a recent block, which is not coloured. */
 void cairn_gc_each_recent(struct cairn_gc_heap *h, void (*visit)(void *arg, void *object), void *arg);
+/* The same for those in blocks that has_pins, of all slabs: among them all that stayed where they were in a copying
+ * collection. */
 void cairn_gc_each_in_place(struct cairn_gc_heap *h, void (*visit)(void *arg, void *object), void *arg);
 /* The same for those of types with weak fields; of others, too, where the list of them could not be kept. */
 void cairn_gc_each_weak(struct cairn_gc_heap *h, void (*visit)(void *arg, void *object), void *arg);
@@ -169,6 +183,12 @@ bool cairn_gc_worker_drain(cairn_gc_worker *w, size_t budget);
 void cairn_gc_worker_share(cairn_gc_worker *w);       /* others are idle: gives some of its stack away, if it can */
 void cairn_gc_worker_rest(cairn_gc_worker *w);        /* keeps no more than from one collection to the next */
 void cairn_gc_workers_drain(struct cairn_gc_heap *h); /* does all that there is to do, by all workers */
+
+/* Calls visit(w, slab, arg) once for every slab of the heap, by all workers where there are more than a few; w is who
+ * does. It may write to that slab's blocks, its bytes and its objects, and to w; slabs and lists stay as they are. In a
+ * stop, called by the collecting thread, and not while there is something to trace. */
+void cairn_gc_workers_each_slab(
+	struct cairn_gc_heap *h, void (*visit)(cairn_gc_worker *w, struct cairn_gc_slab *s, void *arg), void *arg);
 
 /* A stack of words that grows by chunks: for the lists that other parts keep during a collection. False: no memory. */
 bool cairn_gc_chunk_push(struct cairn_gc_heap *h, cairn_gc_chunk **top, uintptr_t item);

@@ -1,8 +1,9 @@
 /* gc/update.c - after objects have been given new addresses, or are about to be: replaces the old ones everywhere.
  *
  * Declared in gc/phases.h. Everywhere: fields of what is reached, strong and weak; exact roots and handles; what is
- * written down beside the heap. What an ambiguous word points at has not moved. Threads: in a stop, by the collecting
- * thread. Failure: none. Not here: where things go (gc/plan). */
+ * written down beside the heap. What an ambiguous word points at has not moved. Threads: in a stop; fields by all
+ * workers, each those of the slabs that it takes, the rest by the collecting thread. Failure: none.
+ * Not here: where things go (gc/plan). */
 #include "gc/phases.h"
 
 #include "base/assert.h"
@@ -73,11 +74,18 @@ LEAN void update_object(update *u, void *object, bool is_compressed)
 static void update_addresses(void *arg, void *object) { update_object(arg, object, false); }
 static void update_slots(void *arg, void *object) { update_object(arg, object, true); }
 
+/* Of one slab: what is asked for ahead at its end is waited for, which is 64 fields of some ten thousand. */
+static void update_slab(cairn_gc_worker *w, cairn_gc_slab *s, void *arg)
+{
+	update u = *(const update *)arg;
+	cairn_gc_each_reached_in(s, w->colour, w->is_compressed ? update_slots : update_addresses, &u);
+	update_ring(&u, w->is_compressed);
+}
+
 void cairn_gc_update_all(cairn_gc_heap *h, uintptr_t (*where)(void *arg, uintptr_t object), void *arg)
 {
 	update u = { .where = where, .arg = arg };
-	cairn_gc_each_reached(h, h->is_compressed ? update_slots : update_addresses, &u);
-	update_ring(&u, h->is_compressed);
+	cairn_gc_workers_each_slab(h, update_slab, &u);
 	cairn_gc_roots_exact(h, update_now, &u);
 	cairn_gc_deaths_each_word(h, update_now, &u);
 }

@@ -1,4 +1,4 @@
-/* gc/workers.c - workers: the parts of their stacks, and their threads.
+/* gc/workers.c - workers: the parts of their stacks, their threads, and walks over slabs by all of them.
  *
  * A worker has one part of a stack from the heap's opening to its end, so that tracing can go on where no memory is to
  * be had: see has_left_out in trace.h. Others are taken when they are needed, and given back when the tracing ends.
@@ -10,6 +10,8 @@
  *
  *   WAITING ──round──▶ drain ◀──take── idle ──all idle──▶ is_done ──▶ WAITING
  *                        └────empty─────▲
+ *
+ * A walk over slabs is a round, too: each takes the next slab of the list until there is none.
  *
  * Lock: the tracing's, rank CAIRN_RANK_GC_PARTS. Failure: a thread that cannot be made is done without.
  * Not here: what a worker does with its work (gc/trace.c). */
@@ -29,6 +31,7 @@ enum {
 	WORKERS_ALONE = 2000,     /* objects that the collecting thread scans before it begins a round: some 20 us */
 	WORKERS_SPINS = 500,      /* before sleeping: about 20 us */
 	WORKERS_GIVEN_LEAST = 4,  /* items on a stack of which half is given away */
+	WORKERS_SLABS_LEAST = 4,  /* in a walk that all take part in: one takes some 50 us */
 	WORKERS_STACK_BYTES = 1 << 20,
 };
 
@@ -221,7 +224,7 @@ static void *workers_body(void *arg)
 		if (t->is_closing)
 			return NULL;
 		uint64_t began = cairn_clock_thread_ns();
-		workers_join_in(w);
+		t->job(w);
 		w->cpu_ns += cairn_clock_thread_ns() - began;
 		/* publishes what this worker did: workers_round */
 		if (__atomic_sub_fetch(&t->at_work, 1, __ATOMIC_RELEASE) == 0)
@@ -229,19 +232,67 @@ static void *workers_body(void *arg)
 	}
 }
 
-static void workers_find_starts(cairn_gc_heap *h)
+/* One round of all workers. */
+static void workers_round(cairn_gc_heap *h, void (*job)(cairn_gc_worker *w))
 {
-	CAIRN_GC_EACH_BLOCK(b, &h->blocks)
+	cairn_gc_tracing *t = &h->tracing;
+	t->job = job;
+	__atomic_store_n(&t->at_work, t->workers - 1, __ATOMIC_RELAXED); /* published by the round */
+	workers_wake(&t->round);
+	job(&t->worker[0]);
+	for (uint32_t left; (left = __atomic_load_n(&t->at_work, __ATOMIC_ACQUIRE));) /* pairs with workers_body */
+		workers_wait(&t->at_work, left);
+}
+
+/* ---- Walks over slabs ---- */
+
+/* relaxed, all: the list is as it was when the round began; what is done to a slab is published by the round's end */
+static cairn_gc_slab *workers_take_slab(cairn_gc_heap *h)
+{
+	cairn_node **next = &h->tracing.walk.next, *n = __atomic_load_n(next, __ATOMIC_RELAXED);
+	while (n != &h->blocks.slabs)
+		if (__atomic_compare_exchange_n(next, &n, n->next, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+			return cairn_container(n, cairn_gc_slab, node);
+	return NULL;
+}
+
+static void workers_walk(cairn_gc_worker *w)
+{
+	cairn_gc_tracing *t = &w->heap->tracing;
+	for (cairn_gc_slab *s; (s = workers_take_slab(w->heap)); cairn_gc_zeal_delay(w->heap))
+		t->walk.visit(w, s, t->walk.arg);
+}
+
+void cairn_gc_workers_each_slab(
+	cairn_gc_heap *h, void (*visit)(cairn_gc_worker *w, cairn_gc_slab *s, void *arg), void *arg)
+{
+	cairn_gc_tracing *t = &h->tracing;
+	t->walk.visit = visit;
+	t->walk.arg = arg;
+	__atomic_store_n(&t->walk.next, h->blocks.slabs.next, __ATOMIC_RELAXED); /* published by the round */
+	if (t->workers > 1 && (h->blocks.slab_count >= WORKERS_SLABS_LEAST || h->zeal.is_small))
+		workers_round(h, workers_walk);
+	else
+		workers_walk(&t->worker[0]);
+}
+
+/* ---- Draining ---- */
+
+static void workers_find_starts(cairn_gc_worker *w, cairn_gc_slab *s, void *arg)
+{
+	(void)arg;
+	CAIRN_GC_EACH_BLOCK_OF(b, s)
 		if (b->kind == CAIRN_GC_BLOCK_CELLS)
-			cairn_gc_block_find_starts(b, h->blocks.colour);
+			cairn_gc_block_find_starts(b, w->heap->blocks.colour);
 }
 
 /* Does what is left, by all workers. */
-static void workers_round(cairn_gc_heap *h)
+static void workers_drain_all(cairn_gc_heap *h)
 {
 	cairn_gc_tracing *t = &h->tracing;
 	if (h->has_conservative && !t->worker[0].is_copying) /* there they have been found already */
-		workers_find_starts(h); /* for cairn_gc_object_at, which else writes where it looks */
+		/* for cairn_gc_object_at, which else writes where it looks */
+		cairn_gc_workers_each_slab(h, workers_find_starts, NULL);
 	for (unsigned i = 0; i < t->workers; i++) {
 		t->worker[i].is_shared = true;
 		/* what a CONSERVATIVE object's words point at is PINNED as it is found */
@@ -249,11 +300,7 @@ static void workers_round(cairn_gc_heap *h)
 	}
 	t->counts_again |= !t->worker[0].is_copying && !h->has_conservative;
 	t->is_done = false;
-	__atomic_store_n(&t->at_work, t->workers - 1, __ATOMIC_RELAXED); /* published by the round */
-	workers_wake(&t->round);
-	workers_join_in(&t->worker[0]);
-	for (uint32_t left; (left = __atomic_load_n(&t->at_work, __ATOMIC_ACQUIRE));) /* pairs with workers_body */
-		workers_wait(&t->at_work, left);
+	workers_round(h, workers_join_in);
 	for (unsigned i = 0; i < t->workers; i++)
 		t->worker[i].is_shared = false;
 }
@@ -262,8 +309,10 @@ void cairn_gc_workers_drain(cairn_gc_heap *h)
 {
 	size_t alone = h->tracing.workers == 1 ? SIZE_MAX : h->zeal.is_small ? 1 : WORKERS_ALONE;
 	if (!cairn_gc_worker_drain(&h->tracing.worker[0], alone))
-		workers_round(h);
+		workers_drain_all(h);
 }
+
+/* ---- Making and closing ---- */
 
 static bool worker_init(cairn_gc_heap *h, unsigned i)
 {

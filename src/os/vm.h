@@ -64,6 +64,9 @@ cairn_vm_moved cairn_vm_move(void *from, void *to, size_t bytes);
 
 void cairn_vm_huge(void *p, size_t bytes);    /* MADV_HUGEPAGE; advice, cannot fail */
 void cairn_vm_no_huge(void *p, size_t bytes); /* MADV_NOHUGEPAGE */
+/* Frames behind all of an open range, as if it were written to (MADV_POPULATE_WRITE, Linux 5.14); contents stay.
+ * Advice: where the kernel does not know it nothing is done. */
+void cairn_vm_populate(void *p, size_t bytes);
 bool cairn_vm_is_resident(void *p);           /* is the OS page at p resident? mincore; false when it cannot be known */
 size_t cairn_vm_resident_bytes(void *p, size_t bytes); /* of the range; 0 when it cannot be known */
 /* Is there any mapping at p at all? mincore's ENOMEM. */

@@ -33,6 +33,9 @@
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
 #endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
 #ifndef MADV_DONTNEED_LOCKED
 #define MADV_DONTNEED_LOCKED 24
 #endif
@@ -348,6 +351,7 @@ bool cairn_vm_show(void *p, size_t bytes) { return vm_advise(p, bytes, MADV_DODU
 
 void cairn_vm_huge(void *p, size_t bytes) { vm_advise(p, bytes, MADV_HUGEPAGE); }
 void cairn_vm_no_huge(void *p, size_t bytes) { vm_advise(p, bytes, MADV_NOHUGEPAGE); }
+void cairn_vm_populate(void *p, size_t bytes) { vm_advise(p, bytes, MADV_POPULATE_WRITE); }
 
 static long vm_mincore(const void *p, unsigned char *resident)
 {

@@ -9,6 +9,7 @@ static void begin(size_t max, bool moves_all)
 		.exact_roots = moves_all, /* else a stale word of this stack might pin something */
 		.min = max / 4, .max = max });
 	heap->zeal.moves = moves_all;
+	heap->zeal.is_small = workers > 1; /* all of them take part in every walk */
 }
 
 static void what_is_reached_moves_and_is_the_same(void)
@@ -219,6 +220,21 @@ static void what_a_conservative_object_points_into_stays(void)
 	end();
 }
 
+static void several_workers_compact_the_same(void)
+{
+	for (workers = 2; workers <= 4; workers++) {
+		what_is_reached_moves_and_is_the_same();
+		memory_goes_back();
+		what_is_pinned_stays_and_its_holes_are_used();
+		sparse_blocks_are_evacuated_and_given_back();
+		a_heap_that_may_not_grow_is_compacted_into_its_holes();
+		a_refused_block_loses_nothing();
+		a_hash_stays_the_same_wherever_its_object_moves();
+		what_a_conservative_object_points_into_stays();
+	}
+	workers = 1;
+}
+
 int main(void)
 {
 	RUN(what_is_reached_moves_and_is_the_same);
@@ -230,5 +246,6 @@ int main(void)
 	RUN(a_refused_block_loses_nothing);
 	RUN(a_hash_stays_the_same_wherever_its_object_moves);
 	RUN(what_a_conservative_object_points_into_stays);
+	RUN(several_workers_compact_the_same);
 	DONE();
 }

@@ -262,6 +262,32 @@ static void workers_share_a_tree_whose_stack_is_never_long(void)
 	workers = 1;
 }
 
+/* A block's filled, of its slab's first, is nobody's: there the visits are counted. */
+static void note_visit(cairn_gc_worker *w, cairn_gc_slab *s, void *arg)
+{
+	size_t *by = arg;
+	s->block[0].filled++;
+	by[w->index]++;
+}
+
+static void each_slab_is_visited_once(void)
+{
+	for (workers = 1; workers <= 4; workers += 3) {
+		begin();
+		walk_build(mutator, &root.cairn_gc_word, 200000, 30);
+		EXPECT(heap->blocks.slab_count > 8);
+		for (uint32_t round = 1; round <= 200; round++) {
+			size_t by[4] = { 0 };
+			cairn_gc_workers_each_slab(heap, note_visit, by);
+			EXPECT_EQ(by[0] + by[1] + by[2] + by[3], heap->blocks.slab_count);
+			CAIRN_GC_EACH_SLAB(s, &heap->blocks)
+				EXPECT_EQ(s->block[0].filled, round);
+		}
+		end();
+	}
+	workers = 1;
+}
+
 static void in_the_child_of_a_fork_the_forking_thread_works_alone(void)
 {
 	workers = 3;
@@ -293,6 +319,7 @@ int main(void)
 	RUN(words_of_a_conservative_object_keep_what_they_point_into);
 	RUN(several_workers_reach_the_same);
 	RUN(workers_share_a_tree_whose_stack_is_never_long);
+	RUN(each_slab_is_visited_once);
 	RUN(in_the_child_of_a_fork_the_forking_thread_works_alone);
 	DONE();
 }

@@ -20,6 +20,7 @@
 #define cairn_vm_renew             private_vm_renew
 #define cairn_vm_huge              private_vm_huge
 #define cairn_vm_no_huge           private_vm_no_huge
+#define cairn_vm_populate          private_vm_populate
 #define cairn_vm_is_resident       private_vm_is_resident
 #define cairn_vm_resident_bytes    private_vm_resident_bytes
 #define cairn_vm_is_mapped         private_vm_is_mapped
@@ -321,6 +322,28 @@ static void only_touched_pages_are_resident(void)
 	EXPECT(!cairn_vm_is_resident(p));
 }
 
+static long refuses_advice(long number, long a, long b, long c, long d, long e, long f)
+{
+	return number == SYS_madvise ? -EPERM : cairn_sys(number, a, b, c, d, e, f);
+}
+static void a_populated_range_is_resident_and_keeps_what_it_has(void)
+{
+	char *p = opened(16 * page);
+	REQUIRE(p);
+	cairn_vm_no_huge(p, 16 * page);
+	p[5 * page] = 1;
+	cairn_vm_populate(p + 4 * page, 8 * page);
+	bool knows = cairn_sys(SYS_madvise, (long)p, 0, MADV_POPULATE_WRITE, 0, 0, 0) == 0; /* Linux 5.14 */
+	if (knows && cairn_sys_aux(AT_SYSINFO_EHDR, 0)) /* an emulator takes any advice, and does nothing */
+		EXPECT_EQ(cairn_vm_resident_bytes(p, 16 * page), 8 * page);
+	EXPECT(p[5 * page] == 1 && !p[4 * page] && !p[12 * page - 1]);
+	older_kernel = refuses_advice;
+	cairn_vm_populate(p, page);
+	older_kernel = NULL;
+	EXPECT(!cairn_vm_is_resident(p));
+	cairn_vm_release(p, 16 * page);
+}
+
 static int child_looks_with_64k_pages(void)
 {
 	enum { BYTES = 40 * MIB };
@@ -396,10 +419,6 @@ static int child_purges_under_emulator(void)
 /* First in main: what the trial page has shown is kept for the process's life. */
 static void purge_fails_where_the_advice_is_ignored(void) { EXPECT_CHILD(child_purges_under_emulator); } /* V2 */
 
-static long refuses_advice(long number, long a, long b, long c, long d, long e, long f)
-{
-	return number == SYS_madvise ? -EPERM : cairn_sys(number, a, b, c, d, e, f);
-}
 static int child_purges_under_filter(void)
 {
 	char *p = opened(4 * page);
@@ -698,6 +717,7 @@ int main(void)
 	RUN(opening_the_next_piece_makes_no_new_mapping);
 	RUN(a_mapping_is_seen_and_its_absence_too);
 	RUN(only_touched_pages_are_resident);
+	RUN(a_populated_range_is_resident_and_keeps_what_it_has);
 	RUN(resident_bytes_are_those_of_every_page);
 	RUN(rss_follows_what_is_touched_and_purged);
 	RUN(a_purged_range_reads_zero_and_its_neighbours_stay);

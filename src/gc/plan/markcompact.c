@@ -57,19 +57,26 @@ static size_t compact_measure(const cairn_gc_block *b, uint8_t colour)
 }
 
 /* By sweeping, which comes sooner or later, where no byte is PINNED: that is still wanted. */
-static void compact_count(compaction *c, cairn_gc_block *b)
+static void compact_count(cairn_gc_block *b, uint8_t colour)
 {
 	if (b->has_pins) {
-		b->live_bytes = (uint32_t)compact_measure(b, c->colour);
+		b->live_bytes = (uint32_t)compact_measure(b, colour);
 		return;
 	}
-	cairn_gc_block_sweep(b, c->colour);
+	cairn_gc_block_sweep(b, colour);
 	b->is_counted = true;
+}
+
+static void compact_count_slab(cairn_gc_worker *w, cairn_gc_slab *s, void *arg)
+{
+	(void)arg;
+	CAIRN_GC_EACH_BLOCK_OF(b, s)
+		if (b->kind == CAIRN_GC_BLOCK_CELLS)
+			compact_count(b, w->colour);
 }
 
 static void compact_order(compaction *c, cairn_gc_block *b)
 {
-	compact_count(c, b);
 	c->live_bytes += b->live_bytes;
 	c->h->young.made_bytes += b->is_young ? b->filled : 0;
 	c->h->young.lived_bytes += b->is_young ? b->live_bytes : 0;
@@ -250,6 +257,7 @@ static void compact(cairn_gc_heap *h, uint8_t colour)
 	compaction c = { .h = h, .colour = colour, .densest = COMPACT_ORDERS };
 	c.is_whole = h->cause == CAIRN_GC_CAUSE_LIMIT;
 	c.moves_all = h->zeal.moves;
+	cairn_gc_workers_each_slab(h, compact_count_slab, NULL);
 	compact_each_block(&c, compact_order);
 	c.is_whole |= compact_makes_room(&c);
 	if (!compact_is_wanted(&c))
