@@ -1,7 +1,8 @@
-/* compact PER_PIN - what a compaction at the limit wins: the heap, of CAIRN_GC_MAX, is filled with objects of 16 B to 2
- * KiB, each doubling as likely as the next, until one does not fit. A random quarter is dropped, so that every block has
- * holes; of the others one in PER_PIN is pinned, strewn over all blocks, and some more by words of the stack. Then
- * objects are asked for that want a block of their own, until one only fits when holes are joined. Prints, by cairn_gc_stats:
+/* compact PER_PIN - what a compaction at the limit wins: the heap, of CAIRN_GC_MAX, is filled with objects of 16 B to
+ * 2 KiB, each doubling as likely as the next, until one does not fit. A random quarter is dropped, so that every block
+ * has holes; of the others one in PER_PIN is pinned, strewn over all blocks, and some more by words of the stack. Then
+ * objects are asked for that want a block of their own, until one only fits when holes are joined. Prints, by
+ * cairn_gc_stats:
  *
  *   hole_bytes       in blocks in use, before
  *   freed_bytes      that blocks in use had before, and have not after: of blocks that became empty as a whole
@@ -136,7 +137,8 @@ static void print(const cairn_gc_stats *before, const cairn_gc_stats *after)
 	size_t freed = before->hole_bytes > after->hole_bytes ? before->hole_bytes - after->hole_bytes : 0;
 	printf("hole_bytes %zu\nfreed_bytes %zu\nshare %.1f\n", before->hole_bytes, freed,
 		100.0 * (double)freed / (double)before->hole_bytes);
-	printf("pinned_objects %zu\nmoved_bytes %zu\n", after->pinned_objects, after->moved_bytes - before->moved_bytes);
+	printf("pinned_objects %zu\n", after->pinned_objects);
+	printf("moved_bytes %zu\n", after->moved_bytes - before->moved_bytes);
 	printf("pause_us %llu\n", (unsigned long long)(last.to_ns - last.from_ns) / 1000);
 }
 
@@ -166,9 +168,13 @@ int main(int argc, char **argv)
 	bench_stop();
 	cairn_gc_stats after = figures();
 	print(&before, &after);
+	for (size_t i = 0; i < STACK_PINS; i++)
+		cairn_gc_keep(held[i]);
 	size_t moved = count_moved(m, all, per_pin, first, where, pins);
-	if (sum(m, all) != was || moved || held[0]->key == 0)
-		return fprintf(stderr, "compact: %zu pinned objects moved; or others are not what they were\n", moved), 1;
+	if (moved)
+		return fprintf(stderr, "compact: %zu pinned objects moved\n", moved), 1;
+	if (sum(m, all) != was)
+		return fprintf(stderr, "compact: objects are not what they were\n"), 1;
 	if (!is_there)
 		return fprintf(stderr, "compact: no block came free\n"), 1;
 	free(where);

@@ -1,7 +1,7 @@
 /* gc/holes.h - holes of blocks, by their size: where evacuation finds the one that fits a cell best.
  *
- * A hole is dead memory, so the lists lie in the holes themselves. What a cell leaves of its hole is one again. There is
- * a list for each eighth of a doubling. A hole of one grain is in none.
+ * A hole is dead memory, so the lists lie in the holes themselves. What a cell leaves of its hole is one again. There
+ * is a list for each eighth of a doubling. A hole of one grain is in none.
  *
  * Threads: in a stop, the collecting one. Failure: 0, there is none that fits. Not here: which blocks' (gc/plan). */
 #ifndef CAIRN_GC_HOLES_H

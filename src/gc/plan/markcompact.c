@@ -6,8 +6,8 @@
  * and then into holes: of blocks with pins, and then of the densest, until the two meet. At the limit holes come first,
  * so the heap is compacted even where it may not grow by a block. Each cell takes the hole that fits it best
  * (gc/holes.h). Each object leaves its new address in its old header; then one pass over all that lives, the exact
- * roots, and what is written down beside the heap replaces the old addresses. (Two fingers: Edwards' compactor, by block;
- * order of occupancy: Detlefs and others, "Garbage-first", 2004.)
+ * roots, and what is written down beside the heap replaces the old addresses. (Two fingers: Edwards' compactor, by
+ * block; order of occupancy: Detlefs and others, "Garbage-first", 2004.)
  *
  * How much: blocks that are half empty, where that frees a sixteenth of all; when an allocation was refused, every
  * block that is not dense; with zeal "move", everything. What is PINNED stays, and its block with it, which is filled.
@@ -176,9 +176,9 @@ static uintptr_t compact_hole(compaction *c, size_t cell)
  * no hole. */
 static uintptr_t compact_room(compaction *c, size_t cell)
 {
-	uintptr_t at = c->is_whole ? compact_hole(c, cell) : compact_fresh(c, cell);
-	if (!at)
-		at = c->is_whole ? compact_fresh(c, cell) : compact_hole(c, cell);
+	uintptr_t at = c->is_whole ? compact_hole(c, cell) : 0;
+	at = at ? at : compact_fresh(c, cell);
+	at = at || c->is_whole ? at : compact_hole(c, cell);
 	c->is_stuck = !at && !c->moves_all;
 	return at;
 }
