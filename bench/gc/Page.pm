@@ -270,7 +270,6 @@ of the others some are pinned; then objects are asked for that want an empty blo
 in use before. *Freed*: of that, what came free as whole blocks in the collection that this leads to, whose pause is told.
 
 $holes
-
 ## Commands
 
 Of the first row and of the one with all multiples, exactly; others differ in program and size. `\$O`: the build folder.
