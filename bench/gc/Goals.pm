@@ -6,19 +6,20 @@ use utf8;
 use List::Util qw(max);
 use Managers;
 
-my (%row, @managers, $marks, @ahead);
+my (%row, @managers, $marks, $holes, @ahead);
 
 # A goal is a line: what is asked, the figures, and whether it holds (undef: something of it was not run).
 sub table {
 	my ($r) = @_;
 	%row = map { $_->{name} => $_ } @{ $r->{rows} };
 	@managers = @{ $r->{managers} };
-	$marks = $r->{marks};
+	($marks, $holes) = ($r->{marks}, $r->{holes});
 	@ahead = ();
 	my $text = "Of `$Managers::MAIN`; medians of this run. Java: the best of its collectors with default flags, by " .
 		"which a goal is judged;\nbehind it, in brackets, with flags (*tuned*, below).\n\n";
 	$text .= Page::line('goal', 'figures', 'holds') . "|---|---|---|\n";
-	for my $goal (trees(), gcbench(), documents(), lru(), stopping('lru'), stopping('trees-2-threads'), marking()) {
+	for my $goal (trees(), gcbench(), documents(), lru(), stopping('lru'), stopping('trees-2-threads'), marking(),
+		compacting()) {
 		my ($what, $figures, $holds) = @$goal;
 		$text .= Page::line($what, $figures, !defined $holds ? 'not known' : $holds ? 'yes' : '**no**');
 	}
@@ -198,6 +199,15 @@ sub marking {
 		my $ratio = $one && $two ? $one / $two : undef;
 		["marking of 1 GiB, $shape: two workers ≥ 1.4 times one", say($ratio), at_least($ratio, 1.4)];
 	} @$marks;
+}
+
+sub compacting {
+	return map {
+		my ($collector, $per_pin, $of) = @$_;
+		my $share = $of && $of->{share};
+		["holes at the limit, $collector, 1 of $per_pin pinned: ≥ 80 % come free", say($share, '%.1f') . ' %',
+			at_least($share, 80)];
+	} @$holes;
 }
 
 1;

@@ -184,7 +184,8 @@ sub build {
 	%known = map { $_ => 1 } grep { is_known($_) } @COLLECTORS;
 }
 
-sub build_mark { build_one('mark', 'mark', '-DUSE_CAIRN', '-Iinclude', "$O/libcairn.a") }
+# The programs that know one collection of cairn's from another.
+sub build_parts { build_one($_, $_, '-DUSE_CAIRN', '-Iinclude', "$O/libcairn.a") for 'mark', 'compact' }
 
 sub build_one {
 	my ($program, $name, @more) = @_;

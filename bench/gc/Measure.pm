@@ -121,16 +121,28 @@ sub sizes {
 	return ("${prefix}p50" => $ns[@ns * 0.5], "${prefix}p99" => $ns[@ns * 0.99], "${prefix}max" => $ns[-1]);
 }
 
-# ---- one mark phase ----
+# ---- one phase, one collection ----
 
 # The shortest, in ms; undef: it failed.
 sub mark_once {
 	my ($shape, $log2, $workers) = @_;
+	my %env = (CAIRN_GC_COLLECTOR => 'marksweep', CAIRN_GC_MAX => '8G', CAIRN_GC_WORKERS => $workers);
+	my $said = part_once(\%env, 'mark', $shape, $log2);
+	return $said && $said->{mark_us} ? $said->{mark_us} / 1000 : undef;
+}
+
+# What bench/gc/compact.c says of a heap of so many MiB with one pinned object of so many; undef: it failed.
+sub compact_once {
+	my ($collector, $mib, $per_pin) = @_;
+	return part_once({ CAIRN_GC_COLLECTOR => $collector, CAIRN_GC_MAX => "${mib}M" }, 'compact', $per_pin);
+}
+
+sub part_once {
+	my ($env, $program, @arguments) = @_;
 	remove_tree($scratch);
 	make_path($scratch);
-	my %env = (CAIRN_GC_COLLECTOR => 'marksweep', CAIRN_GC_MAX => '8G', CAIRN_GC_WORKERS => $workers);
-	my $status = execute(\%env, $TIMEOUT_SECONDS, "$O/bench/gc/mark", $shape, $log2);
-	return $status == 0 && slurp("$scratch/out") =~ /^mark_us (\d+)$/m ? $1 / 1000 : undef;
+	my $status = execute($env, $TIMEOUT_SECONDS, "$O/bench/gc/$program", @arguments);
+	return $status == 0 ? { slurp("$scratch/out") =~ /^(\w+) (\S+)$/mg } : undef;
 }
 
 1;

@@ -173,6 +173,20 @@ sub marks {
 	return $text;
 }
 
+sub holes {
+	my ($holes) = @_;
+	my $mib = sub { sprintf '%.1f', $_[0] / 1048576 };
+	my $text = head('collector', 'pinned, 1 of', 'pinned objects', 'holes, MiB', 'freed, MiB', '%', 'moved, MiB',
+		'pause, ms');
+	for (@$holes) {
+		my ($collector, $per_pin, $of) = @$_;
+		$text .= line($collector, $per_pin, !$of ? ('failed', ('') x 5) :
+			($of->{pinned_objects}, (map { $mib->($of->{$_}) } qw(hole_bytes freed_bytes)), $of->{share},
+				$mib->($of->{moved_bytes}), sprintf '%.0f', $of->{pause_us} / 1000));
+	}
+	return $text;
+}
+
 # CPU seconds by the size of the heap: a table for each row.
 sub curve {
 	my ($curve) = @_;
@@ -192,8 +206,8 @@ sub curve {
 sub whole {
 	my ($r) = @_;
 	my ($machine, $versions, $spread, $goals) = (machine(), versions(), spread($r->{rows}), Goals::table($r));
-	my ($tables, $marks, $begun) = (tables($r->{rows}, $r->{managers}), marks($r->{marks}),
-		POSIX::strftime('%Y-%m-%dT%H:%M:%SZ', gmtime $^T));
+	my ($tables, $marks, $holes, $begun) = (tables($r->{rows}, $r->{managers}), marks($r->{marks}),
+		holes($r->{holes}), POSIX::strftime('%Y-%m-%dT%H:%M:%SZ', gmtime $^T));
 	my @shown = grep { $_ == $r->{rows}[0] || $_->{name} eq 'documents' } @{ $r->{rows} };
 	my $commands = join "\n", map { commands($_, $r->{managers}) } @shown;
 	my $curve = $r->{curve} ? <<"END" . curve($r->{curve}) : '';
@@ -249,6 +263,13 @@ $tables
 collections in each of $r->{mark_rounds} runs.
 
 $marks
+## Holes at the limit
+
+`compact`: a heap of $r->{holes_mib} MiB is filled with objects of 16 B to 2 KiB, a random quarter of them is dropped,
+of the others some are pinned; then objects are asked for that want an empty block each. *Holes*: what is free in blocks
+in use before. *Freed*: of that, what came free as whole blocks in the collection that this leads to, whose pause is told.
+
+$holes
 ## Commands
 
 Of the first row and of the one with all multiples, exactly; others differ in program and size. `\$O`: the build folder.

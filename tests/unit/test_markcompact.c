@@ -150,6 +150,84 @@ static void a_heap_that_may_not_grow_is_compacted_into_its_holes(void)
 	end();
 }
 
+/* Objects of 16 B to 2 KiB, each doubling as likely as the next, until one does not fit; then a quarter is dropped. How
+ * many are left, the first ones of the array; where each of every PIN_ONE_OF lies, which is pinned. */
+enum { FULL_MAX = 16 << 20, FULL_OBJECTS = FULL_MAX / 192, PIN_ONE_OF = 1000, SPARE_BLOCKS = 64 };
+static uintptr_t pinned_at[FULL_OBJECTS / PIN_ONE_OF + 1];
+
+static size_t fill_and_make_holes(void)
+{
+	size_t n = 0, left = 0;
+	walk_array *all = cairn_gc_new_array(mutator, walk_array, FULL_OBJECTS);
+	cairn_gc_root_set(mutator, &root, all);
+	for (; n < FULL_OBJECTS; n++) {
+		size_t least = (size_t)16 << walk_below(7);
+		uint64_t *object = cairn_gc_try_new_bytes(mutator, least + walk_below(least));
+		if (!object)
+			break;
+		cairn_gc_set(mutator, all, item[n], object);
+	}
+	EXPECT(n > FULL_OBJECTS / 4 && n < FULL_OBJECTS);
+	for (size_t i = 0; i < n; i++) {
+		uint64_t *object = cairn_gc_get(mutator, all, item[i]);
+		cairn_gc_set(mutator, all, item[i], NULL);
+		if (!walk_below(4))
+			continue;
+		*object = left;
+		if (left % PIN_ONE_OF == 0) {
+			EXPECT(cairn_gc_pin(mutator, object));
+			pinned_at[left / PIN_ONE_OF] = (uintptr_t)object;
+		}
+		cairn_gc_set(mutator, all, item[left++], object);
+	}
+	return left;
+}
+
+static void expect_what_is_left(size_t left)
+{
+	const walk_array *all = cairn_gc_root_get(mutator, &root);
+	size_t wrong = 0, moved = 0;
+	for (size_t i = 0; i < left; i++) {
+		const uint64_t *object = cairn_gc_get(mutator, all, item[i]);
+		wrong += *object != i;
+		moved += i % PIN_ONE_OF == 0 && (uintptr_t)object != pinned_at[i / PIN_ONE_OF];
+	}
+	EXPECT_EQ(wrong, 0);
+	EXPECT_EQ(moved, 0);
+}
+
+/* At its limit, full of holes, with pins: four of five bytes of holes come back, as whole blocks. */
+static void expect_holes_to_come_back(cairn_gc_collector collector)
+{
+	walk_open((cairn_gc_config){ .collector = collector, .workers = workers, .growth = 100000, .max = FULL_MAX });
+	walk_seed = 1; /* and not the test's: how much comes back goes by it */
+	size_t left = fill_and_make_holes();
+	cairn_gc_collect(mutator);
+	static cairn_gc_stats before, after;
+	cairn_gc_stats_get(heap, &before);
+	EXPECT(before.hole_bytes > FULL_MAX / 5);
+	EXPECT(before.pinned_objects >= left / PIN_ONE_OF);
+	size_t blocks = heap->blocks.cells_count;
+	void *volatile kept[SPARE_BLOCKS] = { NULL }; /* each fits nowhere but in an empty block */
+	for (size_t i = 0; i < SPARE_BLOCKS && heap->cause != CAIRN_GC_CAUSE_LIMIT; i++)
+		EXPECT((kept[i] = cairn_gc_try_new_bytes(mutator, CAIRN_GC_BLOCK_BYTES - 1024)));
+	EXPECT_EQ(heap->cause, CAIRN_GC_CAUSE_LIMIT);
+	cairn_gc_stats_get(heap, &after);
+	size_t freed = (blocks - heap->blocks.cells_count) * CAIRN_GC_BLOCK_BYTES;
+	NOTE("%zu of %zu bytes of holes freed, %zu pinned", freed, before.hole_bytes, after.pinned_objects);
+	EXPECT(freed >= before.hole_bytes / 5 * 4);
+	expect_what_is_left(left);
+	cairn_gc_blocks_sweep_all(heap);
+	cairn_gc_blocks_validate(heap);
+	end();
+}
+
+static void at_the_limit_holes_come_back_though_there_are_pins(void)
+{
+	expect_holes_to_come_back(CAIRN_GC_MARKCOMPACT);
+	expect_holes_to_come_back(CAIRN_GC_GENERATIONAL);
+}
+
 static void a_refused_block_loses_nothing(void)
 {
 	begin((size_t)1 << 30, true);
@@ -243,6 +321,7 @@ int main(void)
 	RUN(sparse_blocks_are_evacuated_and_given_back);
 	RUN(well_filled_blocks_are_left_alone_unless_an_allocation_was_refused);
 	RUN(a_heap_that_may_not_grow_is_compacted_into_its_holes);
+	RUN(at_the_limit_holes_come_back_though_there_are_pins);
 	RUN(a_refused_block_loses_nothing);
 	RUN(a_hash_stays_the_same_wherever_its_object_moves);
 	RUN(what_a_conservative_object_points_into_stays);

@@ -1,15 +1,16 @@
-/* gc/plan/markcompact.c - the default: marks, then empties blocks of which little lives.
+/* gc/plan/markcompact.c - marks, then empties blocks of which little lives.
  *
  *   roots ─▶ mark ─▶ weak ─▶ sweep, and count what lives in each block ─▶ evacuate ─▶ update ─▶ turn
  *
  * Blocks are ordered by what lives in them. The sparsest is evacuated first, into fresh blocks while these can be had,
- * and then into the holes of the densest, until the two meet: so the heap is compacted even where it may not grow by a
- * block. Each object leaves its new address in its old header; then one pass over all that lives, the exact roots, and
- * what is written down beside the heap replaces the old addresses. (Two fingers: Edwards' compactor, by block; order of
- * occupancy: Detlefs and others, "Garbage-first", 2004.)
+ * and then into holes: of blocks with pins, and then of the densest, until the two meet. At the limit holes come first,
+ * so the heap is compacted even where it may not grow by a block. Each cell takes the hole that fits it best
+ * (gc/holes.h). Each object leaves its new address in its old header; then one pass over all that lives, the exact
+ * roots, and what is written down beside the heap replaces the old addresses. (Two fingers: Edwards' compactor, by
+ * block; order of occupancy: Detlefs and others, "Garbage-first", 2004.)
  *
  * How much: blocks that are half empty, where that frees a sixteenth of all; when an allocation was refused, every
- * block that is not dense; with zeal "move", everything. What is PINNED stays, and its block with it.
+ * block that is not dense; with zeal "move", everything. What is PINNED stays, and its block with it, which is filled.
  *
  * Where stacks are not looked at little is PINNED, and objects keep their order: gc/plan/slide.c.
  *
@@ -18,6 +19,7 @@
 
 #include "base/assert.h"
 #include "gc/grains.h"
+#include "gc/holes.h"
 #include "gc/move.h"
 
 enum {
@@ -25,6 +27,7 @@ enum {
 	COMPACT_SPARSE = CAIRN_GC_BLOCK_BYTES / 2,      /* is evacuated in any compaction */
 	COMPACT_DENSE = CAIRN_GC_BLOCK_BYTES / 16 * 15, /* not worth it in any */
 	COMPACT_GAIN_ONE_OF = 16,                       /* of all blocks is freed: then it is time */
+	COMPACT_TRIED_ONE_OF = 16, /* of all blocks, for a hole that a cell fits */
 	COMPACT_ROOM_ONE_OF = 4, /* and of the room: where there is much of it, a little more is not worth the update */
 };
 
@@ -36,9 +39,13 @@ typedef struct compaction {
 	size_t blocks, dead_blocks, sparse_blocks, sparse_bytes; /* dead: where nothing lives; sparse: not those */
 	cairn_gc_block *by_live[COMPACT_ORDERS + 1]; /* lists by `next` */
 	unsigned sparsest, densest;                  /* of those lists, where to look first */
-	cairn_gc_block *to;   /* evacuating to its holes, of which this is left: */
+	cairn_gc_block *pinned; /* those that will not be empty, for their pins; a list, too */
+	cairn_gc_block *to;   /* a fresh one, of which this is left: */
 	uintptr_t at, end;
 	bool is_refused;      /* no fresh blocks are to be had */
+	cairn_gc_holes holes; /* of the densest, and of what is pinned */
+	bool is_stuck;        /* some cell found no room: its block will not be empty */
+	size_t unfit;         /* bytes of a cell: it fitted no hole of many blocks */
 	size_t moved_bytes, moved_objects;
 	size_t live_bytes;
 } compaction;
@@ -82,8 +89,11 @@ static void compact_order(compaction *c, cairn_gc_block *b)
 	c->h->young.lived_bytes += b->is_young ? b->live_bytes : 0;
 	c->blocks++;
 	c->dead_blocks += !b->live_bytes;
-	if (b->has_pins && !c->moves_all)
+	if (b->has_pins && !c->moves_all) {
+		b->next = c->pinned;
+		c->pinned = b;
 		return;
+	}
 	if (b->live_bytes && b->live_bytes <= COMPACT_SPARSE) {
 		c->sparse_blocks++;
 		c->sparse_bytes += b->live_bytes;
@@ -119,81 +129,95 @@ static void compact_end_block(compaction *c)
 {
 	cairn_gc_block *b = c->to;
 	c->to = NULL;
-	if (!b || !b->is_owned) /* one with holes */
+	if (!b)
 		return;
 	b->filled = (uint32_t)(c->at - cairn_gc_block_first(b));
 	b->is_packed = true;
 	b->is_owned = false;
 }
 
-/* A place in another block. False: there is none. */
-static bool compact_next_block(compaction *c)
+static uintptr_t compact_fresh(compaction *c, size_t cell)
 {
-	cairn_gc_block *b = c->is_refused ? NULL : cairn_gc_blocks_take(c->h, c->h->tracing.most);
-	compact_end_block(c);
-	c->to = b;
-	if (b) {
+	if (!c->to || c->end - c->at < cell) {
+		cairn_gc_block *b = c->is_refused ? NULL : cairn_gc_blocks_take(c->h, c->h->tracing.most);
+		c->is_refused = !b;
+		if (!b)
+			return 0;
+		compact_end_block(c);
+		c->to = b;
 		c->at = cairn_gc_block_first(b);
 		c->end = cairn_gc_block_end(b);
-		return true;
-	}
-	c->is_refused = true;
-	c->to = b = compact_take_densest(c);
-	c->at = c->end = b ? cairn_gc_block_first(b) : 0;
-	if (b && !b->is_counted)
-		cairn_gc_block_sweep(b, c->colour);
-	if (b)
-		b->is_counted = false;
-	return b;
-}
-
-/* Where a cell of so many bytes may go to, or 0. */
-static uintptr_t compact_room(compaction *c, size_t cell)
-{
-	while (!c->to || c->end - c->at < cell) {
-		uintptr_t end = 0;
-		uintptr_t at = c->to && c->is_refused ? cairn_gc_block_hole(c->to, c->colour, c->end, &end) : 0;
-		if (at) {
-			c->at = at;
-			c->end = end;
-		} else if (!compact_next_block(c)) {
-			return 0;
-		}
 	}
 	uintptr_t at = c->at;
 	c->at += cell;
 	return at;
 }
 
-/* Its address is left in its header; nothing is said of its old cell any more. False: it stays. */
-static bool compact_evacuate_object(compaction *c, void *object)
+/* Of one block more: first those with pins, which will not be empty whatever is done. False: there is none. */
+static bool compact_add_holes(compaction *c)
+{
+	cairn_gc_block *b = c->pinned;
+	if (b)
+		c->pinned = b->next;
+	else if (!(b = compact_take_densest(c)))
+		return false;
+	if (!b->is_counted)
+		cairn_gc_block_sweep(b, c->colour);
+	b->is_counted = false;
+	cairn_gc_holes_put_block(&c->holes, b, c->colour);
+	return true;
+}
+
+static uintptr_t compact_hole(compaction *c, size_t cell)
+{
+	uintptr_t at = cairn_gc_holes_take(&c->holes, cell);
+	if (at || cell >= c->unfit)
+		return at;
+	for (size_t tried = 0; !at && tried <= c->blocks / COMPACT_TRIED_ONE_OF && compact_add_holes(c); tried++)
+		at = cairn_gc_holes_take(&c->holes, cell);
+	if (!at)
+		c->unfit = cell;
+	return at;
+}
+
+/* Where a cell of so many bytes may go to, or 0. At the limit holes come first: fresh blocks are few, and for what fits
+ * no hole. */
+static uintptr_t compact_room(compaction *c, size_t cell)
+{
+	uintptr_t at = c->is_whole ? compact_hole(c, cell) : 0;
+	at = at ? at : compact_fresh(c, cell);
+	at = at || c->is_whole ? at : compact_hole(c, cell);
+	c->is_stuck = !at && !c->moves_all;
+	return at;
+}
+
+/* Its address is left in its header; nothing is said of its old cell any more. Or it stays. */
+static void compact_evacuate_object(compaction *c, void *object)
 {
 	uint64_t header = cairn_gc_header_of(object);
 	size_t old = cairn_gc_header_cell(header), cell = cairn_gc_cell_when_moved(header);
 	uint8_t *byte = cairn_gc_byte_of(object);
 	uintptr_t room = *byte & CAIRN_GC_PIN ? 0 : compact_room(c, cell);
 	if (!room)
-		return false;
+		return;
 	*cairn_gc_header_at(object) = (uintptr_t)cairn_gc_move(room, object, header, c->colour);
 	byte[0] = byte[old / CAIRN_GC_GRAIN - 1] = 0;
 	c->moved_bytes += cell;
 	c->moved_objects++;
-	return true;
 }
 
-/* False: something stayed. */
-static bool compact_evacuate(compaction *c, cairn_gc_block *b)
+/* Until something finds no room. */
+static void compact_evacuate(compaction *c, cairn_gc_block *b)
 {
-	bool is_empty = true;
 	b->is_from = true;
-	b->is_counted = false;
-	for (uintptr_t cell = cairn_gc_block_first(b); (cell = cairn_gc_next_of_colour(b, c->colour, cell));) {
+	b->is_counted = c->is_stuck = false;
+	uintptr_t cell = cairn_gc_block_first(b);
+	while (!c->is_stuck && (cell = cairn_gc_next_of_colour(b, c->colour, cell))) {
 		void *object = cairn_gc_cell_object(cell);
 		size_t bytes = cairn_gc_header_cell(cairn_gc_header_of(object));
-		is_empty &= compact_evacuate_object(c, object);
+		compact_evacuate_object(c, object);
 		cell += bytes;
 	}
-	return is_empty;
 }
 
 /* Collections of the young pay, and have too little room though there is enough in holes: these are worth all that it
@@ -224,8 +248,7 @@ static void compact_evacuate_all(compaction *c)
 {
 	size_t most = c->moves_all ? CAIRN_GC_BLOCK_BYTES : c->is_whole ? COMPACT_DENSE : COMPACT_SPARSE;
 	for (cairn_gc_block *b; (b = compact_take_sparsest(c)) && b->live_bytes <= most;)
-		if (!compact_evacuate(c, b) && !b->has_pins)
-			break;
+		compact_evacuate(c, b);
 	compact_end_block(c);
 }
 
@@ -254,7 +277,7 @@ static uintptr_t compact_where(void *arg, uintptr_t object)
 
 static void compact(cairn_gc_heap *h, uint8_t colour)
 {
-	compaction c = { .h = h, .colour = colour, .densest = COMPACT_ORDERS };
+	compaction c = { .h = h, .colour = colour, .densest = COMPACT_ORDERS, .unfit = SIZE_MAX };
 	c.is_whole = h->cause == CAIRN_GC_CAUSE_LIMIT;
 	c.moves_all = h->zeal.moves;
 	cairn_gc_workers_each_slab(h, compact_count_slab, NULL);
