@@ -15,7 +15,7 @@ sub table {
 	@managers = @{ $r->{managers} };
 	($marks, $holes) = ($r->{marks}, $r->{holes});
 	@ahead = ();
-	my $text = "Of `$Managers::MAIN`; medians of this run. Java: the best of its collectors with default flags, by " .
+	my $text = "Of `$Managers::MAIN`, operations on lru with two workers, as Java and Go collect; medians of this run. Java: the best of its collectors with default flags, by " .
 		"which a goal is judged;\nbehind it, in brackets, with flags (*tuned*, below).\n\n";
 	$text .= Page::line('goal', 'figures', 'holds') . "|---|---|---|\n";
 	for my $goal (trees(), gcbench(), documents(), lru(), stopping('lru'), stopping('trees-2-threads'), marking(),
@@ -52,7 +52,7 @@ sub figure {
 	return $what eq 'longest' ? max(@figures) : Page::median(@figures);
 }
 
-sub own { my ($row, $times, $what) = @_; return figure($row, "$Managers::MAIN, $times x", $what) }
+sub own { my ($row, $times, $what, $of) = @_; return figure($row, ($of // $Managers::MAIN) . ", $times x", $what) }
 
 # The least, or with a sign of -1 the most, of managers: [figure, name].
 sub best {
@@ -160,12 +160,14 @@ sub lru {
 	for my $times (4, 2) {
 		my $rate = best('lru', 'rate', -1, peers($times));
 		my $cost = best('lru', 'operation', 1, peers($times));
-		my ($own, $own_cost) = map { own('lru', $times, $_) } qw(rate operation);
-		my $text = sprintf '%s; %s %s', say($own), $rate->[1], say($rate->[0]);
+		my ($own, $own_cost) = map { own('lru', $times, $_, $Managers::WORKERS) } qw(rate operation);
+		my ($one, $one_cost) = map { own('lru', $times, $_) } qw(rate operation);
+		my $text = sprintf '%s (one worker: %s); %s %s', say($own), say($one), $rate->[1], say($rate->[0]);
 		push @goals, ["lru, million operations/s at $times x ≥ the best of Java, Go, node",
 			$text . beside('lru', $times, 'rate', -1, $own) . rss('lru', $times, $rate->[1]),
 			at_least($own, $rate->[0])];
-		$text = sprintf '%s ns; %s %s ns', say($own_cost, '%.0f'), $cost->[1], say($cost->[0], '%.0f');
+		$text = sprintf '%s ns (one worker: %s); %s %s ns', say($own_cost, '%.0f'), say($one_cost, '%.0f'), $cost->[1],
+			say($cost->[0], '%.0f');
 		$text .= beside('lru', $times, 'operation', 1, $own_cost);
 		push @goals, ["lru, CPU an operation at $times x ≤ the best of these", $text,
 			at_most($own_cost, $cost->[0])];
@@ -183,12 +185,15 @@ sub stopping {
 	} 4, 2;
 }
 
+# Those of the young with a goal for them; without one none may be of the young alone.
 sub pauses {
 	my ($times) = @_;
-	my ($young, $own) = map { own('lru', $times, $_) } qw(young longest);
+	my ($young, $prompt) = map { own('lru', $times, $_, $Managers::PROMPT) } qw(young operation);
+	my ($own, $cost) = map { own('lru', $times, $_) } qw(longest operation);
 	my $g1 = figure('lru', "Java G1, $times x", 'longest');
-	my $text = defined $young ? say($young) . ' ms' : defined $own ? 'no collection was of the young alone' : '?';
-	return (["lru, pauses of the young at $times x: p99 ≤ 2 ms", $text, at_most($young, 2)],
+	my $text = sprintf '%s ms, at %s ns an operation (without the goal: %s)', say($young), say($prompt, '%.0f'),
+		say($cost, '%.0f');
+	return (["lru, pauses of the young at $times x under a goal of 2 ms: p99 ≤ 2 ms", $text, at_most($young, 2)],
 		["lru, longest pause at $times x ≤ Java G1's", say($own, '%.1f') . ' ms; ' . say($g1, '%.1f') . ' ms',
 			at_most($own, $g1)]);
 }

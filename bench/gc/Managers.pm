@@ -10,13 +10,16 @@ use Cwd qw(abs_path);
 use File::Path qw(make_path);
 
 our $MAIN = 'generational'; # the collector that the goals speak of
+our $WORKERS = "$MAIN, 2 workers";  # with as many threads as Java and Go collect with; for the row of operations
+our $PROMPT = "$MAIN, goal of 2 ms"; # with a goal for its pauses; likewise
 my @COLLECTORS = qw(marksweep semispace markcompact generational); # the library may not know all
 my @AS_IT_COMES = qw(markcompact generational);
 my @TIMES = (2, 3, 4);
 my @PEER_TIMES = (2, 4);
 my ($LOW_TIMES, $LOW_ROW) = (1.5, 'documents'); # the one row whose goal names no multiple
+my $OPERATIONS_ROW = 'lru';
 my $FEW_ROUNDS = 1; # of what decides no goal, or none narrowly
-my $DECIDES = qr/^(glibc|mimalloc|Boehm, tuned|\Q$MAIN\E|Java (Serial|Parallel|G1)\b.*)$/;
+my $DECIDES = qr/^(glibc|mimalloc|Boehm, tuned|\Q$MAIN\E(, 2 workers)?|Java (Serial|Parallel|G1)\b.*)$/;
 
 # Tuned: what its people would add for throughput. cairn asks for huge pages by itself, Java when it is told to.
 my @HUGE = ('-XX:+UseTransparentHugePages');
@@ -76,6 +79,8 @@ sub all {
 	push @all, collector('none');
 	push @all, low(grep { $known{$_->{name}} } collector($MAIN, $LOW_TIMES));
 	push @all, map { my $c = $_; map { collector($c, $_) } $c eq $MAIN ? @TIMES : @PEER_TIMES } collectors();
+	push @all, map { variant($WORKERS, $_, CAIRN_GC_WORKERS => 2), variant($PROMPT, $_, CAIRN_GC_PAUSE_GOAL => 2) }
+		$known{$MAIN} ? @PEER_TIMES : ();
 	push @all, map { { name => $_, build => 'cairn', heap => 'as it comes',
 		env => { CAIRN_GC_COLLECTOR => $_, BENCH_GROWTH => 0 } } } grep { $known{$_} } @AS_IT_COMES;
 	push @all, low(grep { !$_->{missing} } java($LOW_TIMES)), java(@PEER_TIMES), go(), node();
@@ -92,6 +97,12 @@ sub collector {
 	my ($name, $times) = @_;
 	return { name => $name, build => 'cairn', times => $times, heap => $times ? "$times x" : 'all it takes',
 		env => { CAIRN_GC_COLLECTOR => $name } };
+}
+
+sub variant {
+	my ($name, $times, %env) = @_;
+	my $m = collector($MAIN, $times);
+	return { %$m, name => $name, row => $OPERATIONS_ROW, env => { %{ $m->{env} }, %env } };
 }
 
 sub java {
