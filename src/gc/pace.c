@@ -8,6 +8,8 @@ enum {
 	PACE_LEAST_OF_MAX = 32,     /* and that part of the limit */
 	PACE_GOAL_LEAST = 256 << 10, /* with one */
 	PACE_MUCH = 1 << 20,        /* lived: the time was copying's */
+	PACE_DOUBT_MOST = 16,       /* collections of all that must say the same */
+	PACE_TRUSTED = 4,           /* collections of the young that paid one after the other: no more doubt */
 };
 
 #define PACE_COPY_LEAST 0.5 /* ns a byte */
@@ -36,6 +38,11 @@ static void pace_learn_young(cairn_gc_pace *p, uint64_t pause_ns, uint64_t made,
 		p->copying_ns = p->copying_ns / 2 + (double)pause_ns;
 	}
 	p->pays = p->made > 0 && pace_would_pay(p, p->pause_ns / p->made, p->lived / p->made);
+	p->paid = p->pays ? p->paid + 1 : 0;
+	if (p->paid >= PACE_TRUSTED)
+		p->doubt = 0;
+	if (!p->pays)
+		p->doubt = p->doubt < PACE_DOUBT_MOST ? 2 * p->doubt + 1 : p->doubt;
 }
 
 /* What would have lived in a collection of the young that is made sooner is more: so it must pay twice. */
@@ -47,9 +54,10 @@ static void pace_learn_all(cairn_gc_heap *h, uint64_t pause_ns, uint64_t made, s
 	if (p->pays || made < PACE_MUCH)
 		return;
 	double survival = lived < made ? (double)lived / (double)made : 1;
-	p->pays = pace_would_pay(p, 2 * survival * pace_copy_ns(h), survival);
+	p->said = pace_would_pay(p, 2 * survival * pace_copy_ns(h), survival) ? p->said + 1 : 0;
+	p->pays = p->said > p->doubt;
 	if (p->pays) /* what came before the change says nothing */
-		p->made = p->lived = p->pause_ns = 0;
+		p->made = p->lived = p->pause_ns = p->said = 0;
 }
 
 /* Slowly up, fast down. */

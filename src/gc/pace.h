@@ -4,7 +4,8 @@
  * byte that was made before it, and leaves r of that byte in the room; one of all costs F and wins R bytes of room. So
  * of each byte made the young cost y + r * F / R, and doing without them F / R: they pay where y < (1 - r) * F / R.
  * Where what is made lives on, a cache for one, all are collected each time, and nothing is copied in vain. In each of
- * those is counted how much of what is young lives, so that it is seen when that has changed.
+ * those is counted how much of what is young lives, so that it is seen when that has changed. Where that was an
+ * accident, a document that had just come to its end, it is believed the less the next time.
  *
  * With a pause goal the young are collected as often as it takes, whatever that costs.
  *
@@ -23,6 +24,9 @@ typedef struct cairn_gc_pace {
 	double copied, copying_ns;    /* likewise, of those alone in which much lived */
 	double all_ns, all_room;      /* F and R, of the last collection of all */
 	bool pays;                    /* collections of the young do, as was seen; at first: not */
+	unsigned paid;                /* so many of the young did, one after the other */
+	unsigned said;                /* so many of all said that they would, likewise */
+	unsigned doubt;               /* and so many are not enough: more with each time that it was not so */
 	size_t goal_bytes;            /* by the pause goal: made between two */
 } cairn_gc_pace;
 

@@ -113,6 +113,7 @@ static void they_begin_again_when_one_of_all_shows_that_little_lives(void)
 	EXPECT(h->young.wants_all && !pace->pays);
 	EXPECT_EQ(after_all_at_1(100 * MIB, 200 * MIB), 100 * MIB); /* more than was made: as if all of it did */
 	EXPECT(h->young.wants_all && !pace->pays);
+	EXPECT_EQ(after_all_at_1(100 * MIB, 33 * MIB), 100 * MIB); /* they did not pay when that was believed at once */
 	EXPECT_EQ(after_all_at_1(100 * MIB, 33 * MIB), 50 * MIB);
 	EXPECT(!h->young.wants_all && pace->pays);
 	/* what came before is forgotten, and one of the young alone decides: 0.4 twice, not 0.9 */
@@ -129,7 +130,38 @@ static void what_copying_costs_is_guessed_until_much_was_copied(void)
 	EXPECT_EQ(after_all_at_1(100 * MIB, 49 * MIB), 50 * MIB);
 	after_young(1000 * MS, 50 * MIB, MIB - 1, 100 * MIB); /* too little lived to tell anything about copying */
 	EXPECT(h->young.wants_all);
+	EXPECT_EQ(after_all_at_1(100 * MIB, 49 * MIB), 100 * MIB);
 	EXPECT_EQ(after_all_at_1(100 * MIB, 49 * MIB), 50 * MIB);
+	end();
+}
+
+/* How many of all must show that little lives, one after the other, until the young are collected. */
+static unsigned until_believed(void)
+{
+	for (unsigned n = 1; n < 100; n++)
+		if (after_all_at_1(100 * MIB, MIB) != 100 * MIB)
+			return n;
+	return 0;
+}
+
+static void what_was_an_accident_is_believed_less_each_time(void)
+{
+	static const unsigned wanted[] = { 1, 2, 4, 8, 16, 32, 32 };
+	REQUIRE(begin(0));
+	for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+		EXPECT_EQ(until_believed(), wanted[i]);
+		after_young_at_1(50 * MIB, 45 * MIB);
+		EXPECT(h->young.wants_all);
+		after_all_at_1(100 * MIB, MIB);
+		after_all_at_1(100 * MIB, 90 * MIB); /* not one after the other */
+		EXPECT(h->young.wants_all);
+	}
+	until_believed();
+	for (unsigned i = 0; i < 4; i++)
+		after_young_at_1(50 * MIB, MIB);
+	while (!h->young.wants_all)
+		after_young_at_1(50 * MIB, 45 * MIB);
+	EXPECT_EQ(until_believed(), 2); /* they had paid */
 	end();
 }
 
@@ -305,6 +337,7 @@ int main(int argc, char **argv)
 	RUN(what_was_is_forgotten_by_half);
 	RUN(they_begin_again_when_one_of_all_shows_that_little_lives);
 	RUN(what_copying_costs_is_guessed_until_much_was_copied);
+	RUN(what_was_an_accident_is_believed_less_each_time);
 	RUN(the_dearer_it_is_to_collect_all_the_more_may_live);
 	RUN(little_room_makes_the_next_one_of_all);
 	RUN(with_a_pause_goal_it_shrinks_fast_and_grows_slowly);
