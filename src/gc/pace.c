@@ -85,6 +85,13 @@ bool cairn_gc_pace_lacks_room(const cairn_gc_heap *h, size_t room)
 	return h->young.pace.pays && room / 2 < pace_least(h);
 }
 
+bool cairn_gc_pace_can_do_with_holes(const cairn_gc_heap *h, size_t dead_blocks)
+{
+	bool is_of_itself = h->cause == CAIRN_GC_CAUSE_FULL && h->plan->has_young && !h->young.pace.pays;
+	return is_of_itself &&
+	       cairn_gc_held(h) - dead_blocks * CAIRN_GC_BLOCK_BYTES <= cairn_gc_sizing_expect(h);
+}
+
 size_t cairn_gc_pace_after(cairn_gc_heap *h, uint64_t pause_ns, uint64_t made, size_t room)
 {
 	cairn_gc_pace *p = &h->young.pace;

@@ -32,6 +32,10 @@ typedef struct cairn_gc_pace {
 
 /* Would collections of the young pay, had they more room than this? */
 bool cairn_gc_pace_lacks_room(const struct cairn_gc_heap *h, size_t room);
+/* In a collection of all, with so many blocks of cells in which nothing lives: are holes as good as empty blocks? Where
+ * the young are not collected by themselves mutators fill them, so that moving what lives together would be for
+ * nothing, but for memory that the heap is to give back: what it holds is more than it is to grow to again. */
+bool cairn_gc_pace_can_do_with_holes(const struct cairn_gc_heap *h, size_t dead_blocks);
 /* After a collection: pause_ns long, of `made` bytes since the one before, after which so much room is left until all
  * are to be collected. Returns what is to be made until the next one; sets h->young.wants_all where that is to be of
  * all. */

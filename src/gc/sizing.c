@@ -381,21 +381,27 @@ static void sizing_judge(cairn_gc_heap *h, const sizing_cycle *c)
 	SIZING_WRITE(s->fruitless, fruitless);
 }
 
+/* What lives, by looks.stats. */
+static void sizing_measure(const cairn_gc_heap *h, sizing_cycle *c)
+{
+	ptrdiff_t foreign = SIZING_READ(h->sizing.foreign);
+	size_t objects = h->looks.stats.live_bytes, external = SIZING_READ(h->deaths.external_bytes);
+	size_t large = h->blocks.large_blocks * CAIRN_GC_BLOCK_BYTES + h->blocks.huge_bytes;
+	c->grown = objects + external + (foreign > 0 ? (size_t)foreign : 0);
+	c->live = objects + (objects > large ? objects - large : 0) / CAIRN_GC_GRAIN + external +
+		  SIZING_READ(h->sizing.record_bytes);
+}
+
 static sizing_cycle sizing_begin(cairn_gc_heap *h, uint64_t pause_ns, uint64_t now_ns)
 {
 	cairn_gc_sizing *s = &h->sizing;
 	uint64_t between = now_ns - s->ended_ns, allocated = h->looks.stats.allocated_bytes;
-	ptrdiff_t foreign = SIZING_READ(s->foreign);
 	sizing_cycle c = { .pause_ns = pause_ns, .held = cairn_gc_held(h), .is_minor = h->young.is_minor };
-	size_t objects = h->looks.stats.live_bytes, external = SIZING_READ(h->deaths.external_bytes);
-	size_t large = h->blocks.large_blocks * CAIRN_GC_BLOCK_BYTES + h->blocks.huge_bytes;
+	sizing_measure(h, &c);
 	c.mutator_ns = between > pause_ns ? between - pause_ns : 0;
 	c.allocated = allocated > s->allocated_at ? allocated - s->allocated_at : 0;
-	c.grown = objects + external + (foreign > 0 ? (size_t)foreign : 0);
-	c.live = objects + (objects > large ? objects - large : 0) / CAIRN_GC_GRAIN + external +
-		 SIZING_READ(s->record_bytes);
 	s->allocated_at = allocated;
-	SIZING_WRITE(s->foreign_at, foreign);
+	SIZING_WRITE(s->foreign_at, SIZING_READ(s->foreign));
 	return c;
 }
 
@@ -435,6 +441,13 @@ static void sizing_set_young_limit(cairn_gc_heap *h, const sizing_cycle *c)
 	h->looks.stats.young.made_bytes += h->young.is_minor ? c->allocated : 0;
 	size_t more = cairn_gc_pace_after(h, c->pause_ns, c->allocated, room);
 	SIZING_WRITE(s->limit, sizing_clamp(h, c->held + more));
+}
+
+size_t cairn_gc_sizing_expect(const cairn_gc_heap *h)
+{
+	sizing_cycle c = { 0 };
+	sizing_measure(h, &c);
+	return sizing_clamp(h, c.live + sizing_budget(h, &c) + h->sizing.slack);
 }
 
 void cairn_gc_sizing_after_at(cairn_gc_heap *h, uint64_t pause_ns, uint64_t now_ns)

@@ -75,6 +75,8 @@ void cairn_gc_note_peak(struct cairn_gc_heap *h);
 void cairn_gc_open_reserve(struct cairn_gc_heap *h);
 /* After a collection of that length, in the stop. looks.stats tell what lives; looks.held_before, and cause. */
 void cairn_gc_sizing_after(struct cairn_gc_heap *h, uint64_t pause_ns);
+/* In a collection of all, when looks.stats tell what lives: what may be held after it until the next. */
+size_t cairn_gc_sizing_expect(const struct cairn_gc_heap *h);
 /* How many bytes of empty blocks are kept after a collection made for that cause (cairn_gc_cause), because they will be
  * allocated into before long: for cairn_gc_blocks_purge. Any thread. */
 size_t cairn_gc_sizing_keep(const struct cairn_gc_heap *h, int cause);

@@ -344,6 +344,39 @@ static void copies_fill_the_holes_of_the_old(void)
 	dead_close();
 }
 
+/* One box in ten lives, in each block; a collection of all because the heap is full. How many moved. */
+static size_t moved_of_sparse(bool is_exact, bool pays, size_t min)
+{
+	enum { MANY = 40000 };
+	begin((cairn_gc_config){ .min = (size_t)4 << 20 });
+	hold(0, cairn_gc_new_array(m, slots, MANY));
+	for (size_t i = 0; i < MANY; i++) {
+		box *b = new_box(i);
+		cairn_gc_set(m, (slots *)held_at(0), item[i], i % 10 ? NULL : b);
+	}
+	heap->config.exact_roots = is_exact;
+	heap->config.min = min;
+	heap->young.pace.pays = pays;
+	heap->young.wants_all = true;
+	size_t moved = heap->looks.stats.moved_objects;
+	cairn_gc_collect_now(m, CAIRN_GC_CAUSE_FULL);
+	EXPECT(!heap->young.is_minor);
+	moved = heap->looks.stats.moved_objects - moved;
+	heap->config.exact_roots = true;
+	EXPECT_EQ(cairn_gc_verify(m, stderr), 0);
+	dead_close();
+	return moved;
+}
+
+static void holes_are_left_to_mutators_where_the_young_do_not_pay(void)
+{
+	for (unsigned is_exact = 0; is_exact < 2; is_exact++) {
+		EXPECT_EQ(moved_of_sparse(is_exact, false, (size_t)4 << 20), 0);
+		EXPECT(moved_of_sparse(is_exact, true, (size_t)4 << 20) > 1000);
+		EXPECT(moved_of_sparse(is_exact, false, 1) > 1000); /* it held more than twice what lives */
+	}
+}
+
 int main(void)
 {
 	RUN(a_collection_of_all_counts_what_is_young);
@@ -360,6 +393,7 @@ int main(void)
 	RUN(when_little_room_is_left_all_are_collected);
 	RUN(what_finds_no_room_is_old_where_it_is);
 	RUN(copies_fill_the_holes_of_the_old);
+	RUN(holes_are_left_to_mutators_where_the_young_do_not_pay);
 	RUN(what_several_workers_come_to_at_once_is_copied_once);
 	DONE();
 }

@@ -9,8 +9,9 @@
  * roots, and what is written down beside the heap replaces the old addresses. (Two fingers: Edwards' compactor, by
  * block; order of occupancy: Detlefs and others, "Garbage-first", 2004.)
  *
- * How much: blocks that are half empty, where that frees a sixteenth of all; when an allocation was refused, every
- * block that is not dense; with zeal "move", everything. What is PINNED stays, and its block with it, which is filled.
+ * How much: blocks that are half empty, where that frees a sixteenth of all, and holes are not as good (gc/pace.h);
+ * when an allocation was refused, every block that is not dense; with zeal "move", everything. What is PINNED stays,
+ * and its block with it, which is filled.
  *
  * Where stacks are not looked at little is PINNED, and objects keep their order: gc/plan/slide.c.
  *
@@ -240,7 +241,7 @@ static bool compact_is_wanted(const compaction *c)
 		size_t room = limit > c->live_bytes ? (limit - c->live_bytes) / CAIRN_GC_BLOCK_BYTES : 0;
 		least = room / COMPACT_ROOM_ONE_OF > least ? room / COMPACT_ROOM_ONE_OF : least;
 	}
-	bool is_worth = gain > least;
+	bool is_worth = gain > least && !cairn_gc_pace_can_do_with_holes(c->h, c->dead_blocks);
 	return c->is_whole || c->moves_all || is_worth;
 }
 

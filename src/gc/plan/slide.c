@@ -34,7 +34,7 @@ typedef struct sliding {
 	cairn_gc_heap *h;
 	uint8_t colour;
 	uintptr_t *places;     /* SLIDE_KIBS for each block of CELLS, in order of addresses */
-	size_t blocks, live_bytes;
+	size_t blocks, dead_blocks, live_bytes;
 	cairn_gc_slab *first;  /* slabs by address; see slide_next_slab */
 	cairn_gc_block *to;    /* the next free place: in this block, here */
 	uintptr_t at;
@@ -222,6 +222,7 @@ static void slide_sweep(sliding *c, cairn_gc_block *b)
 	cairn_gc_block_sweep(b, c->colour);
 	b->has_pins = has_pins;
 	c->live_bytes += b->live_bytes;
+	c->dead_blocks += !b->live_bytes;
 	c->h->young.made_bytes += b->is_young ? b->filled : 0;
 	c->h->young.lived_bytes += b->is_young ? b->live_bytes : 0;
 }
@@ -235,7 +236,9 @@ static bool slide_plan(sliding *c)
 		slide_sweep(c, b);
 	}
 	size_t needed = c->live_bytes / CAIRN_GC_BLOCK_BYTES + 1;
-	if (c->h->cause != CAIRN_GC_CAUSE_LIMIT && c->blocks < needed + c->blocks / SLIDE_GAIN_ONE_OF)
+	bool is_worth = c->blocks >= needed + c->blocks / SLIDE_GAIN_ONE_OF &&
+			!cairn_gc_pace_can_do_with_holes(c->h, c->dead_blocks);
+	if (c->h->cause != CAIRN_GC_CAUSE_LIMIT && !is_worth)
 		return false;
 	c->to = slide_next_block(c, NULL);
 	c->at = c->to ? cairn_gc_block_first(c->to) : 0;
