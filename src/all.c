@@ -169,6 +169,7 @@ SELDOM_END
 #include "gc/roots.c"
 #include "gc/shadow.c"
 #include "gc/sizing.c"
+#include "gc/slabs.c"
 #include "gc/stacks.c"
 #include "gc/survey.c"
 #include "gc/tables.c"

@@ -222,8 +222,26 @@ static cairn_gc_block *born(const need *n, cairn_gc_block *b)
 	return b;
 }
 
+static void fill_ahead(void *heap) { cairn_gc_slab_fill_ahead(heap); }
+
+/* The memory of a slab may take ms to be had. Meanwhile nobody waits for this mutator, and there may be a collection:
+ * returns what may be held then, at most. */
+static size_t take_ahead(const need *n, size_t most)
+{
+	cairn_gc_heap *h = n->t->heap;
+	entry e;
+	if (!cairn_gc_blocks_want_ahead(h, most))
+		return most;
+	entry_keep(&e, n->t);
+	cairn_gc_aside(fill_ahead, h);
+	entry_restore(&e, n->t);
+	size_t now = cairn_gc_most(h);
+	return most < now ? most : now;
+}
+
 static cairn_gc_block *take_whole(const need *n, size_t most)
 {
+	most = take_ahead(n, most);
 	return born(n, cairn_gc_blocks_take(n->t->heap, most));
 }
 

@@ -1,5 +1,5 @@
-/* gc/blocks.c - slabs and blocks: taking, giving, sweeping. How they are read is in gc/cells.c; the design in
- * blocks.h. */
+/* gc/blocks.c - blocks: taking, giving, sweeping. Slabs are in gc/slabs.c; how blocks are read is in gc/cells.c; the
+ * design in blocks.h. */
 #include "gc/blocks.h"
 
 #include "base/assert.h"
@@ -15,18 +15,11 @@ enum {
 	SLAB_USABLE = CAIRN_GC_SLAB_BLOCKS - CAIRN_GC_FIRST_BLOCK,
 	BLOCK_HELD_BYTES = CAIRN_GC_BLOCK_BYTES + CAIRN_GC_META_BYTES,
 	HUGE_HEAD_BYTES = CAIRN_GC_FIRST_BLOCK * CAIRN_GC_BLOCK_BYTES, /* before its object */
-	PLAIN_SLABS = CAIRN_HUGE_FROM_BYTES / CAIRN_GC_SLAB_BYTES, /* the first ones: the heap may stay small */
 	HOLES_WORTH_BYTES = CAIRN_GC_BLOCK_BYTES / 16, /* free in a block, for it to be allocated into */
 };
 
 static void lock_blocks(cairn_gc_blocks *s) { cairn_lock_take(&s->lock, CAIRN_RANK_GC_BLOCKS); }
 static void unlock_blocks(cairn_gc_blocks *s) { cairn_lock_drop(&s->lock, CAIRN_RANK_GC_BLOCKS); }
-
-static void add_held(cairn_gc_blocks *s, ptrdiff_t bytes)
-{
-	/* relaxed: a figure to decide by */
-	__atomic_store_n(&s->held_bytes, s->held_bytes + (size_t)bytes, __ATOMIC_RELAXED);
-}
 
 void cairn_gc_blocks_init(cairn_gc_blocks *s)
 {
@@ -42,72 +35,9 @@ void cairn_gc_blocks_init(cairn_gc_blocks *s)
 
 /* ---- Slabs ---- */
 
-/* Of a slab's span: whole chunks where references are compressed. */
-static size_t span_granules(const cairn_gc_heap *h, size_t granules)
-{
-	return h->is_compressed ? cairn_round_up(granules, CAIRN_CHUNK_GRANULES) : granules;
-}
-
-static cairn_span *span_take(cairn_gc_heap *h, size_t granules, bool *is_zero)
-{
-	if (h->is_compressed)
-		return cairn_pageheap_alloc_private(span_granules(h, granules), CAIRN_SPAN_MANAGED, is_zero);
-	cairn_span *span = cairn_pageheap_alloc(granules, CAIRN_CHUNK_GRANULES, CAIRN_SPAN_MANAGED, is_zero);
-	if (!span || cairn_window_open_pages(span->base, granules << CAIRN_GRANULE_SHIFT))
-		return span;
-	cairn_pageheap_free(span, granules, *is_zero ? 0 : granules);
-	return NULL;
-}
-
-/* When one is added for CELLS the blocks of all others are in use, so it will be filled: it need not be told by a
- * witness that it is worth a huge page. One that is added for a LARGE object may stay half empty. */
-static bool slab_will_fill(const cairn_gc_heap *h, cairn_gc_block_kind kind)
-{
-	return kind == CAIRN_GC_BLOCK_CELLS && h->blocks.slab_count >= PLAIN_SLABS && !h->zeal.poisons;
-}
-
-/* A slab of so many granules for a block of that kind, its record made; the blocks hang in no list. NULL: refused. */
-static cairn_gc_slab *slab_take(cairn_gc_heap *h, size_t granules, cairn_gc_block_kind kind)
-{
-	bool is_zero = false;
-	uint64_t before = cairn_gc_calm();
-	cairn_span *span = span_take(h, granules, &is_zero);
-	if (span && is_zero && slab_will_fill(h, kind))
-		cairn_pageheap_will_fill(span); /* before the record: a page that is there keeps it from being huge */
-	cairn_gc_uncalm(before);
-	if (!span)
-		return NULL;
-	cairn_gc_slab *slab = (cairn_gc_slab *)span->base;
-	if (!is_zero)
-		memset(slab, 0, sizeof *slab);
-	slab->granules = granules;
-	CAIRN_GC_EACH_BLOCK_OF(b, slab) {
-		cairn_node_init(&b->node);
-		b->is_zero = b->bytes_are_clear = is_zero;
-	}
-	cairn_list_append(&h->blocks.slabs, &slab->node);
-	h->blocks.slab_count++;
-	add_held(&h->blocks, CAIRN_GC_RECORD_BYTES);
-	/* publishes the record, for cairn_gc_slab_at of another thread */
-	__atomic_store_n(&slab->heap, h, __ATOMIC_RELEASE);
-	return slab;
-}
-
-static void slab_give(cairn_gc_heap *h, cairn_gc_slab *slab)
-{
-	size_t granules = slab->granules;
-	cairn_list_remove(&slab->node);
-	h->blocks.slab_count--;
-	add_held(&h->blocks, -(ptrdiff_t)CAIRN_GC_RECORD_BYTES);
-	__atomic_store_n(&slab->heap, NULL, __ATOMIC_RELAXED); /* for a word that points here: nobody's */
-	uint64_t before = cairn_gc_calm();
-	cairn_pageheap_free(cairn_window_span((uintptr_t)slab), span_granules(h, granules), granules);
-	cairn_gc_uncalm(before);
-}
-
 static bool slab_add_empty(cairn_gc_heap *h, cairn_gc_block_kind kind)
 {
-	cairn_gc_slab *slab = slab_take(h, CAIRN_CHUNK_GRANULES, kind);
+	cairn_gc_slab *slab = cairn_gc_slab_take(h, CAIRN_CHUNK_GRANULES, kind);
 	if (!slab)
 		return false;
 	CAIRN_GC_EACH_BLOCK_OF(b, slab)
@@ -119,13 +49,14 @@ static bool slab_add_empty(cairn_gc_heap *h, cairn_gc_block_kind kind)
 
 void cairn_gc_blocks_close(cairn_gc_blocks *s)
 {
+	cairn_gc_slab_ahead_drop(cairn_container(s, cairn_gc_heap, blocks));
 	while (!cairn_list_is_empty(&s->slabs)) {
 		cairn_gc_slab *slab = cairn_container(s->slabs.next, cairn_gc_slab, node);
 		cairn_gc_heap *h = slab->heap;
 		CAIRN_GC_EACH_BLOCK_OF(b, slab)
 			if (h->zeal.poisons && b->kind == CAIRN_GC_BLOCK_EMPTY)
 				cairn_gc_zeal_unpoison(h, b);
-		slab_give(h, slab);
+		cairn_gc_slab_give(h, slab);
 	}
 }
 
@@ -158,7 +89,7 @@ static void block_leave_empty(cairn_gc_heap *h, cairn_gc_block *b, cairn_gc_bloc
 	b->is_young = b->is_recent = b->was_recent = false;
 	b->filled = b->live_bytes = b->cards = 0;
 	b->card = NULL;
-	add_held(s, (ptrdiff_t)block_held(b));
+	cairn_gc_blocks_add_held(s, (ptrdiff_t)block_held(b));
 	if (kind != CAIRN_GC_BLOCK_LARGE_MORE) {
 		clear_bytes(b);
 		b->bytes_are_clear = false;
@@ -168,6 +99,16 @@ static void block_leave_empty(cairn_gc_heap *h, cairn_gc_block *b, cairn_gc_bloc
 static bool has_room(const cairn_gc_blocks *s, size_t more, size_t most)
 {
 	return s->held_bytes + more <= most && more <= most;
+}
+
+bool cairn_gc_blocks_want_ahead(cairn_gc_heap *h, size_t most)
+{
+	cairn_gc_blocks *s = &h->blocks;
+	lock_blocks(s);
+	bool is_wanted = cairn_list_is_empty(&s->empty) && !s->ahead && cairn_gc_slab_will_fill(h) &&
+			 has_room(s, BLOCK_HELD_BYTES + CAIRN_GC_RECORD_BYTES, most);
+	unlock_blocks(s);
+	return is_wanted;
 }
 
 cairn_gc_block *cairn_gc_blocks_take(cairn_gc_heap *h, size_t most)
@@ -223,7 +164,7 @@ static cairn_gc_block *take_row(cairn_gc_heap *h, unsigned n, size_t cell_bytes)
 
 static cairn_gc_block *take_huge(cairn_gc_heap *h, size_t granules)
 {
-	cairn_gc_slab *slab = slab_take(h, granules, CAIRN_GC_BLOCK_LARGE);
+	cairn_gc_slab *slab = cairn_gc_slab_take(h, granules, CAIRN_GC_BLOCK_LARGE);
 	if (!slab)
 		return NULL;
 	cairn_gc_block *b = &slab->block[CAIRN_GC_FIRST_BLOCK];
@@ -236,7 +177,7 @@ static cairn_gc_block *take_huge(cairn_gc_heap *h, size_t granules)
 	if (!b->is_zero)
 		memset(cairn_gc_block_start(b), 0, bytes);
 	h->blocks.huge_bytes += bytes;
-	add_held(&h->blocks, (ptrdiff_t)(bytes + CAIRN_GC_META_BYTES));
+	cairn_gc_blocks_add_held(&h->blocks, (ptrdiff_t)(bytes + CAIRN_GC_META_BYTES));
 	return b;
 }
 
@@ -262,14 +203,14 @@ static void give_huge(cairn_gc_heap *h, cairn_gc_slab *slab)
 {
 	size_t bytes = (slab->granules << CAIRN_GRANULE_SHIFT) - HUGE_HEAD_BYTES;
 	h->blocks.huge_bytes -= bytes;
-	add_held(&h->blocks, -(ptrdiff_t)(bytes + CAIRN_GC_META_BYTES));
-	slab_give(h, slab);
+	cairn_gc_blocks_add_held(&h->blocks, -(ptrdiff_t)(bytes + CAIRN_GC_META_BYTES));
+	cairn_gc_slab_give(h, slab);
 }
 
 static void block_become_empty(cairn_gc_heap *h, cairn_gc_block *b)
 {
 	cairn_gc_blocks *s = &h->blocks;
-	add_held(s, -(ptrdiff_t)block_held(b));
+	cairn_gc_blocks_add_held(s, -(ptrdiff_t)block_held(b));
 	b->kind = CAIRN_GC_BLOCK_EMPTY;
 	b->is_zero = b->is_owned = b->is_from = b->has_pins = b->has_starts = false;
 	b->filled = 0;
@@ -522,7 +463,7 @@ static void slab_drop(cairn_gc_heap *h, cairn_gc_slab *slab)
 			cairn_gc_zeal_unpoison(h, b);
 	}
 	h->blocks.empty_count -= SLAB_USABLE;
-	slab_give(h, slab);
+	cairn_gc_slab_give(h, slab);
 }
 
 static void block_purge_pages(cairn_gc_block *b)
@@ -557,6 +498,7 @@ static void block_purge(cairn_gc_heap *h, cairn_gc_block *b)
 void cairn_gc_blocks_purge(cairn_gc_heap *h, size_t keep_bytes)
 {
 	cairn_gc_blocks *s = &h->blocks;
+	cairn_gc_slab_ahead_drop(h);
 	lock_blocks(s);
 	for (cairn_node *n = s->slabs.prev, *before; n != &s->slabs; n = before) {
 		before = n->prev;

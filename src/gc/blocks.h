@@ -132,6 +132,8 @@ typedef struct cairn_gc_blocks {
 	cairn_node large;       /* LARGE blocks; those that are young last */
 	size_t slab_count, empty_count, cells_count, large_blocks; /* large: blocks of LARGE and LARGE_MORE */
 	size_t huge_bytes;      /* of the spans of huge slabs */
+	struct cairn_span *ahead; /* of the next slab for CELLS: gc/slabs.c; NULL: none */
+	bool ahead_is_zero;
 	size_t held_bytes;      /* sync: atomic, relaxed, written under lock: read to decide when to collect */
 } cairn_gc_blocks;
 
@@ -181,6 +183,9 @@ void cairn_gc_blocks_close(cairn_gc_blocks *s);
 /* An EMPTY block made one of CELLS, owned: it reads zero, or is_zero is false and who allocates clears. Takes a slab
  * from the page heap where there is none. NULL: refused, by the system or because held_bytes would pass `most`. */
 cairn_gc_block *cairn_gc_blocks_take(struct cairn_gc_heap *h, size_t most);
+/* Would that take a slab whose memory is to be filled first? Then a mutator does that aside, before. */
+bool cairn_gc_blocks_want_ahead(struct cairn_gc_heap *h, size_t most);
+void cairn_gc_slab_fill_ahead(struct cairn_gc_heap *h); /* without the lock; may take ms */
 /* A LARGE one of that many bytes, header included, zeroed; its header is still 0. NULL: likewise. */
 cairn_gc_block *cairn_gc_blocks_take_large(struct cairn_gc_heap *h, size_t cell_bytes, size_t most);
 /* CELLS or LARGE become EMPTY; the bytes about them are cleared. A slab whose blocks are all empty may go back. */
@@ -206,6 +211,18 @@ void cairn_gc_blocks_purge(struct cairn_gc_heap *h, size_t keep_bytes);
 void cairn_gc_blocks_validate(struct cairn_gc_heap *h);
 /* One of CELLS: (GB2), (GB3), (GB5), and (GA1) of gc/allocate.c. */
 void cairn_gc_block_validate(const cairn_gc_block *b, uint8_t colour);
+
+/* Between gc/slabs.c and gc/blocks.c, under the lock. */
+/* Of so many granules, for a block of that kind, its record made; the blocks hang in no list. NULL: refused. */
+cairn_gc_slab *cairn_gc_slab_take(struct cairn_gc_heap *h, size_t granules, cairn_gc_block_kind kind);
+void cairn_gc_slab_give(struct cairn_gc_heap *h, cairn_gc_slab *slab);
+bool cairn_gc_slab_will_fill(const struct cairn_gc_heap *h); /* the next one for CELLS */
+void cairn_gc_slab_ahead_drop(struct cairn_gc_heap *h); /* without the lock */
+static inline void cairn_gc_blocks_add_held(cairn_gc_blocks *s, ptrdiff_t bytes)
+{
+	/* relaxed: a figure to decide by */
+	__atomic_store_n(&s->held_bytes, s->held_bytes + (size_t)bytes, __ATOMIC_RELAXED);
+}
 
 /* Sweeps one block: (GB2) holds, live_bytes is set. */
 void cairn_gc_block_sweep(cairn_gc_block *b, uint8_t colour);

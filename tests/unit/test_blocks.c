@@ -470,6 +470,34 @@ static void fill_where_huge_is_dear(void *unused)
 	close_heap();
 }
 
+/* A mutator fills a slab's memory before it takes the lock. */
+static void fill_ahead_of_need(void *unused)
+{
+	(void)unused;
+	open_where_huge_is_cheap();
+	EXPECT_EQ(fill_slabs(PLAIN - 1), 0);
+	EXPECT(!cairn_gc_blocks_want_ahead(heap, SIZE_MAX)); /* the heap may stay small */
+	EXPECT_EQ(fill_slabs(1), 0);
+	EXPECT(cairn_gc_blocks_want_ahead(heap, SIZE_MAX));
+	EXPECT(!cairn_gc_blocks_want_ahead(heap, heap->blocks.held_bytes));
+	size_t held = heap->blocks.held_bytes;
+	cairn_gc_slab_fill_ahead(heap);
+	uintptr_t ahead = (uintptr_t)heap->blocks.ahead->base;
+	EXPECT_EQ(cairn_vm_resident_bytes((void *)ahead, CAIRN_GC_SLAB_BYTES), CAIRN_GC_SLAB_BYTES);
+	cairn_gc_slab_fill_ahead(heap); /* one is there */
+	EXPECT_EQ((uintptr_t)heap->blocks.ahead->base, ahead);
+	EXPECT(heap->blocks.held_bytes == held && !cairn_gc_blocks_want_ahead(heap, SIZE_MAX));
+	EXPECT_EQ((uintptr_t)cairn_gc_slab_of(cairn_gc_blocks_take(heap, SIZE_MAX)), ahead);
+	EXPECT(!heap->blocks.ahead);
+	cairn_gc_slab_fill_ahead(heap);
+	EXPECT(heap->blocks.ahead != NULL);
+	cairn_gc_blocks_purge(heap, 0);
+	EXPECT(!heap->blocks.ahead); /* nor is it kept */
+	cairn_gc_blocks_validate(heap);
+	cairn_gc_slab_fill_ahead(heap);
+	close_heap();
+}
+
 /* Of the last slab one block stays in use and one was; the other 26 were never. */
 static void purge_a_huge_slab(void *unused)
 {
@@ -518,6 +546,13 @@ HUGE_CASE(a_heap_of_sixteen_mib_asks_for_huge_pages_for_further_slabs, fill_sixt
 HUGE_CASE(a_slab_for_a_large_object_stays_plain, fill_with_large_objects)
 HUGE_CASE(after_a_dear_trial_slabs_are_plain, fill_where_huge_is_dear)
 
+static void a_mutator_fills_a_slab_ahead_of_need(void)
+{
+	if (huge_pages_are_never_given() || is_emulated())
+		SKIP("the kernel gives no huge pages here");
+	in_a_child(fill_ahead_of_need, NULL);
+}
+
 static void a_purge_of_empty_blocks_takes_the_huge_page_back(void)
 {
 	if (huge_pages_are_never_given() || is_emulated())
@@ -531,6 +566,7 @@ int main(void)
 	RUN(a_heap_of_sixteen_mib_asks_for_huge_pages_for_further_slabs);
 	RUN(a_slab_for_a_large_object_stays_plain);
 	RUN(after_a_dear_trial_slabs_are_plain);
+	RUN(a_mutator_fills_a_slab_ahead_of_need);
 	RUN(a_purge_of_empty_blocks_takes_the_huge_page_back);
 	RUN(sums_of_kinds_are_kept_by_taking_and_giving);
 	RUN(nothing_is_taken_past_most);
