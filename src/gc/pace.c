@@ -13,6 +13,10 @@ enum {
 };
 
 #define PACE_COPY_LEAST 0.5 /* ns a byte */
+#define PACE_SPREADS      3 /* mean deviations under the goal: 1 in 100 is longer where they are as chance has them */
+#define PACE_SPREAD_FIRST 0.15
+#define PACE_SPREAD_MOST  0.5
+#define PACE_RISE_MOST    4   /* what one pause costs more than known, of that */
 
 /* For a byte that lives. Until there were such collections a guess: that a copy costs what one of all costs for each
  * byte that lived, where objects lie as strewn, and no less than where they do not. */
@@ -60,15 +64,29 @@ static void pace_learn_all(cairn_gc_heap *h, uint64_t pause_ns, uint64_t made, s
 		p->made = p->lived = p->pause_ns = p->said = 0;
 }
 
-/* Slowly up, fast down. */
-static size_t pace_by_goal(cairn_gc_heap *h, uint64_t pause_ns, size_t room)
+/* Those that the machine made long, by giving the processor to somebody else, are not to shrink many that follow. */
+static void pace_learn_cost(cairn_gc_pace *p, uint64_t pause_ns, uint64_t made)
+{
+	double cost = ((double)pause_ns + 1) / ((double)made + 1), known = p->goal_cost > 0 ? p->goal_cost : cost;
+	double more = cost - known < PACE_RISE_MOST * known ? cost - known : PACE_RISE_MOST * known;
+	double off = more < 0 ? -more / known : more / known;
+	p->goal_cost = known + more / (more > 0 ? 4 : 8);
+	p->goal_spread += ((off < PACE_SPREAD_MOST ? off : PACE_SPREAD_MOST) - p->goal_spread) / 16;
+}
+
+/* Slowly up, fast down. As much less than the goal is aimed at as pauses are spread, so that 1 in 100 is longer. */
+static size_t pace_by_goal(cairn_gc_heap *h, uint64_t pause_ns, uint64_t made, size_t room)
 {
 	cairn_gc_pace *p = &h->young.pace;
-	double goal = 1e6 * h->config.pause_goal_ms * 0.7, step = goal / ((double)pause_ns + 1);
-	if (!p->goal_bytes)
+	if (!p->goal_bytes) {
 		p->goal_bytes = PACE_LEAST;
-	else if (h->young.is_minor)
+		p->goal_spread = PACE_SPREAD_FIRST;
+	} else if (h->young.is_minor) {
+		pace_learn_cost(p, pause_ns, made);
+		double aim = 1e6 * h->config.pause_goal_ms / (1 + PACE_SPREADS * p->goal_spread);
+		double step = aim / p->goal_cost / (double)p->goal_bytes;
 		p->goal_bytes = (size_t)((double)p->goal_bytes * (step > 1.25 ? 1.25 : step < 0.25 ? 0.25 : step));
+	}
 	p->goal_bytes = p->goal_bytes > h->config.max ? h->config.max : p->goal_bytes;
 	p->goal_bytes = p->goal_bytes < PACE_GOAL_LEAST ? PACE_GOAL_LEAST : p->goal_bytes;
 	return p->goal_bytes < room ? p->goal_bytes : room;
@@ -103,6 +121,6 @@ size_t cairn_gc_pace_after(cairn_gc_heap *h, uint64_t pause_ns, uint64_t made, s
 	size_t young = room / 2;
 	h->young.wants_all = young < least || (!p->pays && !h->config.pause_goal_ms);
 	if (h->config.pause_goal_ms)
-		young = pace_by_goal(h, pause_ns, young);
+		young = pace_by_goal(h, pause_ns, made, young);
 	return h->young.wants_all ? room : young;
 }

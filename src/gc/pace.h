@@ -28,6 +28,8 @@ typedef struct cairn_gc_pace {
 	unsigned said;                /* so many of all said that they would, likewise */
 	unsigned doubt;               /* and so many are not enough: more with each time that it was not so */
 	size_t goal_bytes;            /* by the pause goal: made between two */
+	double goal_cost;             /* ns of pause for each of them, a mean that forgets; 0: not known */
+	double goal_spread;           /* and by what part of that pauses are off it, likewise */
 } cairn_gc_pace;
 
 /* Would collections of the young pay, had they more room than this? */

@@ -207,14 +207,48 @@ static void with_a_pause_goal_it_shrinks_fast_and_grows_slowly(void)
 	EXPECT_EQ(after_young(MS, MIB, 0, 100 * MIB), MIB + MIB / 4);
 	EXPECT_EQ(after_all_at_1(100 * MIB, SIZE_MAX), MIB + MIB / 4); /* its pause is another matter */
 	EXPECT_EQ(after_young(0, MIB, 0, 100 * MIB), MIB + MIB / 4 + (MIB + MIB / 4) / 4);
-	size_t before = pace->goal_bytes;
-	EXPECT_EQ(after_young(1000 * MS, MIB, MIB, 100 * MIB), before / 4);
-	before = pace->goal_bytes = 8 * MIB;
-	size_t now = after_young(14 * MS - 1, MIB, 0, 100 * MIB); /* 0.7 of the goal is aimed at */
-	EXPECT(now >= before / 2 - 1 && now <= before / 2 + 1);
-	now = after_young(7 * MS - 1, MIB, 0, 100 * MIB);
-	EXPECT(now >= before / 2 - 1 && now <= before / 2 + 1); /* it is there */
+	for (unsigned i = 0; i < 20; i++)
+		after_young(MS, MIB, 0, 100 * MIB);
+	size_t before = pace->goal_bytes, now = before;
+	for (unsigned i = 0; i < 5; i++) /* twenty times as dear all at once */
+		now = after_young(20 * MS, MIB, 0, 100 * MIB);
+	EXPECT(now < before / 15);
 	EXPECT(!h->young.wants_all);
+	end();
+}
+
+/* Pauses of 1 ms a MiB, every second one `percent` longer and the others as much shorter. */
+static size_t made_by_spread(unsigned percent)
+{
+	if (!begin(10))
+		return 0;
+	size_t now = after_all_at_1(100 * MIB, SIZE_MAX);
+	for (unsigned i = 0; i < 400; i++)
+		now = after_young(now * (i % 2 ? 100 + percent : 100 - percent) / 100 * MS / MIB, now, 0, 100 * MIB);
+	end();
+	return now;
+}
+
+static void the_more_pauses_are_spread_the_less_is_aimed_at(void)
+{
+	size_t same = made_by_spread(0), some = made_by_spread(20), much = made_by_spread(40);
+	EXPECT(same > 9 * MIB + MIB / 2 && same <= 10 * MIB);
+	EXPECT(some > 5 * MIB && some < 7 * MIB); /* 10 / 1.6: the longer ones are below the goal */
+	EXPECT(much > 3 * MIB && much < 5 * MIB);
+}
+
+static void a_pause_that_the_machine_made_long_is_soon_forgotten(void)
+{
+	REQUIRE(begin(10));
+	size_t now = after_all_at_1(100 * MIB, SIZE_MAX);
+	for (unsigned i = 0; i < 100; i++)
+		now = after_young(now * MS / MIB, now, 0, 100 * MIB);
+	size_t before = now;
+	now = after_young(500 * MS, now, 0, 100 * MIB);
+	EXPECT(now >= before / 3 && now < before * 2 / 3);
+	for (unsigned i = 0; i < 32; i++)
+		now = after_young(now * MS / MIB, now, 0, 100 * MIB);
+	EXPECT(now > before * 3 / 4);
 	end();
 }
 
@@ -341,6 +375,8 @@ int main(int argc, char **argv)
 	RUN(the_dearer_it_is_to_collect_all_the_more_may_live);
 	RUN(little_room_makes_the_next_one_of_all);
 	RUN(with_a_pause_goal_it_shrinks_fast_and_grows_slowly);
+	RUN(the_more_pauses_are_spread_the_less_is_aimed_at);
+	RUN(a_pause_that_the_machine_made_long_is_soon_forgotten);
 	RUN(and_stays_within_bounds);
 	RUN(random_figures_keep_it_within_the_room);
 	RUN(a_goal_above_ten_seconds_is_refused);
