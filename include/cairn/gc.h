@@ -191,7 +191,9 @@ typedef struct cairn_gc_config {
 	/* of the collectors that collect the young by itself: how long that may stop mutators, in ms; default 0: as it
 	 * is best for throughput; CAIRN_GC_PAUSE_GOAL= */
 	unsigned pause_goal_ms;
-	unsigned workers;     /* threads that trace, the collecting one included; default 1; CAIRN_GC_WORKERS= */
+	/* threads that trace, the collecting one included; CAIRN_GC_WORKERS=; default: as many as there are processors
+	 * for this process, up to 4, made after the first collection in which 4 MiB lived */
+	unsigned workers;
 	bool exact_roots;     /* stacks are not looked at: everything is held by handles and roots; CAIRN_GC_EXACT= */
 	cairn_gc_cleanups cleanups;
 	/* Called where an allocation of an object finds no memory after a full collection (bytes: with its header,

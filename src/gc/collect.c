@@ -93,6 +93,7 @@ static void collect_in_stop(cairn_gc_heap *h, cairn_gc_cause cause)
 	h->cause = cause;
 	h->is_collecting = true;
 	h->has_conservative = cairn_gc_types_have_conservative();
+	cairn_gc_workers_come(h);
 	cairn_gc_look_phase(h, "sweep", 0, 0);
 	cairn_gc_blocks_sweep_all(h);
 	if (h->zeal.is_on)
@@ -132,8 +133,11 @@ static void collect_with_registers(cairn_gc_thread *t, void *arg)
 	cairn_gc_look_begin(h, (int)cause);
 	collect_in_stop(h, cause);
 	cairn_gc_look_end(h);
+	bool hires = cairn_gc_workers_are_worth_it(h);
 	cairn_gc_world_resume(h, t);
 	collect_gives_back(h, cause);
+	if (hires)
+		cairn_gc_workers_hire(h);
 	cairn_gc_deaths_nudge(h);
 }
 

@@ -163,7 +163,7 @@ static void sizing_fill_in(cairn_gc_config *c, size_t most)
 	if (c->min > c->max - c->reserve)
 		c->min = c->max - c->reserve;
 	c->growth = c->growth ? c->growth : SIZING_GROWTH;
-	c->workers = c->workers ? c->workers : 1;
+	c->workers = c->workers ? c->workers : cairn_gc_workers_default();
 	c->name = c->name ? c->name : "heap";
 }
 
@@ -273,6 +273,7 @@ int cairn_gc_sizing_init(cairn_gc_heap *h)
 	sizing_read_environment(c);
 	if (sizing_is_past_window(h))
 		return EINVAL;
+	h->tracing.hires_late = !c->workers;
 	sizing_fill_in(c, h->is_compressed ? CAIRN_GC_WINDOW_BYTES : SIZE_MAX);
 	sizing_set_max(h, c->max - c->reserve);
 	h->sizing.all_limit = sizing_clamp(h, c->min);

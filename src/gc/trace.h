@@ -21,8 +21,8 @@
  *   (GT1) After cairn_gc_trace_all no live object refers, by a strong field, to one that is not live, nor to one that
  *         has moved. Checked by cairn_gc_verify.
  *   (GT2) A worker's stack and queue are empty then. Checked by cairn_gc_trace_validate.
- * Threads: workers but the first are threads of the heap's, made when it is opened with more than one. Failure: less
- * parallel, or slower, never incomplete.
+ * Threads: workers but the first are threads of the heap's (gc/workers.c). Failure: less parallel, or slower, never
+ * incomplete.
  *
  * The same threads walk over slabs: cairn_gc_workers_each_slab. */
 #ifndef CAIRN_GC_TRACE_H
@@ -66,6 +66,7 @@ typedef struct cairn_gc_chunk {
 typedef struct cairn_gc_worker {
 	struct cairn_gc_heap *heap; /* const */
 	unsigned index;             /* const; 0 is the collecting thread */
+	uint32_t first_round;       /* its thread waits for the one after it; const when that is made */
 	bool is_copying;            /* the mode */
 	bool is_compressed;         /* likewise: of the heap; const */
 	bool is_shared;             /* other workers are at work, too */
@@ -100,8 +101,11 @@ typedef struct cairn_gc_worker {
 
 typedef struct cairn_gc_tracing {
 	cairn_gc_worker *worker; /* sync: each its own; in a stop. NULL: the heap was never opened */
-	unsigned made;           /* so many records of them; const */
-	unsigned workers;        /* const, but in the child of a fork */
+	unsigned wanted;         /* so many records of them; const */
+	unsigned workers;        /* that may take part; sync: in a stop, and in the child of a fork */
+	unsigned hired;          /* whose threads are made, and the collecting one; sync: atomic */
+	bool hires_late;         /* when it is seen that they are worth it; const */
+	bool is_hiring;          /* somebody makes them, or has; sync: atomic */
 	bool counts_again;       /* two workers may have counted one object; sync: in a stop */
 	size_t most;             /* of held bytes, for blocks to copy to; sync: in a stop */
 	size_t copied_bytes;     /* by the last collection that copied; sync: in a stop */
@@ -109,12 +113,13 @@ typedef struct cairn_gc_tracing {
 	cairn_lock lock;         /* rank GC_PARTS */
 	cairn_gc_chunk *shared;  /* sync: lock; read without as a hint: parts of stacks that anybody may take */
 	uint32_t idle;           /* sync: lock; read without as a hint: workers that look for work */
+	uint32_t joined;         /* sync: lock: workers that take part in the round */
 	bool is_done;            /* sync: lock: all were idle, and nothing was shared */
 	uint32_t news;           /* sync: atomic, a futex: something was shared, or all is done */
 	uint32_t round;          /* sync: atomic, a futex: grows when threads are to begin */
-	uint32_t at_work;        /* sync: atomic, a futex: threads that are not through with the round */
+	uint32_t at_work;        /* sync: atomic, a futex: threads that joined the round, and whether more may */
 	void (*job)(cairn_gc_worker *w); /* of the round; sync: by round, as the next two */
-	bool is_closing;
+	bool is_closing;         /* sync: atomic, by round */
 	struct {
 		void (*visit)(cairn_gc_worker *w, struct cairn_gc_slab *s, void *arg);
 		void *arg;
@@ -183,6 +188,13 @@ bool cairn_gc_worker_drain(cairn_gc_worker *w, size_t budget);
 void cairn_gc_worker_share(cairn_gc_worker *w);       /* others are idle: gives some of its stack away, if it can */
 void cairn_gc_worker_rest(cairn_gc_worker *w);        /* keeps no more than from one collection to the next */
 void cairn_gc_workers_drain(struct cairn_gc_heap *h); /* does all that there is to do, by all workers */
+
+/* At the end of a collection, in the stop: nobody said how many there are to be, and more than a little lives. */
+bool cairn_gc_workers_are_worth_it(const struct cairn_gc_heap *h);
+/* Makes their threads, once. Any thread that stops nobody and is not to: libc's locks are taken. */
+void cairn_gc_workers_hire(struct cairn_gc_heap *h);
+void cairn_gc_workers_come(struct cairn_gc_heap *h); /* when a collection begins: those that were made take part */
+unsigned cairn_gc_workers_default(void); /* how many there are where nobody said */
 
 /* Calls visit(w, slab, arg) once for every slab of the heap, by all workers where there are more than a few; w is who
  * does. It may write to that slab's blocks, its bytes and its objects, and to w; slabs and lists stay as they are. In a

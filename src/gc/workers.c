@@ -3,13 +3,18 @@
  * A worker has one part of a stack from the heap's opening to its end, so that tracing can go on where no memory is to
  * be had: see has_left_out in trace.h. Others are taken when they are needed, and given back when the tracing ends.
  *
- * Threads sleep between collections. The collecting thread begins alone; when there is more than a little to do it
- * begins a round, and they join. Who finds its stack empty says that it is idle; who sees that somebody is gives away
- * the part below its top one, or the lower half of its only one: what was pushed first leads to most. The round is over
- * when all are idle and nothing is shared, which is known under the lock, for both change under it.
+ * Threads are made when the heap is opened with a number of them; else after the first collection in which more than a
+ * little lived, as many as there are processors, up to WORKERS_DEFAULT: a small heap has none.
  *
- *   WAITING ──round──▶ drain ◀──take── idle ──all idle──▶ is_done ──▶ WAITING
- *                        └────empty─────▲
+ * They sleep between collections. The collecting thread begins alone; when there is more than a little to do it begins
+ * a round, and they join. One that comes late, for it had no processor, finds the round closed, and nobody has waited
+ * for it. Who finds its stack empty says that it is idle; who sees that somebody is gives away the part below its top
+ * one, or the lower half of its only one: what was pushed first leads to most. The round is over when all who joined
+ * are idle and nothing is shared, which is known under the lock, for all of it changes under it.
+ *
+ *   WAITING ──round──▶ join ──▶ drain ◀──take── idle ──all idle──▶ is_done ──▶ WAITING
+ *      ▲                │         └────empty─────▲
+ *      └────closed──────┘
  *
  * A walk over slabs is a round, too: each takes the next slab of the list until there is none.
  *
@@ -19,6 +24,7 @@
 
 #include "base/assert.h"
 #include "os/clock.h"
+#include "os/limits.h"
 #include "os/sys.h"
 
 #include <limits.h>
@@ -33,7 +39,11 @@ enum {
 	WORKERS_GIVEN_LEAST = 4,  /* items on a stack of which half is given away */
 	WORKERS_SLABS_LEAST = 4,  /* in a walk that all take part in: one takes some 50 us */
 	WORKERS_STACK_BYTES = 1 << 20,
+	WORKERS_DEFAULT = 4,      /* at most, where nobody said how many */
+	WORKERS_HIRE_BYTES = 4 << 20, /* lived: marking them takes 2 ms */
 };
+
+#define WORKERS_OPEN (UINT32_C(1) << 31) /* of at_work: the round may be joined */
 
 /* ---- Parts ---- */
 
@@ -174,7 +184,7 @@ void cairn_gc_worker_share(cairn_gc_worker *w)
 static void workers_wait_for_news(cairn_gc_tracing *t)
 {
 	__atomic_store_n(&t->idle, t->idle + 1, __ATOMIC_RELAXED); /* under the lock */
-	if (t->idle == t->workers && !t->shared) {
+	if (t->idle == t->joined && !t->shared) {
 		t->is_done = true;
 		workers_wake(&t->news);
 	}
@@ -205,8 +215,21 @@ static bool workers_take(cairn_gc_worker *w)
 	return c;
 }
 
+/* The collecting thread is counted from the round's begin. */
+static bool workers_may_join(cairn_gc_worker *w)
+{
+	cairn_gc_tracing *t = &w->heap->tracing;
+	workers_lock(t);
+	bool may_join = !t->is_done;
+	t->joined += may_join && w->index;
+	workers_unlock(t);
+	return may_join;
+}
+
 static void workers_join_in(cairn_gc_worker *w)
 {
+	if (!workers_may_join(w))
+		return;
 	do
 		cairn_gc_worker_drain(w, SIZE_MAX);
 	while (workers_take(w));
@@ -214,15 +237,31 @@ static void workers_join_in(cairn_gc_worker *w)
 
 /* ---- Threads ---- */
 
+/* False: the round is over, or was before this thread had a processor. */
+static bool workers_begin(cairn_gc_tracing *t)
+{
+	uint32_t at_work = __atomic_load_n(&t->at_work, __ATOMIC_RELAXED); /* it is compared below */
+	while (at_work & WORKERS_OPEN)
+		/* acquire: what was written for the round, pairs with workers_round; relaxed: it is compared again */
+		if (__atomic_compare_exchange_n(&t->at_work, &at_work, at_work + 1, true, __ATOMIC_ACQUIRE,
+			    __ATOMIC_RELAXED))
+			return true;
+	return false;
+}
+
 static void *workers_body(void *arg)
 {
 	cairn_gc_worker *w = arg;
 	cairn_gc_tracing *t = &w->heap->tracing;
 	pthread_setname_np(pthread_self(), "cairn-gc");
-	for (uint32_t round = 0;; round++) { /* each comes after all threads are through with the one before */
+	for (uint32_t round = w->first_round;;) {
 		workers_wait(&t->round, round);
-		if (t->is_closing)
+		round = __atomic_load_n(&t->round, __ATOMIC_ACQUIRE); /* pairs with workers_wake: is_closing */
+		if (__atomic_load_n(&t->is_closing, __ATOMIC_RELAXED))
 			return NULL;
+		cairn_gc_zeal_delay(w->heap); /* it was called, and has not joined */
+		if (!workers_begin(t))
+			continue;
 		uint64_t began = cairn_clock_thread_ns();
 		t->job(w);
 		w->cpu_ns += cairn_clock_thread_ns() - began;
@@ -232,15 +271,17 @@ static void *workers_body(void *arg)
 	}
 }
 
-/* One round of all workers. */
+/* One round of all workers that join it before the collecting thread is through. */
 static void workers_round(cairn_gc_heap *h, void (*job)(cairn_gc_worker *w))
 {
 	cairn_gc_tracing *t = &h->tracing;
 	t->job = job;
-	__atomic_store_n(&t->at_work, t->workers - 1, __ATOMIC_RELAXED); /* published by the round */
+	__atomic_store_n(&t->at_work, WORKERS_OPEN, __ATOMIC_RELEASE); /* publishes the job: workers_begin */
 	workers_wake(&t->round);
 	job(&t->worker[0]);
-	for (uint32_t left; (left = __atomic_load_n(&t->at_work, __ATOMIC_ACQUIRE));) /* pairs with workers_body */
+	/* acquire, both: pairs with workers_body */
+	for (uint32_t left = __atomic_and_fetch(&t->at_work, ~WORKERS_OPEN, __ATOMIC_ACQUIRE); left;
+		left = __atomic_load_n(&t->at_work, __ATOMIC_ACQUIRE))
 		workers_wait(&t->at_work, left);
 }
 
@@ -300,6 +341,7 @@ static void workers_drain_all(cairn_gc_heap *h)
 	}
 	t->counts_again |= !t->worker[0].is_copying && !h->has_conservative;
 	t->is_done = false;
+	t->joined = 1;
 	workers_round(h, workers_join_in);
 	for (unsigned i = 0; i < t->workers; i++)
 		t->worker[i].is_shared = false;
@@ -316,8 +358,10 @@ void cairn_gc_workers_drain(cairn_gc_heap *h)
 
 static bool worker_init(cairn_gc_heap *h, unsigned i)
 {
-	h->tracing.worker[i] = (cairn_gc_worker){ .heap = h, .index = i, .top = chunk_new(h) };
-	return h->tracing.worker[i].top;
+	cairn_gc_worker *w = &h->tracing.worker[i];
+	if (!w->top)
+		*w = (cairn_gc_worker){ .heap = h, .index = i, .top = chunk_new(h) };
+	return w->top;
 }
 
 static void worker_free(cairn_gc_worker *w)
@@ -329,11 +373,12 @@ static void worker_free(cairn_gc_worker *w)
 	w->top = NULL;
 }
 
-/* Makes the worker's thread; its signals are blocked. */
+/* Makes the worker's thread; its signals are blocked. No round is at work that it belongs to. */
 static bool worker_start(cairn_gc_heap *h, unsigned i)
 {
 	sigset_t all, before;
 	pthread_attr_t attributes;
+	h->tracing.worker[i].first_round = __atomic_load_n(&h->tracing.round, __ATOMIC_RELAXED); /* see above */
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, WORKERS_STACK_BYTES);
 	sigfillset(&all);
@@ -344,38 +389,73 @@ static bool worker_start(cairn_gc_heap *h, unsigned i)
 	return !error;
 }
 
+static void workers_make(cairn_gc_heap *h)
+{
+	unsigned i = 1;
+	while (i < h->tracing.wanted && worker_init(h, i) && worker_start(h, i))
+		i++;
+	/* publishes them: cairn_gc_workers_come, by a collecting thread */
+	__atomic_store_n(&h->tracing.hired, i, __ATOMIC_RELEASE);
+}
+
+bool cairn_gc_workers_are_worth_it(const cairn_gc_heap *h)
+{
+	/* relaxed: a hint */
+	return h->tracing.wanted > 1 && !__atomic_load_n(&h->tracing.is_hiring, __ATOMIC_RELAXED) &&
+	       h->looks.stats.live_bytes >= WORKERS_HIRE_BYTES;
+}
+
+void cairn_gc_workers_hire(cairn_gc_heap *h)
+{
+	if (!__atomic_exchange_n(&h->tracing.is_hiring, true, __ATOMIC_RELAXED)) /* nothing but who does it */
+		workers_make(h);
+}
+
+void cairn_gc_workers_come(cairn_gc_heap *h)
+{
+	h->tracing.workers = __atomic_load_n(&h->tracing.hired, __ATOMIC_ACQUIRE); /* pairs with workers_make */
+}
+
+unsigned cairn_gc_workers_default(void)
+{
+	unsigned processors = cairn_limits_get()->processors;
+	return processors < WORKERS_DEFAULT ? processors : WORKERS_DEFAULT;
+}
+
 bool cairn_gc_tracing_init(cairn_gc_heap *h)
 {
 	cairn_gc_tracing *t = &h->tracing;
-	unsigned wanted = h->config.workers < CAIRN_GC_WORKERS_MAX ? h->config.workers : CAIRN_GC_WORKERS_MAX;
+	t->wanted = h->config.workers < CAIRN_GC_WORKERS_MAX ? h->config.workers : CAIRN_GC_WORKERS_MAX;
 	t->parts_most = SIZE_MAX;
-	t->worker = cairn_gc_meta_alloc(h, wanted * sizeof *t->worker);
-	t->made = t->worker ? wanted : 0;
+	t->worker = cairn_gc_meta_alloc(h, t->wanted * sizeof *t->worker);
 	if (!t->worker || !worker_init(h, 0))
 		return false;
-	for (t->workers = 1; t->workers < wanted; t->workers++)
-		if (!worker_init(h, t->workers) || !worker_start(h, t->workers)) {
-			worker_free(&t->worker[t->workers]);
-			break;
-		}
+	t->workers = t->hired = 1;
+	if (!t->hires_late) {
+		t->is_hiring = true;
+		workers_make(h);
+		t->workers = t->hired;
+	}
 	return true;
 }
 
 void cairn_gc_tracing_close(cairn_gc_heap *h)
 {
 	cairn_gc_tracing *t = &h->tracing;
-	t->is_closing = true;
+	__atomic_store_n(&t->is_closing, true, __ATOMIC_RELAXED); /* published by the round */
 	workers_wake(&t->round);
-	for (unsigned i = 1; i < t->workers; i++)
+	for (unsigned i = 1; i < t->hired; i++)
 		pthread_join(t->thread[i], NULL);
-	for (unsigned i = 0; i < t->made; i++) /* in the child of a fork more than there are workers */
+	if (!t->worker)
+		return;
+	for (unsigned i = 0; i < t->wanted; i++) /* more than threads where one could not be made, or in a fork */
 		worker_free(&t->worker[i]);
-	if (t->worker)
-		cairn_gc_meta_free(h, t->worker, t->made * sizeof *t->worker);
+	cairn_gc_meta_free(h, t->worker, t->wanted * sizeof *t->worker);
 }
 
 void cairn_gc_tracing_fork_child(cairn_gc_heap *h)
 {
 	cairn_lock_renew(&h->tracing.lock);
-	h->tracing.workers = 1;
+	h->tracing.workers = h->tracing.hired = 1;
+	h->tracing.is_hiring = true; /* none: a child that was forked amid threads is to make no new ones */
 }

@@ -63,7 +63,7 @@ static void what_config_leaves_out_is_filled_in(void)
 	EXPECT_EQ(sim_open(&plain, (cairn_gc_config){ 0 }), 0);
 	EXPECT_EQ(sim.config.min, 4 * MIB);
 	EXPECT_EQ(sim.config.growth, 100);
-	EXPECT_EQ(sim.config.workers, 1);
+	EXPECT_EQ(sim.config.workers, cairn_gc_workers_default());
 	EXPECT(sim.config.max >= CAIRN_GC_MAX_LEAST && sim.config.max <= cairn_limits_get()->ram_bytes / 4);
 	EXPECT_EQ(limit(), 4 * MIB);
 	EXPECT_EQ(strcmp(sim.config.name, "heap"), 0);
