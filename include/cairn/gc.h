@@ -221,9 +221,9 @@ typedef struct cairn_gc_config {
 
 /* NULL: with errno ENOMEM; EINVAL (max below 1 MiB, min over max, reserve not below max, growth over 100000, workers
  * over 32, balance below 0, no such cleanups or remember); ENOTSUP (a collector that is not built, or of no such name:
- * a line says so). With compressed references also ENOMEM where their window is refused, and EINVAL where max is over 32 GiB: a
- * line says so. Returns owned. config: NULL as all defaults. About 50 KiB where little is allocated; there may be
- * thousands. */
+ * a line says so). With compressed references also ENOMEM where their window is refused, and EINVAL where max is over
+ * 32 GiB: a line says so. Returns owned. config: NULL as all defaults. About 50 KiB where little is allocated; there
+ * may be thousands. */
 cairn_gc_heap *cairn_gc_open(const cairn_gc_config *config) CAIRN_GC_KIND_("cairn_gc_open");
 /* Takes h and all its objects, after every drop function and cleanup that is still listed was run, in this thread;
  * tables, guardians, handles and external bytes go with it. Misuse: mutators other than this thread's are attached. */

@@ -37,8 +37,9 @@ static bool young_may_have_cards(const cairn_gc_heap *h, const cairn_gc_block *b
 {
 	const cairn_gc_record *r = cairn_gc_record_of(header);
 	cairn_gc_remember how = h->config.remember;
-	bool is_wanted = b->kind == CAIRN_GC_BLOCK_LARGE ? how != CAIRN_GC_REMEMBER_LOG : how == CAIRN_GC_REMEMBER_CARDS;
-	return is_wanted && !r->trace && !r->weak && !(r->flags & CAIRN_GC_CONSERVATIVE);
+	bool is_large = b->kind == CAIRN_GC_BLOCK_LARGE;
+	bool is_by_card = is_large ? how != CAIRN_GC_REMEMBER_LOG : how == CAIRN_GC_REMEMBER_CARDS;
+	return is_by_card && !r->trace && !r->weak && !(r->flags & CAIRN_GC_CONSERVATIVE);
 }
 
 /* Where the card begins that this field is in. */
