@@ -106,7 +106,7 @@ bool cairn_gc_blocks_want_ahead(cairn_gc_heap *h, size_t most)
 	cairn_gc_blocks *s = &h->blocks;
 	lock_blocks(s);
 	bool is_wanted = cairn_list_is_empty(&s->empty) && !s->ahead && cairn_gc_slab_will_fill(h) &&
-			 has_room(s, BLOCK_HELD_BYTES + CAIRN_GC_RECORD_BYTES, most);
+			 has_room(s, BLOCK_HELD_BYTES + cairn_gc_slab_record_bytes(h), most);
 	unlock_blocks(s);
 	return is_wanted;
 }
