@@ -172,9 +172,17 @@ typedef enum cairn_gc_cleanups {
 	CAIRN_GC_CLEANUPS_THREAD, /* by a thread of the heap's */
 } cairn_gc_cleanups;
 
+/* How collectors that collect the young by itself remember which old objects were stored into: each is written down
+ * (a log), or each 128 bytes of the heap (a card) is. */
+typedef enum cairn_gc_remember {
+	CAIRN_GC_REMEMBER_DEFAULT, /* objects of up to 16 KiB by the log, larger ones by cards */
+	CAIRN_GC_REMEMBER_LOG,     /* larger ones, too, by the log, and scanned whole */
+	CAIRN_GC_REMEMBER_CARDS,   /* all by cards: then each store into what is old is out of line */
+} cairn_gc_remember;
+
 /* Everything may be 0, which is the default. The environment wins over the fields: CAIRN_GC_COLLECTOR, _MAX, _MIN,
- * _SOFT, _RESERVE, _GROWTH, _BALANCE, _PAUSE_GOAL, _WORKERS, _EXACT, _ZEAL; CAIRN_GC_LOG=1 says a line a collection. A
- * value there that cannot be read is told and ignored, but for the name of a collector. */
+ * _SOFT, _RESERVE, _GROWTH, _BALANCE, _PAUSE_GOAL, _REMEMBER, _WORKERS, _EXACT, _ZEAL; CAIRN_GC_LOG=1 says a line a
+ * collection. A value there that cannot be read is told and ignored, but for the name of a collector. */
 typedef struct cairn_gc_config {
 	cairn_gc_collector collector; /* CAIRN_GC_COLLECTOR=marksweep ... */
 	size_t min;           /* bytes that the heap may always grow to without a collection; default 4 MiB */
@@ -191,6 +199,7 @@ typedef struct cairn_gc_config {
 	/* of the collectors that collect the young by itself: how long that may stop mutators, in ms; default 0: as it
 	 * is best for throughput; CAIRN_GC_PAUSE_GOAL= */
 	unsigned pause_goal_ms;
+	cairn_gc_remember remember;   /* CAIRN_GC_REMEMBER=log, cards or default */
 	/* threads that trace, the collecting one included; CAIRN_GC_WORKERS=; default: as many as there are processors
 	 * for this process, up to 4, made after the first collection in which 4 MiB lived */
 	unsigned workers;
@@ -213,10 +222,10 @@ typedef struct cairn_gc_config {
 } cairn_gc_config;
 
 /* NULL: with errno ENOMEM; EINVAL (max below 1 MiB, min over max, reserve not below max, growth over 100000, workers
- * over 32, balance below 0, no such cleanups); ENOTSUP (a collector that is not built, or of no such name: a line says
- * so). With compressed references also ENOMEM where their window is refused, and EINVAL where max is over 32 GiB: a
- * line says so. Returns owned. config: NULL as all defaults. About 50 KiB where little is allocated; there may be
- * thousands. */
+ * over 32, balance below 0, no such cleanups or remember); ENOTSUP (a collector that is not built, or of no such name:
+ * a line says so). With compressed references also ENOMEM where their window is refused, and EINVAL where max is over
+ * 32 GiB: a line says so. Returns owned. config: NULL as all defaults. About 50 KiB where little is allocated; there
+ * may be thousands. */
 cairn_gc_heap *cairn_gc_open(const cairn_gc_config *config) CAIRN_GC_KIND_("cairn_gc_open");
 /* Takes h and all its objects, after every drop function and cleanup that is still listed was run, in this thread;
  * tables, guardians, handles and external bytes go with it. Misuse: mutators other than this thread's are attached. */
@@ -437,7 +446,7 @@ typedef struct cairn_gc_young_stats {
 	/* What was made last is left young, and collected by the next one. So of what was collected soonest
 	 * (lived - aged) / (made - recent) survives, and aged / recent of what had more time. */
 	uint64_t recent_bytes, aged_bytes;
-	uint64_t scanned_objects, scanned_cards; /* old objects stored into; 128 bytes of large ones, likewise */
+	uint64_t scanned_objects, scanned_cards; /* old objects stored into; cards, likewise */
 	cairn_gc_histogram pause;
 } cairn_gc_young_stats;
 

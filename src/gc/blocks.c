@@ -106,7 +106,7 @@ bool cairn_gc_blocks_want_ahead(cairn_gc_heap *h, size_t most)
 	cairn_gc_blocks *s = &h->blocks;
 	lock_blocks(s);
 	bool is_wanted = cairn_list_is_empty(&s->empty) && !s->ahead && cairn_gc_slab_will_fill(h) &&
-			 has_room(s, BLOCK_HELD_BYTES + CAIRN_GC_RECORD_BYTES, most);
+			 has_room(s, BLOCK_HELD_BYTES + cairn_gc_slab_record_bytes(h), most);
 	unlock_blocks(s);
 	return is_wanted;
 }
@@ -116,7 +116,7 @@ cairn_gc_block *cairn_gc_blocks_take(cairn_gc_heap *h, size_t most)
 	cairn_gc_blocks *s = &h->blocks;
 	cairn_gc_block *b = NULL;
 	lock_blocks(s);
-	size_t record = cairn_list_is_empty(&s->empty) ? CAIRN_GC_RECORD_BYTES : 0;
+	size_t record = cairn_list_is_empty(&s->empty) ? cairn_gc_slab_record_bytes(h) : 0;
 	if (has_room(s, BLOCK_HELD_BYTES + record, most) && (!record || slab_add_empty(h, CAIRN_GC_BLOCK_CELLS))) {
 		b = cairn_container(s->empty.next, cairn_gc_block, node);
 		block_leave_empty(h, b, CAIRN_GC_BLOCK_CELLS);
@@ -191,7 +191,7 @@ cairn_gc_block *cairn_gc_blocks_take_large(cairn_gc_heap *h, size_t cell_bytes, 
 	cairn_gc_block *b = NULL;
 	lock_blocks(s);
 	/* a slab may have to be taken for it */
-	if (has_room(s, bytes + CAIRN_GC_META_BYTES + CAIRN_GC_RECORD_BYTES, most))
+	if (has_room(s, bytes + CAIRN_GC_META_BYTES + cairn_gc_slab_record_bytes(h), most))
 		b = n <= SLAB_USABLE ? take_row(h, (unsigned)n, cell_bytes) : take_huge(h, granules);
 	if (b)
 		cairn_list_append(&s->large, &b->node);
@@ -540,7 +540,7 @@ static void validate_slab(const cairn_gc_slab *slab, block_sums *sum)
 	cairn_assert(empty == slab->empty_blocks); /* GB1 */
 	sum->slabs++;
 	sum->empty += empty;
-	sum->held += CAIRN_GC_RECORD_BYTES;
+	sum->held += cairn_gc_slab_record_bytes(slab->heap);
 	if (slab->is_huge) {
 		size_t bytes = (slab->granules << CAIRN_GRANULE_SHIFT) - HUGE_HEAD_BYTES;
 		sum->huge_bytes += bytes;

@@ -4,7 +4,8 @@
  *     ┌────────────────────────────┬──────────┬──────────┬─────┬───────────┐
  *     │ bytes about grains: 256 KiB│ block 4  │ block 5  │ ... │ block 31  │   64 KiB each
  *     └────────────────────────────┴──────────┴──────────┴─────┴───────────┘
- *       └ the first 32 KiB of them would be about the bytes themselves: there the slab's and its blocks' records lie
+ *       └ the first 32 KiB of them would be about the bytes themselves: there the slab's and its blocks' records lie,
+ *         and in the second half the cards of its blocks of CELLS, where there are any (gc/young.h)
  *
  *   block     EMPTY ──▶ CELLS: cells of up to CAIRN_GC_CELL_MAX bytes, allocated from left to right into its holes
  *                └────▶ LARGE, with the blocks behind it that it needs LARGE_MORE: one object; where it needs more than
@@ -56,6 +57,8 @@ enum {
 	CAIRN_GC_CELL_MAX = 16 * 1024, /* over it: LARGE */
 	CAIRN_GC_META_BYTES = CAIRN_GC_BLOCK_GRAINS, /* about a block's grains */
 	CAIRN_GC_RECORD_BYTES = 4096,                /* a slab's record and its blocks': one OS page */
+	CAIRN_GC_CARD_BYTES = 128,
+	CAIRN_GC_CARDS_BYTES = CAIRN_GC_SLAB_BYTES / CAIRN_GC_CARD_BYTES, /* of a slab's: one byte a card, 0 or 1 */
 
 	CAIRN_GC_COLOUR = 3, /* the mask */
 	CAIRN_GC_END = 4,
@@ -119,6 +122,8 @@ typedef struct cairn_gc_slab {
 } cairn_gc_slab;
 
 _Static_assert(sizeof(cairn_gc_slab) <= CAIRN_GC_RECORD_BYTES, "the records have that much room");
+_Static_assert(CAIRN_GC_RECORD_BYTES <= CAIRN_GC_CARDS_BYTES &&
+	2 * CAIRN_GC_CARDS_BYTES <= CAIRN_GC_SLAB_BYTES / CAIRN_GC_GRAIN / CAIRN_GC_GRAIN, "and cards behind them");
 
 typedef struct cairn_gc_blocks {
 	cairn_lock lock;
@@ -153,6 +158,13 @@ static inline uint8_t *cairn_gc_byte_of_cell(uintptr_t cell)
 	       (cell & (CAIRN_GC_SLAB_BYTES - 1)) / CAIRN_GC_GRAIN;
 }
 static inline uint8_t *cairn_gc_byte_of(const void *object) { return cairn_gc_byte_of_cell((uintptr_t)object - 8); }
+
+/* The card of this address in a block of CELLS: where its slab has cards. */
+static inline uint8_t *cairn_gc_card_of(uintptr_t address)
+{
+	return (uint8_t *)cairn_gc_slab_of((void *)address) + CAIRN_GC_CARDS_BYTES +
+	       (address & (CAIRN_GC_SLAB_BYTES - 1)) / CAIRN_GC_CARD_BYTES;
+}
 
 static inline char *cairn_gc_block_start(const cairn_gc_block *b)
 {
@@ -215,6 +227,7 @@ void cairn_gc_block_validate(const cairn_gc_block *b, uint8_t colour);
 /* Between gc/slabs.c and gc/blocks.c, under the lock. */
 /* Of so many granules, for a block of that kind, its record made; the blocks hang in no list. NULL: refused. */
 cairn_gc_slab *cairn_gc_slab_take(struct cairn_gc_heap *h, size_t granules, cairn_gc_block_kind kind);
+size_t cairn_gc_slab_record_bytes(const struct cairn_gc_heap *h); /* what it counts beside its blocks, cards too */
 void cairn_gc_slab_give(struct cairn_gc_heap *h, cairn_gc_slab *slab);
 bool cairn_gc_slab_will_fill(const struct cairn_gc_heap *h); /* the next one for CELLS */
 void cairn_gc_slab_ahead_drop(struct cairn_gc_heap *h); /* without the lock */
@@ -232,6 +245,8 @@ uintptr_t cairn_gc_block_hole(const cairn_gc_block *b, uint8_t colour, uintptr_t
 /* Reading a block in a stop: the first cell at or after `from`, which is the block's first cell or the end of a cell;
  * 0: none. Also of LARGE ones. */
 uintptr_t cairn_gc_block_next(const cairn_gc_block *b, uint8_t colour, uintptr_t from);
+/* Of CELLS: the first cell that lived and does not end at or before this grain of it; 0: none. */
+uintptr_t cairn_gc_block_cell_from(const cairn_gc_block *b, uint8_t colour, uintptr_t at);
 /* Sets START for each cell that was made since the last mark phase, once in a collection. */
 void cairn_gc_block_find_starts(cairn_gc_block *b, uint8_t colour);
 void cairn_gc_block_forget_starts(cairn_gc_block *b); /* undoes it */

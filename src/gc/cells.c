@@ -142,6 +142,17 @@ uintptr_t cairn_gc_block_next(const cairn_gc_block *b, uint8_t colour, uintptr_t
 	return at < GRAINS ? cell_at(b, at) : 0;
 }
 
+uintptr_t cairn_gc_block_cell_from(const cairn_gc_block *b, uint8_t colour, uintptr_t at)
+{
+	const uint8_t *bytes = cairn_gc_block_bytes(b);
+	size_t grain = grain_at(b, at), before = grain;
+	while (before && !(bytes[before - 1] & CAIRN_GC_END) && (bytes[before] & CAIRN_GC_COLOUR) != colour)
+		before--; /* to the start of the cell that leads in, or of the hole */
+	if ((bytes[before] & CAIRN_GC_COLOUR) != colour)
+		before = next_of_colour(bytes, colour, grain);
+	return before < GRAINS ? cell_at(b, before) : 0;
+}
+
 void cairn_gc_block_find_starts(cairn_gc_block *b, uint8_t colour)
 {
 	if (b->has_starts)

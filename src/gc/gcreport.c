@@ -148,7 +148,7 @@ static void report_young(const cairn_gc_young_stats *s, FILE *to)
 	fprintf(to, "  by age      %10.2f %% of what was collected at once, %.2f %% of %.2f MiB left young once\n",
 		share(s->lived_bytes - s->aged_bytes, s->made_bytes - s->recent_bytes),
 		share(s->aged_bytes, s->recent_bytes), as_mib(s->recent_bytes));
-	fprintf(to, "  stored into %10" PRIu64 " old objects, %" PRIu64 " cards of large ones, scanned by those\n",
+	fprintf(to, "  stored into %10" PRIu64 " old objects, %" PRIu64 " cards, scanned by those\n",
 		s->scanned_objects, s->scanned_cards);
 }
 

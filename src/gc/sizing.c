@@ -16,6 +16,7 @@
 #include "os/sandbox.h"
 
 #include <errno.h>
+#include <string.h>
 
 enum {
 	SIZING_GROWTH = 100, /* percent, by default */
@@ -113,6 +114,19 @@ static void sizing_env_flag(const char *name, bool *to)
 		*to = if_true;
 }
 
+static void sizing_env_remember(cairn_gc_remember *to)
+{
+	static const char *const names[] = { "default", "log", "cards" };
+	const char *text = cairn_env_text("CAIRN_GC_REMEMBER");
+	unsigned i = 0, count = sizeof names / sizeof *names;
+	while (text && i < count && strcmp(text, names[i]) != 0)
+		i++;
+	if (text && i == count)
+		cairn_report_ignored("CAIRN_GC_REMEMBER", text, "log, cards or default");
+	else if (text)
+		*to = (cairn_gc_remember)i;
+}
+
 static void sizing_read_environment(cairn_gc_config *c)
 {
 	sizing_env_bytes("CAIRN_GC_MAX", CAIRN_GC_MAX_LEAST, &c->max);
@@ -121,6 +135,7 @@ static void sizing_read_environment(cairn_gc_config *c)
 	sizing_env_bytes("CAIRN_GC_RESERVE", 0, &c->reserve);
 	sizing_env_number("CAIRN_GC_GROWTH", 1, SIZING_GROWTH_MOST, "a percentage from 1 to 100000", &c->growth);
 	sizing_env_number("CAIRN_GC_PAUSE_GOAL", 0, SIZING_GOAL_MOST, "ms, from 0 to 10000", &c->pause_goal_ms);
+	sizing_env_remember(&c->remember);
 	sizing_env_decimal("CAIRN_GC_BALANCE", &c->balance);
 	sizing_env_number("CAIRN_GC_WORKERS", 1, CAIRN_GC_WORKERS_MAX, "a number from 1 to 32", &c->workers);
 	sizing_env_flag("CAIRN_GC_EXACT", &c->exact_roots);
@@ -131,7 +146,8 @@ static bool sizing_is_contradictory(const cairn_gc_config *c)
 	bool is_max_wrong = c->max && (c->max < CAIRN_GC_MAX_LEAST || c->min > c->max || c->reserve >= c->max);
 	return is_max_wrong || !(c->balance >= 0) || c->growth > SIZING_GROWTH_MOST ||
 	       c->pause_goal_ms > SIZING_GOAL_MOST ||
-	       c->workers > CAIRN_GC_WORKERS_MAX || (unsigned)c->cleanups > CAIRN_GC_CLEANUPS_THREAD;
+	       c->workers > CAIRN_GC_WORKERS_MAX || (unsigned)c->cleanups > CAIRN_GC_CLEANUPS_THREAD ||
+	       (unsigned)c->remember > CAIRN_GC_REMEMBER_CARDS;
 }
 
 /* A max that the window of compressed references cannot hold; told. */

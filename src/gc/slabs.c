@@ -101,6 +101,11 @@ static cairn_span *span_for_cells(cairn_gc_heap *h, bool *is_zero)
 	return span ? span : span_take_calmly(h, CAIRN_CHUNK_GRANULES, fills, is_zero);
 }
 
+size_t cairn_gc_slab_record_bytes(const cairn_gc_heap *h)
+{
+	return CAIRN_GC_RECORD_BYTES + (cairn_gc_young_has_cards(h) ? CAIRN_GC_CARDS_BYTES : 0);
+}
+
 cairn_gc_slab *cairn_gc_slab_take(cairn_gc_heap *h, size_t granules, cairn_gc_block_kind kind)
 {
 	bool is_zero = false;
@@ -111,6 +116,8 @@ cairn_gc_slab *cairn_gc_slab_take(cairn_gc_heap *h, size_t granules, cairn_gc_bl
 	cairn_gc_slab *slab = (cairn_gc_slab *)span->base;
 	if (!is_zero)
 		memset(slab, 0, sizeof *slab);
+	if (!is_zero && cairn_gc_young_has_cards(h))
+		memset(cairn_gc_card_of((uintptr_t)slab), 0, CAIRN_GC_CARDS_BYTES);
 	slab->granules = granules;
 	CAIRN_GC_EACH_BLOCK_OF(b, slab) {
 		cairn_node_init(&b->node);
@@ -118,7 +125,7 @@ cairn_gc_slab *cairn_gc_slab_take(cairn_gc_heap *h, size_t granules, cairn_gc_bl
 	}
 	cairn_list_append(&h->blocks.slabs, &slab->node);
 	h->blocks.slab_count++;
-	cairn_gc_blocks_add_held(&h->blocks, CAIRN_GC_RECORD_BYTES);
+	cairn_gc_blocks_add_held(&h->blocks, (ptrdiff_t)cairn_gc_slab_record_bytes(h));
 	/* publishes the record, for cairn_gc_slab_at of another thread */
 	__atomic_store_n(&slab->heap, h, __ATOMIC_RELEASE);
 	return slab;
@@ -129,7 +136,7 @@ void cairn_gc_slab_give(cairn_gc_heap *h, cairn_gc_slab *slab)
 	size_t granules = slab->granules;
 	cairn_list_remove(&slab->node);
 	h->blocks.slab_count--;
-	cairn_gc_blocks_add_held(&h->blocks, -(ptrdiff_t)CAIRN_GC_RECORD_BYTES);
+	cairn_gc_blocks_add_held(&h->blocks, -(ptrdiff_t)cairn_gc_slab_record_bytes(h));
 	__atomic_store_n(&slab->heap, NULL, __ATOMIC_RELAXED); /* for a word that points here: nobody's */
 	span_give_calmly(h, cairn_window_span((uintptr_t)slab), granules);
 }

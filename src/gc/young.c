@@ -28,39 +28,62 @@ void cairn_gc_young_is_short(cairn_gc_heap *h)
 
 /* ---- Cards ---- */
 
-static bool young_may_have_cards(const cairn_gc_block *b, uint64_t header)
+bool cairn_gc_young_has_cards(const cairn_gc_heap *h)
 {
-	const cairn_gc_record *r = cairn_gc_record_of(header);
-	return b->kind == CAIRN_GC_BLOCK_LARGE && !r->trace && !r->weak && !(r->flags & CAIRN_GC_CONSERVATIVE);
+	return h->plan->has_young && h->config.remember == CAIRN_GC_REMEMBER_CARDS;
 }
 
-/* Under the lock. NULL: no memory within max. */
-static uint8_t *young_make_cards(cairn_gc_heap *h, cairn_gc_block *b, size_t size)
+static bool young_may_have_cards(const cairn_gc_heap *h, const cairn_gc_block *b, uint64_t header)
+{
+	const cairn_gc_record *r = cairn_gc_record_of(header);
+	cairn_gc_remember how = h->config.remember;
+	bool is_large = b->kind == CAIRN_GC_BLOCK_LARGE;
+	bool is_by_card = is_large ? how != CAIRN_GC_REMEMBER_LOG : how == CAIRN_GC_REMEMBER_CARDS;
+	return is_by_card && !r->trace && !r->weak && !(r->flags & CAIRN_GC_CONSERVATIVE);
+}
+
+/* Where the card begins that this field is in. */
+static uintptr_t young_card_start(const cairn_gc_block *b, const void *object, const void *field)
+{
+	uintptr_t at = (uintptr_t)field, base = b->kind == CAIRN_GC_BLOCK_LARGE ? (uintptr_t)object : 0;
+	return at - (at - base) % CAIRN_GC_CARD_BYTES;
+}
+
+/* The card that begins there. NULL: it is of a LARGE object, which has none so far. */
+static uint8_t *young_card_at(cairn_gc_block *b, uintptr_t start)
+{
+	if (b->kind == CAIRN_GC_BLOCK_CELLS)
+		return cairn_gc_card_of(start);
+	uint8_t *card = __atomic_load_n(&b->card, __ATOMIC_ACQUIRE); /* pairs with young_make_cards */
+	size_t i = (start - (uintptr_t)cairn_gc_block_large(b)) / CAIRN_GC_CARD_BYTES;
+	return card ? card + i : NULL;
+}
+
+/* Under the lock. None: no memory within max. */
+static void young_make_cards(cairn_gc_heap *h, cairn_gc_block *b, size_t size)
 {
 	size_t n = (size + CAIRN_GC_CARD_BYTES - 1) / CAIRN_GC_CARD_BYTES;
 	uint8_t *card = cairn_gc_may_hold(h, n) ? cairn_gc_meta_alloc(h, n) : NULL;
 	if (!card)
-		return NULL;
+		return;
 	b->cards = (uint32_t)n;
-	__atomic_store_n(&b->card, card, __ATOMIC_RELEASE); /* publishes them: young_store_card */
-	return card;
+	__atomic_store_n(&b->card, card, __ATOMIC_RELEASE); /* publishes them: young_card_at */
 }
 
 static void young_store_card(cairn_gc_heap *h, cairn_gc_block *b, void *object, const void *field)
 {
-	size_t at = (size_t)((const char *)field - (char *)object) / CAIRN_GC_CARD_BYTES;
-	uint8_t *card = __atomic_load_n(&b->card, __ATOMIC_ACQUIRE); /* pairs with young_make_cards */
+	uintptr_t start = young_card_start(b, object, field);
+	uint8_t *card = young_card_at(b, start);
 	/* relaxed, both: who finds it set, or sets it, stores before the next stop */
-	if (card && __atomic_load_n(&card[at], __ATOMIC_RELAXED))
+	if (card && __atomic_load_n(card, __ATOMIC_RELAXED))
 		return;
 	cairn_lock_take(&h->young.lock, CAIRN_RANK_GC_PARTS);
-	if (!b->cards)
+	if (!card && !b->cards)
 		young_make_cards(h, b, cairn_gc_size(object));
-	bool may_set = b->cards && at < b->cards;
-	if (may_set && !b->card[at]) /* set by who has the lock alone, and only if it is written down */
-		__atomic_store_n(&b->card[at],
-			young_write_down(h, (uintptr_t)object + at * CAIRN_GC_CARD_BYTES + 1), __ATOMIC_RELAXED);
-	if (!may_set || !b->card[at]) { /* not to be asked again: the next collection is of all */
+	card = young_card_at(b, start);
+	if (card && !*card) /* set by who has the lock alone, and only if it is written down */
+		__atomic_store_n(card, young_write_down(h, start + 1), __ATOMIC_RELAXED);
+	if (!card || !*card) { /* not to be asked again: the next collection is of all */
 		h->young.is_short = true;
 		__atomic_fetch_and((uint8_t *)cairn_gc_header_at(object), (uint8_t)~CAIRN_GC_WATCHED, __ATOMIC_RELAXED);
 	}
@@ -77,10 +100,10 @@ void cairn_gc_young_drop_cards(cairn_gc_heap *h, cairn_gc_block *b)
 
 bool cairn_gc_young_is_told(const void *object, const void *field)
 {
-	const cairn_gc_block *b = cairn_gc_block_of(object);
-	size_t at = (size_t)((const char *)field - (const char *)object) / CAIRN_GC_CARD_BYTES;
-	bool has_card = b->kind == CAIRN_GC_BLOCK_LARGE && at < b->cards && b->card[at];
-	return !(cairn_gc_header_of(object) & CAIRN_GC_WATCHED) || has_card;
+	cairn_gc_block *b = cairn_gc_block_of(object);
+	bool may_have = young_may_have_cards(cairn_gc_slab_of(object)->heap, b, cairn_gc_header_of(object));
+	const uint8_t *card = may_have ? young_card_at(b, young_card_start(b, object, field)) : NULL;
+	return !(cairn_gc_header_of(object) & CAIRN_GC_WATCHED) || (card && *card);
 }
 
 /* ---- The list ---- */
@@ -92,7 +115,7 @@ void cairn_gc_young_store(cairn_gc_heap *h, void *object, const void *field)
 	if (!(__atomic_load_n(low, __ATOMIC_RELAXED) & CAIRN_GC_WATCHED))
 		return;
 	cairn_gc_block *b = cairn_gc_block_of(object);
-	if (young_may_have_cards(b, cairn_gc_header_of(object))) {
+	if (young_may_have_cards(h, b, cairn_gc_header_of(object))) {
 		young_store_card(h, b, object, field);
 		return;
 	}
@@ -117,17 +140,43 @@ void cairn_gc_young_forget(cairn_gc_heap *h, void *object)
 	cairn_lock_drop(&h->young.lock, CAIRN_RANK_GC_PARTS);
 }
 
-/* Its object may have become shorter since. */
-static void young_visit_card(cairn_gc_heap *h, uintptr_t card, cairn_gc_young_visit *visit)
+/* What lies in a card of small objects: each cell that reaches into it, but of what is written down whole. */
+static void young_visit_cells(cairn_gc_heap *h, const cairn_gc_block *b, uintptr_t start, cairn_gc_young_visit *visit)
 {
-	cairn_gc_slab *slab = cairn_gc_slab_at(card);
-	cairn_gc_block *b = slab->is_huge ? &slab->block[CAIRN_GC_FIRST_BLOCK] : cairn_gc_block_of((void *)card);
+	uintptr_t end = start + CAIRN_GC_CARD_BYTES, cell = cairn_gc_block_cell_from(b, h->blocks.colour, start);
+	while (cell && cell < end) {
+		uintptr_t object = (uintptr_t)cairn_gc_cell_object(cell);
+		uint64_t header = cairn_gc_header_of((void *)object);
+		if (object < end && young_may_have_cards(h, b, header))
+			visit(h, (void *)object, start > object ? start - object : 0, end - object);
+		cell = cairn_gc_next_of_colour(b, h->blocks.colour, cell + cairn_gc_header_cell(header));
+	}
+}
+
+/* A LARGE object may have become shorter since. */
+static void young_visit_card(cairn_gc_heap *h, uintptr_t start, cairn_gc_young_visit *visit)
+{
+	cairn_gc_slab *slab = cairn_gc_slab_at(start);
+	cairn_gc_block *b = slab->is_huge ? &slab->block[CAIRN_GC_FIRST_BLOCK] : cairn_gc_block_of((void *)start);
 	while (b->kind == CAIRN_GC_BLOCK_LARGE_MORE)
 		b--;
-	size_t from = card - (uintptr_t)cairn_gc_block_large(b);
-	cairn_assert(b->cards > from / CAIRN_GC_CARD_BYTES);
-	b->card[from / CAIRN_GC_CARD_BYTES] = 0;
-	visit(h, cairn_gc_block_large(b), from, from + CAIRN_GC_CARD_BYTES);
+	*young_card_at(b, start) = 0;
+	if (!visit)
+		return;
+	size_t from = start - (uintptr_t)cairn_gc_block_large(b);
+	if (b->kind == CAIRN_GC_BLOCK_CELLS)
+		young_visit_cells(h, b, start, visit);
+	else
+		visit(h, cairn_gc_block_large(b), from, from + CAIRN_GC_CARD_BYTES);
+	h->looks.stats.young.scanned_cards++;
+}
+
+static void young_visit_object(cairn_gc_heap *h, void *object, cairn_gc_young_visit *visit)
+{
+	if (!object || !visit)
+		return;
+	visit(h, object, 0, SIZE_MAX);
+	h->looks.stats.young.scanned_objects++;
 }
 
 void cairn_gc_young_each_stored(cairn_gc_heap *h, cairn_gc_young_visit *visit)
@@ -138,8 +187,8 @@ void cairn_gc_young_each_stored(cairn_gc_heap *h, cairn_gc_young_visit *visit)
 	for (uintptr_t item; cairn_gc_chunk_pop(h, &stored, &item);)
 		if (item & 1)
 			young_visit_card(h, item - 1, visit);
-		else if (item)
-			visit(h, (void *)item, 0, SIZE_MAX);
+		else
+			young_visit_object(h, (void *)item, visit);
 }
 
 /* ---- Checking, closing ---- */
@@ -161,6 +210,19 @@ static size_t young_unwatched(const cairn_gc_heap *h, const cairn_gc_block *b)
 	return n;
 }
 
+/* Cards of it that are set. */
+static size_t young_cards_set(const cairn_gc_heap *h, const cairn_gc_block *b)
+{
+	bool is_large = b->kind == CAIRN_GC_BLOCK_LARGE, is_cells = cairn_gc_young_has_cards(h) && !is_large;
+	const uint8_t *card = is_large ? b->card : cairn_gc_card_of(cairn_gc_block_first(b));
+	size_t set = 0, n = is_large ? b->cards : is_cells ? CAIRN_GC_BLOCK_BYTES / CAIRN_GC_CARD_BYTES : 0;
+	for (size_t i = 0; i < n; i++)
+		set += card[i];
+	cairn_assert(!set || is_large || (b->kind == CAIRN_GC_BLOCK_CELLS && !b->is_young)); /* GYO3 */
+	cairn_assert(!set || h->config.remember != CAIRN_GC_REMEMBER_LOG); /* GYO3 */
+	return set;
+}
+
 void cairn_gc_young_validate(cairn_gc_heap *h)
 {
 	size_t unwatched = 0, set = 0, objects = 0, cards = 0;
@@ -168,8 +230,7 @@ void cairn_gc_young_validate(cairn_gc_heap *h)
 		return;
 	CAIRN_GC_EACH_BLOCK (b, &h->blocks) {
 		unwatched += young_unwatched(h, b);
-		for (size_t i = 0; b->kind == CAIRN_GC_BLOCK_LARGE && i < b->cards; i++)
-			set += b->card[i];
+		set += young_cards_set(h, b);
 	}
 	cairn_lock_take(&h->young.lock, CAIRN_RANK_GC_PARTS);
 	for (const cairn_gc_chunk *c = h->young.stored; c; c = c->next)

@@ -15,11 +15,16 @@
  * and writes that down; the next collection scans the card. So a table of a million slots costs what is stored into it.
  * (Not of types with a trace function or weak fields, or CONSERVATIVE ones: these are scanned whole.)
  *
+ * That is the default; config.remember has two others, to measure it against. By the log, a LARGE object is written
+ * down whole, too. By cards, small objects stay WATCHED as well. Their cards are 128 bytes of a block each, at a fixed
+ * place of the slab (gc/blocks.h): the next collection scans the fields in them, whosever they are.
+ *
  * Invariants:
  *   (GYO1) An old object that is WATCHED refers to no young one but from cards that are set. Checked by
  *          cairn_gc_verify.
  *   (GYO2) One that is not is written down, or is_short. Checked, by their number, by cairn_gc_young_validate().
- *   (GYO3) So is each card that is set. Checked likewise.
+ *   (GYO3) So is each card that is set. Checked likewise. None is set but of LARGE objects and, by cards, of blocks of
+ *          cells that are not young; by the log, none at all.
  *   (GYO4) In a young block of cells nothing has a colour. Checked likewise.
  *
  * Lock: one, rank CAIRN_RANK_GC_PARTS. Failure: where an object cannot be written down, is_short: the next collection
@@ -34,13 +39,13 @@
 struct cairn_gc_heap;
 
 enum {
-	CAIRN_GC_CARD_BYTES = 128,
 	CAIRN_GC_RECENT_EACH = 2 * CAIRN_GC_BLOCK_BYTES, /* one is being filled; the other is time to die */
 };
 
 typedef struct cairn_gc_young {
 	cairn_lock lock;
-	cairn_gc_chunk *stored; /* old objects stored into; cards: their address + 1; sync: lock, or the stop */
+	/* Old objects stored into; cards: the address of what they span, + 1; sync: lock, or the stop */
+	cairn_gc_chunk *stored;
 	bool is_short;          /* some are missing; sync: lock, or the stop */
 	/* sync, both: written in a stop; read there, and by mutators that run */
 	bool is_minor;          /* at work, or the last one: a collection of the young alone */
@@ -54,6 +59,8 @@ typedef struct cairn_gc_young {
 	size_t old_bytes, old_objects; /* that lived when all was collected, or became old since; sync: in a stop */
 } cairn_gc_young;
 
+/* Have small objects cards, too? const while it lives. */
+bool cairn_gc_young_has_cards(const struct cairn_gc_heap *h);
 /* Told before a store into a field of an object that is WATCHED, or may be. Any thread. */
 void cairn_gc_young_store(struct cairn_gc_heap *h, void *object, const void *field);
 /* Something is not written down: the next collection is of all. Any thread. */
@@ -64,8 +71,8 @@ bool cairn_gc_young_is_told(const void *object, const void *field);
 void cairn_gc_young_drop_cards(struct cairn_gc_heap *h, struct cairn_gc_block *b);
 /* A LARGE object goes by hand. */
 void cairn_gc_young_forget(struct cairn_gc_heap *h, void *object);
-/* Calls visit for each that was written down, of a card with what it spans, else the whole of the object; none is
- * afterwards, and no card is set. In a stop. */
+/* Calls visit for each that was written down, of a card with what it spans of an object, else the whole of the object;
+ * none is afterwards, and no card is set. NULL: they are forgotten. In a stop. */
 typedef void cairn_gc_young_visit(struct cairn_gc_heap *h, void *object, size_t from, size_t to);
 void cairn_gc_young_each_stored(struct cairn_gc_heap *h, cairn_gc_young_visit *visit);
 void cairn_gc_young_validate(struct cairn_gc_heap *h); /* in a stop */

@@ -301,10 +301,11 @@ static int again(const char *mode)
 	c = sim.config;
 	if (!strcmp(mode, "set"))
 		return !(c.max == 32 * MIB && c.min == 6 * MIB && c.soft == 20 * MIB && c.reserve == 2 * MIB &&
-			 c.growth == 70 && c.workers == 2 && c.exact_roots && c.balance > 0.249 && c.balance < 0.251);
+			 c.growth == 70 && c.workers == 2 && c.exact_roots && c.balance > 0.249 && c.balance < 0.251 &&
+			 c.remember == CAIRN_GC_REMEMBER_CARDS);
 	if (!strcmp(mode, "bad"))
 		return !(c.max == 64 * MIB && c.min == 8 * MIB && c.growth == 10 && c.workers == 3 && !c.exact_roots &&
-			 c.balance == 0);
+			 c.balance == 0 && !c.remember);
 	if (!strcmp(mode, "small"))
 		return !(c.max == 4 * MIB && c.min <= 4 * MIB && c.reserve < 4 * MIB);
 	return !(c.max == 128 * MIB); /* "default": a quarter of RLIMIT_DATA */
@@ -339,7 +340,8 @@ static void the_environment_wins(void)
 {
 	char said[1500];
 	char *set[] = { "CAIRN_GC_MAX=32M", "CAIRN_GC_MIN=6M", "CAIRN_GC_SOFT=20M", "CAIRN_GC_RESERVE=2M",
-		"CAIRN_GC_GROWTH=70", "CAIRN_GC_BALANCE=0.25", "CAIRN_GC_WORKERS=2", "CAIRN_GC_EXACT=1", NULL };
+		"CAIRN_GC_GROWTH=70", "CAIRN_GC_BALANCE=0.25", "CAIRN_GC_WORKERS=2", "CAIRN_GC_EXACT=1",
+		"CAIRN_GC_REMEMBER=cards", NULL };
 	if (is_emulated()) {
 		SKIP("an emulator does not execute this program again");
 		return;
@@ -352,7 +354,7 @@ static void what_cannot_be_read_is_told_and_ignored(void)
 {
 	char said[1500];
 	char *bad[] = { "CAIRN_GC_MAX=10", "CAIRN_GC_MIN=many", "CAIRN_GC_GROWTH=-3", "CAIRN_GC_BALANCE=1e5",
-		"CAIRN_GC_WORKERS=400", "CAIRN_GC_EXACT=perhaps", NULL };
+		"CAIRN_GC_WORKERS=400", "CAIRN_GC_EXACT=perhaps", "CAIRN_GC_REMEMBER=none", NULL };
 	if (is_emulated()) {
 		SKIP("an emulator does not execute this program again");
 		return;

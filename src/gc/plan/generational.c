@@ -31,15 +31,15 @@ static size_t young_headroom(const cairn_gc_heap *h, size_t held)
 	return expected < held ? expected : held;
 }
 
+/* Of a card: the object stayed WATCHED. */
 static void young_scan_stored(cairn_gc_heap *h, void *object, size_t from, size_t to)
 {
-	cairn_gc_young_stats *s = &h->looks.stats.young;
-	cairn_gc_header_set(object, CAIRN_GC_WATCHED);
-	if (to == SIZE_MAX)
-		cairn_gc_trace_old(h, object);
-	else
+	if (to != SIZE_MAX) {
 		cairn_gc_trace_part(h, object, from, to);
-	to == SIZE_MAX ? s->scanned_objects++ : s->scanned_cards++;
+		return;
+	}
+	cairn_gc_header_set(object, CAIRN_GC_WATCHED);
+	cairn_gc_trace_old(h, object);
 }
 
 /* An old object of a CONSERVATIVE type is stored into without a word. */
@@ -82,11 +82,6 @@ static void collect_young(cairn_gc_heap *h)
 	s->live_objects += h->young.recent_objects;
 }
 
-static void forget_stored(cairn_gc_heap *h, void *object, size_t from, size_t to)
-{
-	(void)h, (void)object, (void)from, (void)to;
-}
-
 /* Large ones that are young: as compacting counts blocks of cells. */
 static void count_young_large(cairn_gc_heap *h, uint8_t colour)
 {
@@ -104,7 +99,7 @@ static void count_young_large(cairn_gc_heap *h, uint8_t colour)
 static void collect_all(cairn_gc_heap *h)
 {
 	uint8_t colour = cairn_gc_phase_mark(h);
-	cairn_gc_young_each_stored(h, forget_stored); /* all that lives is WATCHED now */
+	cairn_gc_young_each_stored(h, NULL); /* all that lives is WATCHED now */
 	h->young.made_bytes = h->young.lived_bytes = 0;
 	cairn_gc_phase_compact(h, colour);
 	count_young_large(h, colour);
