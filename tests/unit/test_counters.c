@@ -356,7 +356,8 @@ static void managed_heaps_are_none_of_mallocs(void)
 	cairn_gc_attach(h); /* for this libc asks how large the stack is, which takes a block of malloc's */
 	cairn_gc_close(h);
 	look(&before);
-	h = cairn_gc_open(&(cairn_gc_config){ .collector = CAIRN_GC_MARKSWEEP, .max = 64 << 20 });
+	h = cairn_gc_open( /* workers: for a thread libc takes a block, too */
+		&(cairn_gc_config){ .collector = CAIRN_GC_MARKSWEEP, .max = 64 << 20, .workers = 1 });
 	cairn_gc_mutator *m = h ? cairn_gc_attach(h) : NULL;
 	char *object = m ? cairn_gc_new_bytes(m, 8 << 20) : NULL;
 	REQUIRE(object != NULL);
