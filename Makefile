@@ -269,7 +269,7 @@ bench-rss:
 	@$(MAKE) --no-print-directory -s all
 	@bench/rss
 
-#: make bench-gc       managed heaps beside malloc and free, Boehm's and other languages', 20 minutes; ROW=name one row
+#: make bench-gc       managed heaps beside malloc and free, Boehm's and other languages', 25 minutes; ROW=name one row
 bench-gc:
 	@O=$(O) scripts/setup bench
 	@$(MAKE) --no-print-directory -s all

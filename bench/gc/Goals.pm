@@ -8,25 +8,40 @@ use Managers;
 
 my (%row, @managers, $marks, $holes, @ahead);
 
-# A goal is a line: what is asked, the figures, and whether it holds (undef: something of it was not run).
+sub begin {
+	my ($rows, $managers) = @_;
+	%row = map { $_->{name} => $_ } @$rows;
+	@managers = @$managers;
+}
+
+# A goal is a line: what is asked, the figures, whether it holds (undef: something of it was not run), and whether it
+# does with compressed references.
 sub table {
 	my ($r) = @_;
-	%row = map { $_->{name} => $_ } @{ $r->{rows} };
-	@managers = @{ $r->{managers} };
 	($marks, $holes) = ($r->{marks}, $r->{holes});
 	@ahead = ();
-	my $text = "Of `$Managers::MAIN`, operations on lru with two workers, as Java and Go collect; medians of this run. Java: the best of its collectors with default flags, by " .
-		"which a goal is judged;\nbehind it, in brackets, with flags (*tuned*, below).\n\n";
+	my $text = <<"END";
+Of `$Managers::MAIN` as it is by default, with references of 8 bytes and as many threads to collect as there are
+processors; medians of this run. In brackets, *compressed*: with references of 4 bytes, which Java's are by default;
+where a goal holds with these alone, that is said. Java: the best of its collectors with default flags, by which a
+goal is judged; behind it, in brackets, with flags (*tuned*, below).
+
+END
 	$text .= Page::line('goal', 'figures', 'holds') . "|---|---|---|\n";
-	for my $goal (trees(), gcbench(), documents(), lru(), stopping('lru'), stopping('trees-2-threads'), marking(),
-		compacting()) {
-		my ($what, $figures, $holds) = @$goal;
-		$text .= Page::line($what, $figures, !defined $holds ? 'not known' : $holds ? 'yes' : '**no**');
+	for my $goal (trees(), gcbench(), documents(), lru(), stopping(), marking(), compacting()) {
+		my ($what, $figures, @holds) = @$goal;
+		$text .= Page::line($what, $figures, verdict(@holds));
 	}
 	return $text . "\n**With flags Java is ahead of cairn in:** " . (join('; ', @ahead) || 'nothing of this') . ".\n";
 }
 
-# ---- figures ----
+sub verdict {
+	my ($holds, $holds_compressed) = @_;
+	return 'not known' if !defined $holds;
+	return $holds ? 'yes' : $holds_compressed ? 'with compressed references' : '**no**';
+}
+
+# ---- figures: these, and what a program prints by its name ----
 
 my %OF = (
 	cpu => sub { $_->{cpu} },
@@ -36,7 +51,6 @@ my %OF = (
 	operation => sub { Page::cost($row{lru}) }, # ns of CPU
 	young => sub { in($_->{gc}{minor_p99}, 1e6) },
 	longest => sub { in($_->{gc}{max}, 1e6) },
-	stop => sub { in($_->{gc}{stop_p99}, 1e3) },
 );
 
 my %WORD = (cpu => 'CPU', rate => 'million operations/s', operation => 'ns of CPU an operation');
@@ -48,11 +62,13 @@ sub figure {
 	my ($row, $label, $what) = @_;
 	my $of = $row{$row}{of}{$label};
 	return undef if !$of || !@$of || grep { $_->{error} } @$of;
-	my @figures = map { $OF{$what}->() // () } @$of;
+	my $get = $OF{$what} // sub { $_->{printed}{$what} };
+	my @figures = map { $get->() // () } @$of;
 	return $what eq 'longest' ? max(@figures) : Page::median(@figures);
 }
 
 sub own { my ($row, $times, $what, $of) = @_; return figure($row, ($of // $Managers::MAIN) . ", $times x", $what) }
+sub compressed { return own(@_, $Managers::COMPRESSED) }
 
 # The least, or with a sign of -1 the most, of managers: [figure, name].
 sub best {
@@ -73,8 +89,8 @@ sub beside {
 	my ($figure, $name) = @{ best($row, $what, $sign, tuned($times)) };
 	return '' if !defined $figure;
 	my $is_ahead = defined $own && $sign * ($figure <=> $own) < 0;
-	push @ahead, sprintf '%s, %s at %s x (%s; %s %s)', $row, $WORD{$what} // $what, $times, say($own), $name,
-		say($figure) if $is_ahead;
+	push @ahead, sprintf '%s, %s at %s x (%s, compressed %s; %s %s)', $row, $WORD{$what} // $what, $times,
+		say($own), say(compressed($row, $times, $what)), $name, say($figure) if $is_ahead;
 	return sprintf ' (with flags: %s %s%s)', $name =~ s/^Java //r, say($figure), $is_ahead ? ', **ahead**' : '';
 }
 
@@ -96,10 +112,11 @@ sub at_least { my ($own, $bound) = @_; return defined $own && defined $bound ? $
 # Own against the best of Java at a multiple.
 sub beside_java {
 	my ($row, $times, $what, $unit) = @_;
-	my ($own, $best) = (own($row, $times, $what), best($row, $what, 1, java($times)));
-	my $text = sprintf '%s; %s %s', say($own), $best->[1], say($best->[0]);
+	my ($own, $compressed) = (own($row, $times, $what), compressed($row, $times, $what));
+	my $best = best($row, $what, 1, java($times));
+	my $text = sprintf '%s (compressed: %s); %s %s', say($own), say($compressed), $best->[1], say($best->[0]);
 	$text .= beside($row, $times, $what, 1, $own) . rss($row, $times, $best->[1]);
-	return ["$row, $unit at $times x ≤ the best of Java", $text, at_most($own, $best->[0])];
+	return ["$row, $unit at $times x ≤ the best of Java", $text, map { at_most($_, $best->[0]) } $own, $compressed];
 }
 
 sub rss {
@@ -110,11 +127,13 @@ sub rss {
 
 sub share {
 	my ($row, $times, $of, $part, $words) = @_;
-	my ($own, $other) = (own($row, $times, 'cpu'), figure($row, $of, 'cpu'));
+	my ($own, $compressed) = (own($row, $times, 'cpu'), compressed($row, $times, 'cpu'));
+	my $other = figure($row, $of, 'cpu');
 	my @rss = map { say($_, '%.0f') } own($row, $times, 'rss'), figure($row, $of, 'rss');
-	my $share = $own && $other ? $own / $other : undef;
-	my $text = sprintf '%s of %s = %s; RSS %s MB, %s', say($own), say($other), say($share), @rss;
-	return ["$row, CPU at $times x ≤ $words of $of", $text, at_most($own, $other && $part * $other)];
+	my @shares = map { $_ && $other ? $_ / $other : undef } $own, $compressed;
+	my $text = sprintf '%s of %s = %s (compressed: %s = %s); RSS %s MB, %s',
+		(map { say($_) } $own, $other, $shares[0], $compressed, $shares[1]), @rss;
+	return ["$row, CPU at $times x ≤ $words of $of", $text, map { at_most($_, $part) } @shares];
 }
 
 sub trees {
@@ -128,10 +147,11 @@ sub trees {
 
 sub gcbench {
 	return map {
-		my ($own, $serial) = (own('gcbench', $_, 'cpu'), figure('gcbench', "Java Serial, $_ x", 'cpu'));
-		my $text = say($own) . '; ' . say($serial) . beside('gcbench', $_, 'cpu', 1, $own) .
-			rss('gcbench', $_, 'Java Serial');
-		["gcbench, CPU at $_ x ≤ Java Serial's", $text, at_most($own, $serial)];
+		my ($own, $compressed) = (own('gcbench', $_, 'cpu'), compressed('gcbench', $_, 'cpu'));
+		my $serial = figure('gcbench', "Java Serial, $_ x", 'cpu');
+		my $text = say($own) . ' (compressed: ' . say($compressed) . '); ' . say($serial) .
+			beside('gcbench', $_, 'cpu', 1, $own) . rss('gcbench', $_, 'Java Serial');
+		["gcbench, CPU at $_ x ≤ Java Serial's", $text, at_most($own, $serial), at_most($compressed, $serial)];
 	} 4, 2;
 }
 
@@ -156,33 +176,60 @@ sub documents {
 }
 
 sub lru {
-	my @goals;
-	for my $times (4, 2) {
-		my $rate = best('lru', 'rate', -1, peers($times));
-		my $cost = best('lru', 'operation', 1, peers($times));
-		my ($own, $own_cost) = map { own('lru', $times, $_, $Managers::WORKERS) } qw(rate operation);
-		my ($one, $one_cost) = map { own('lru', $times, $_) } qw(rate operation);
-		my $text = sprintf '%s (one worker: %s); %s %s', say($own), say($one), $rate->[1], say($rate->[0]);
-		push @goals, ["lru, million operations/s at $times x ≥ the best of Java, Go, node",
-			$text . beside('lru', $times, 'rate', -1, $own) . rss('lru', $times, $rate->[1]),
-			at_least($own, $rate->[0])];
-		$text = sprintf '%s ns (one worker: %s); %s %s ns', say($own_cost, '%.0f'), say($one_cost, '%.0f'), $cost->[1],
-			say($cost->[0], '%.0f');
-		$text .= beside('lru', $times, 'operation', 1, $own_cost);
-		push @goals, ["lru, CPU an operation at $times x ≤ the best of these", $text,
-			at_most($own_cost, $cost->[0])];
-	}
-	return (@goals, map { pauses($_) } 4, 2);
+	return ((map { lru_rate($_), lru_cost($_) } 4, 2), map { pauses($_) } 4, 2);
 }
 
-# A thread that is alone has nobody to wait for: two of them say more.
+sub lru_rate {
+	my ($times) = @_;
+	my $best = best('lru', 'rate', -1, peers($times));
+	my ($own, $compressed, $alone) = builds($times, 'rate');
+	my $text = sprintf '%s (compressed: %s; one worker: %s); %s %s', (map { say($_) } $own, $compressed, $alone),
+		$best->[1], say($best->[0]);
+	return ["lru, million operations/s at $times x ≥ the best of Java, Go, node",
+		$text . beside('lru', $times, 'rate', -1, $own) . rss('lru', $times, $best->[1]),
+		map { at_least($_, $best->[0]) } $own, $compressed];
+}
+
+sub lru_cost {
+	my ($times) = @_;
+	my $best = best('lru', 'operation', 1, peers($times));
+	my ($own, $compressed, $alone) = builds($times, 'operation');
+	my $text = sprintf '%s ns (compressed: %s; one worker: %s); %s %s ns',
+		(map { say($_, '%.0f') } $own, $compressed, $alone), $best->[1], say($best->[0], '%.0f');
+	$text .= beside('lru', $times, 'operation', 1, $own);
+	return ["lru, CPU an operation at $times x ≤ the best of these", $text,
+		map { at_most($_, $best->[0]) } $own, $compressed];
+}
+
+sub builds {
+	my ($times, $what) = @_;
+	return map { own('lru', $times, $what, $_) } $Managers::MAIN, $Managers::COMPRESSED, $Managers::ALONE;
+}
+
+# A thread that is alone has nobody to wait for: two of them say more. Of fewer than a hundred stops p99 is the longest;
+# so those of all rounds are taken together, and with a goal for pauses there are many.
 sub stopping {
-	my ($row) = @_;
-	return map {
-		my ($own, $g1) = (own($row, $_, 'stop'), figure($row, "Java G1, $_ x", 'stop'));
-		my $text = say($own, '%.0f') . ' µs; Java G1 ' . say($g1, '%.0f') . ' µs';
-		["$row, time to stop at $_ x: p99 ≤ 50 µs", $text, at_most($own, 50)];
-	} 4, 2;
+	my $prompt = $Managers::PROMPT;
+	return map { my $of = $_; map { stops(@$of, $_) } 4, 2 }
+		['lru', $Managers::MAIN, ''], ['trees-2-threads', $Managers::MAIN, ''],
+		['trees-2-threads', $prompt, ' under a goal of 2 ms'];
+}
+
+sub stops {
+	my ($row, $name, $how, $times) = @_;
+	my ($own, $count) = of_all_rounds($row, "$name, $times x");
+	my $text = sprintf '%s µs of %s stops; Java G1 %s µs of %s', map { say($_, '%.0f') } $own, $count,
+		of_all_rounds($row, "Java G1, $times x");
+	return ["$row, time to stop at $times x$how: p99 ≤ 50 µs", $text, at_most($own, 50)];
+}
+
+# p99 of all times to stop, in µs, and how many there are; of none 0.
+sub of_all_rounds {
+	my ($row, $label) = @_;
+	my $of = $row{$row}{of}{$label};
+	return (undef, undef) if !$of || !@$of || grep { $_->{error} } @$of;
+	my @ns = sort { $a <=> $b } map { @{ $_->{gc}{stop_times} } } @$of;
+	return (@ns ? $ns[@ns * 0.99] / 1e3 : 0, scalar @ns);
 }
 
 # Those of the young with a goal for them; without one none may be of the young alone.
@@ -213,6 +260,47 @@ sub compacting {
 		["holes at the limit, $collector, 1 of $per_pin pinned: ≥ 80 % come free", say($share, '%.1f') . ' %',
 			at_least($share, 80)];
 	} @$holes;
+}
+
+# ---- what has no goal: who is ahead ----
+
+# In the row of requests, of all that collect: what is asked, and how a figure is written.
+my @LEADS = (['CPU, s', 'cpu', '%.2f'], ['wall, s', 'wall', '%.2f'], ['max RSS, MB', 'rss', '%.0f'],
+	['request p50, µs', 'request_p50_us', '%.2f'], ['request p99, µs', 'request_p99_us', '%.2f'],
+	['request p99.99, µs', 'request_p99.99_us', '%.0f'], ['longest request, µs', 'request_longest_us', '%.0f']);
+
+sub leads {
+	my $row = $row{requests};
+	my @own = ($Managers::MAIN, $Managers::COMPRESSED, $Managers::PROMPT);
+	my $text = "\nNo goal is asked for. Who is ahead, of all that collect in these bytes or as it comes:\n\n";
+	$text .= Page::head('figure', 'ahead', '', @own);
+	for my $times (2, 4) {
+		my @of = grep { Managers::runs($_, $row) && collects($_, $times) } @managers;
+		for my $lead (@LEADS) {
+			my ($words, $what, $format) = @$lead;
+			my ($name, $figure) = first($what, $format, @of);
+			$text .= Page::line("$words at $times x", $name, $figure,
+				map { say(own('requests', $times, $what, $_), $format) } @own);
+		}
+	}
+	return $text;
+}
+
+# Who has the least, how many more there are who have it as it is written, and that.
+sub first {
+	my ($what, $format, @of) = @_;
+	my %of = map { my $label = Managers::label($_); $label => figure('requests', $label, $what) } @of;
+	my @there = sort { $of{$a} <=> $of{$b} || $a cmp $b } grep { defined $of{$_} } keys %of;
+	return ('none', '?') if !@there;
+	my ($name, $least) = ($there[0] =~ s/, \d x$//r, say($of{ $there[0] }, $format));
+	my $more = -1 + grep { say($of{$_}, $format) eq $least } @there;
+	return ($more ? "$name; $more more" : $name, $least);
+}
+
+# In a heap of so many times the minimum, or in what it takes.
+sub collects {
+	my ($m, $times) = @_;
+	return ($m->{build} // '') ne 'malloc' && $m->{name} ne 'none' && (!$m->{times} || $m->{times} == $times);
 }
 
 1;

@@ -1,8 +1,9 @@
 # Managers.pm - the memory managers that are measured: what there is, how a program is built for each and started.
 #
 # A manager is a hash: name; heap, what its heap is, for people; times, that heap as a multiple of the row's minimum;
-# and how it runs: build, which of a C program's builds (malloc, boehm, cairn), with env and preload; or language, with
-# flags; row, the only one it runs, and rounds, after which it has run enough. One that is not installed has {missing}.
+# and how it runs: build, which of a C program's builds (malloc, boehm, cairn, compressed), with env and preload; or
+# language, with flags; only, the rows that it runs, where that is not all, and rounds, after which it has run enough. One
+# that is not installed has {missing}.
 package Managers;
 use strict;
 use warnings;
@@ -10,16 +11,18 @@ use Cwd qw(abs_path);
 use File::Path qw(make_path);
 
 our $MAIN = 'generational'; # the collector that the goals speak of
-our $WORKERS = "$MAIN, 2 workers";  # with as many threads as Java and Go collect with; for the row of operations
-our $PROMPT = "$MAIN, goal of 2 ms"; # with a goal for its pauses; likewise
+our $COMPRESSED = "$MAIN, compressed"; # the same source, with references of 4 bytes
+our $ALONE = "$MAIN, one worker";      # where it collects with as many threads as there are processors otherwise
+our $PROMPT = "$MAIN, goal of 2 ms";   # with a goal for its pauses
 my @COLLECTORS = qw(marksweep semispace markcompact generational); # the library may not know all
 my @AS_IT_COMES = qw(markcompact generational);
 my @TIMES = (2, 3, 4);
 my @PEER_TIMES = (2, 4);
 my ($LOW_TIMES, $LOW_ROW) = (1.5, 'documents'); # the one row whose goal names no multiple
-my $OPERATIONS_ROW = 'lru';
+my $ALONE_ROW = 'lru';
+my @PROMPT_ROWS = qw(lru trees-2-threads requests); # the second for stops: there are many then
 my $FEW_ROUNDS = 1; # of what decides no goal, or none narrowly
-my $DECIDES = qr/^(glibc|mimalloc|Boehm, tuned|\Q$MAIN\E(, 2 workers)?|Java (Serial|Parallel|G1)\b.*)$/;
+my $DECIDES = qr/^(glibc|mimalloc|Boehm, tuned|\Q$MAIN\E(,.*)?|Java (Serial|Parallel|G1)\b.*)$/;
 
 # Tuned: what its people would add for throughput. cairn asks for huge pages by itself, Java when it is told to.
 my @HUGE = ('-XX:+UseTransparentHugePages');
@@ -77,18 +80,18 @@ sub all {
 	push @all, $has_boehm ? ({ name => 'Boehm', build => 'boehm' },
 		{ name => 'Boehm, tuned', build => 'boehm', env => { BENCH_BOEHM => 'tuned' } }) : missing('Boehm');
 	push @all, collector('none');
-	push @all, low(grep { $known{$_->{name}} } collector($MAIN, $LOW_TIMES));
+	push @all, low(collector($MAIN, $LOW_TIMES), compressed($LOW_TIMES)) if $known{$MAIN};
 	push @all, map { my $c = $_; map { collector($c, $_) } $c eq $MAIN ? @TIMES : @PEER_TIMES } collectors();
-	push @all, map { variant($WORKERS, $_, CAIRN_GC_WORKERS => 2), variant($PROMPT, $_, CAIRN_GC_PAUSE_GOAL => 2) }
-		$known{$MAIN} ? @PEER_TIMES : ();
+	push @all, map { compressed($_), variants($_) } $known{$MAIN} ? @PEER_TIMES : ();
 	push @all, map { { name => $_, build => 'cairn', heap => 'as it comes',
 		env => { CAIRN_GC_COLLECTOR => $_, BENCH_GROWTH => 0 } } } grep { $known{$_} } @AS_IT_COMES;
 	push @all, low(grep { !$_->{missing} } java($LOW_TIMES)), java(@PEER_TIMES), go(), node();
 	return map { $_->{name} =~ $DECIDES ? $_ : { %$_, rounds => $FEW_ROUNDS } } @all;
 }
 
-sub low { return map { { %$_, row => $LOW_ROW } } @_ }
-sub runs { my ($m, $row) = @_; return !$m->{row} || $m->{row} eq $row->{name} }
+sub low { return map { { %$_, only => [$LOW_ROW] } } @_ }
+sub runs { my ($m, $row) = @_; return !$m->{only} || grep { $_ eq $row->{name} } @{ $m->{only} } }
+sub is_cairn { return ($_[0]{build} // '') =~ /^(cairn|compressed)$/ }
 
 sub missing { return { name => $_[0], missing => 1 } }
 sub collectors { return grep { $known{$_} } @COLLECTORS }
@@ -99,10 +102,13 @@ sub collector {
 		env => { CAIRN_GC_COLLECTOR => $name } };
 }
 
-sub variant {
-	my ($name, $times, %env) = @_;
-	my $m = collector($MAIN, $times);
-	return { %$m, name => $name, row => $OPERATIONS_ROW, env => { %{ $m->{env} }, %env } };
+sub compressed { return { %{ collector($MAIN, $_[0]) }, name => $COMPRESSED, build => 'compressed' } }
+
+sub variants {
+	my $m = collector($MAIN, $_[0]);
+	my $with = sub { return { %{ $m->{env} }, @_ } };
+	return ({ %$m, name => $ALONE, only => [$ALONE_ROW], env => $with->(CAIRN_GC_WORKERS => 1) },
+		{ %$m, name => $PROMPT, only => \@PROMPT_ROWS, env => $with->(CAIRN_GC_PAUSE_GOAL => 2) });
 }
 
 sub java {
@@ -174,7 +180,7 @@ sub shown {
 sub limit {
 	my ($m, $kib, $env) = @_;
 	return if !defined $kib;
-	$env->{CAIRN_GC_MAX} = "${kib}K" if ($m->{build} // '') eq 'cairn';
+	$env->{CAIRN_GC_MAX} = "${kib}K" if is_cairn($m);
 	$env->{GOMEMLIMIT} = "${kib}KiB" if ($m->{language} // '') eq 'go';
 }
 
@@ -185,11 +191,13 @@ sub build {
 	my $cc = $ENV{CC} || 'gcc';
 	make_path("$O/bench/bin", "$O/bench/gc");
 	my ($launch, $source) = ("$O/bench/bin/launch", "$home/bench/malloc/launch.c");
+	my @cairn = ('-DUSE_CAIRN', '-Iinclude', "$O/libcairn.a");
 	compile($launch, [$cc, qw(-std=gnu11 -O2 -static), $source, '-o', $launch], $source);
 	for my $program (@programs) {
 		build_one($program, "$program-malloc", '-DUSE_MALLOC');
 		build_one($program, "$program-boehm", '-DUSE_BOEHM', '-lgc') if $has_boehm;
-		build_one($program, "$program-cairn", '-DUSE_CAIRN', '-Iinclude', "$O/libcairn.a");
+		build_one($program, "$program-cairn", @cairn);
+		build_one($program, "$program-compressed", '-DCAIRN_GC_COMPRESSED', @cairn);
 	}
 	build_peers();
 	%known = map { $_ => 1 } grep { is_known($_) } @COLLECTORS;
@@ -202,7 +210,7 @@ sub build_one {
 	my ($program, $name, @more) = @_;
 	my ($made, $source) = ("$O/bench/gc/$name", "$here/$program.c");
 	my @compiler = ($ENV{CC} || 'gcc', qw(-std=gnu11 -O2 -g -pthread -Wall -Wextra));
-	my @headers = ("$here/memory.h", "$home/bench/malloc/bench.h", "$home/include/cairn/gc.h");
+	my @headers = (glob("$here/*.h"), "$home/bench/malloc/bench.h", "$home/include/cairn/gc.h");
 	compile($made, [@compiler, $source, @more, '-o', $made], $source, @headers, grep { /\.a$/ } @more);
 }
 

@@ -81,12 +81,24 @@ sub once {
 		cpu => ($f{user_us} + $f{sys_us}) / 1e6, rss => $f{rss_kib} * 1024 };
 }
 
-# ---- what is known of pauses: the program's line `gc NAME=VALUE...`, the log of a JVM, or node's trace; in ns ----
+# ---- what is known of pauses: the program's line `gc NAME=VALUE...`, the log of a JVM, or node's trace; in ns. Where
+# stop_times is known, it has all times to stop, so that those of several runs can be taken together ----
 
 sub pauses {
 	my ($said, $log, $out) = @_;
-	my %told = map { /^gc / ? /(\w+)=(\d+)/g : () } split /\n/, $said;
+	my %told = map { /^gc / ? /(\w+)=(\S*)/g : () } split /\n/, $said;
+	$told{stop_times} = [of_buckets(delete $told{stop_buckets})] if defined $told{stop_buckets};
 	return %told ? \%told : $log ne '' ? of_jvm($log) : $out =~ /ms: Scavenge/ ? of_node($out) : {};
+}
+
+# Of a histogram as cairn/gc.h has them: for each time the middle of its bucket.
+sub of_buckets {
+	my ($buckets) = @_;
+	my @ns;
+	while ($buckets =~ /(\d+):(\d+)/g) {
+		push @ns, (2 ** int($1 / 4) * (4.5 + $1 % 4) / 4) x $2;
+	}
+	return @ns;
 }
 
 # Of every stop that the collector asked for; and of collections of the young, where they are one stop.
@@ -102,7 +114,8 @@ sub of_jvm {
 		push @stop, $1 if $line =~ /Reaching safepoint: (\d+) ns/;
 		push @pause, $1 if $line =~ /Total: (\d+) ns/;
 	}
-	return { collections => scalar keys %seen, sizes('', @pause), sizes('stop_', @stop), sizes('minor_', @minor) };
+	return { collections => scalar keys %seen, stops => scalar @stop, stop_times => \@stop,
+		sizes('', @pause), sizes('stop_', @stop), sizes('minor_', @minor) };
 }
 
 sub of_node {

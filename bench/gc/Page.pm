@@ -26,6 +26,7 @@ my @COLUMNS = ( # head, what it is of one run, how it is written; the longest of
 	['longest', ms('max'), '%.1f', 1],
 	['young p99, ms', ms('minor_p99'), '%.1f'],
 	['to stop p99, µs', sub { $_->{gc}{stop_p99} && $_->{gc}{stop_p99} / 1e3 }, '%.0f'],
+	['of stops', sub { $_->{gc}{stops} }, '%d'],
 );
 
 sub ms { my ($key) = @_; return sub { $_->{gc}{collections} && $_->{gc}{$key} ? $_->{gc}{$key} / 1e6 : undef } }
@@ -92,7 +93,7 @@ sub table {
 		my $of = $row->{of}{ Managers::label($m) } // [];
 		$text .= line($m->{name}, $m->{heap} // '', cells($m, $of, $glibc, @columns));
 	}
-	return $text . smaller($row);
+	return $text . smaller($row) . ($row->{name} eq 'requests' ? Goals::leads() : '');
 }
 
 sub cells {
@@ -237,24 +238,33 @@ $goals
 ## What the columns say
 
 *Minimum heap*: the smallest `CAIRN_GC_MAX`, found by bisection to 2 %, with which the program ends under `marksweep`.
-It is the same figure for all collectors; each is given 2 and 4 times that (`generational` 3 times, too, and for
-documents it and Java 1.5), and collects when that is used up, not before. **Java has the same number of bytes**, as
-`-Xms` and `-Xmx`; what it needs at least itself is not looked for. *Go, limit*: the same bytes as GOMEMLIMIT, with
-GOGC=off. "As it comes": the manager sizes its heap; cairn by a growth of 100 %. `none` never frees. Boehm sizes its
-heap itself; tuned: free_space_divisor 1, no interior pointers from the heap, leaves atomic; it traces with as many
-threads as there are processors. *Java, tuned*: Serial, Parallel and G1 with `-XX:+UseTransparentHugePages`, for cairn
-asks for huge pages by itself where they are cheap, and from Java 25 on with `-XX:+UseCompactObjectHeaders`, 8 bytes
-before each object instead of 12. The goals are by Java with default flags; where Java with those flags is ahead, it
-is said. All other flags of the JVM are its own. A thread of node is a worker, with a heap of its own.
+For requests a tenth of them is made then. It is the same figure for all collectors; each is given 2 and 4 times that
+(`generational` 3 times, too, and for documents it and Java 1.5), and collects when that is used up, not before. **Java
+has the same number of bytes**, as `-Xms` and `-Xmx`; what it needs at least itself is not looked for. *Go, limit*: the
+same bytes as GOMEMLIMIT, with GOGC=off. "As it comes": the manager sizes its heap; cairn by a growth of 100 %. `none`
+never frees; requests are too many for it. Boehm sizes its heap itself; tuned: free_space_divisor 1, no interior
+pointers from the heap, leaves atomic; it traces with as many threads as there are processors, and so do cairn by
+default, Java and Go; *one worker*: cairn with CAIRN_GC_WORKERS=1.
 
-Cells are medians of the rounds, but for the longest pause, which is that of all of them. What decides no goal, or
-none narrowly, was run in one round. What took more than $r->{long} s was run in one round. CPU is user and system
-time of the process from its start to its end (wait4), that of compilers at run time included; its spread over the
-rounds, (largest − smallest) / median, $spread. RSS is the highest there was (ru_maxrss). MB are 10^6 bytes, MiB 2^20.
-A pause is from the wish to stop to the resumption; *to stop*, the part of it until all threads stand; *young*, the
-pauses of collections of the young alone. Java's are from its log of safepoints, Go's from runtime/metrics (bounds of
-its buckets), node's from --trace-gc. What ZGC and Shenandoah let a thread wait for memory is no pause in their log,
-and shows in wall time. CPU an operation: of the whole process, by all operations, the filling included.
+*Compressed*: the same source, compiled with `-DCAIRN_GC_COMPRESSED`, in a heap of the same bytes: references of 4
+bytes, and the library is the same. **Java compresses its references by default**: they are of 4 bytes under all its
+collectors but ZGC in heaps under 32 GiB. So it is this build that is like Java's, and the default one that keeps
+addresses as they are. *Goal of 2 ms*: CAIRN_GC_PAUSE_GOAL=2, so collections of the young are shorter and more. *Java,
+tuned*: Serial, Parallel and G1 with `-XX:+UseTransparentHugePages`, for cairn asks for huge pages by itself where they
+are cheap, and from Java 25 on with `-XX:+UseCompactObjectHeaders`, 8 bytes before each object instead of 12. The goals
+are by Java with default flags; where Java with those flags is ahead, it is said. All other flags of the JVM are its
+own. A thread of node is a worker, with a heap of its own.
+
+Cells are medians of the rounds, but for the longest pause, which is that of all of them. What decides no goal, or none
+narrowly, was run in one round. What took more than $r->{long} s was run in one round. CPU is user and system time of
+the process from its start to its end (wait4), that of compilers at run time included; its spread over the rounds,
+(largest − smallest) / median, $spread. RSS is the highest there was (ru_maxrss). MB are 10^6 bytes, MiB 2^20. A pause
+is from the wish to stop to the resumption; *to stop*, the part of it until all threads stand; *of stops*, how many of
+these there were, with a thread to wait for: of fewer than a hundred p99 is the longest. The goals take those of all
+rounds together. *Young*: the pauses of collections of the young alone. Java's are from its log of safepoints, Go's
+from runtime/metrics (bounds of its buckets), node's from --trace-gc. What ZGC and Shenandoah let a thread wait for
+memory is no pause in their log, and shows in wall time. CPU an operation: of the whole process, by all operations, the
+filling included.
 
 $tables
 ## Two workers

@@ -2,6 +2,7 @@
  * for a new one. Some keys are much more frequent than others, and which ones shifts with time. Every operation is
  * timed; what is told are percentiles of all, in µs. The list in order of use stores to old entries all the time. */
 #include "memory.h"
+#include "times.h"
 
 typedef struct entry {
 	MEMORY_REF(struct entry) newer, older; /* in order of use */
@@ -23,29 +24,10 @@ typedef struct table {
 } table;
 MEMORY_TAIL_AND(table, bucket, 1, newest, oldest);
 
-enum { OPERATIONS_PER_ENTRY = 8, BUCKETS = 4 * 256 };
-
-/* Times by eighths of their binary logarithm. */
-static uint32_t histogram[BUCKETS];
-static uint64_t longest_ns;
-
-static void note(uint64_t ns)
-{
-	unsigned log = 63 - (unsigned)__builtin_clzll(ns | 8);
-	histogram[log * 8 + (ns >> (log - 3) & 7)]++;
-	longest_ns = ns > longest_ns ? ns : longest_ns;
-}
-
-static double percentile_us(double percent)
-{
-	uint64_t all = 0, below = 0;
-	for (unsigned i = 0; i < BUCKETS; i++)
-		all += histogram[i];
-	unsigned i = 0;
-	while (i < BUCKETS - 1 && (double)(below += histogram[i]) < (double)all * percent / 100)
-		i++;
-	return (double)((8 + (uint64_t)(i & 7)) << (i / 8) >> 3) / 1e3;
-}
+enum {
+	OPERATIONS_PER_ENTRY = 8,
+	HEADER = 36, /* what of an entry's bytes is no value, with references of 8 bytes; with 4 values are as long */
+};
 
 static size_t bucket_of(const table *t, uint64_t key) { return key * 0x9e3779b97f4a7c15ull >> 20 & t->mask; }
 
@@ -117,7 +99,7 @@ static entry *add(memory *m, table *t, uint64_t key)
 {
 	if (t->count == t->most)
 		throw_out_oldest(m, t);
-	uint32_t bytes = 64 + (uint32_t)(key * 0xd6e8feb86659fd93ull >> 40) % 193 - offsetof(entry, value);
+	uint32_t bytes = 64 + (uint32_t)(key * 0xd6e8feb86659fd93ull >> 40) % 193 - HEADER;
 	entry *e = memory_new_array(m, entry, value, bytes);
 	size_t at = bucket_of(t, key);
 	e->key = key;
@@ -159,13 +141,11 @@ int main(int argc, char **argv)
 		uint64_t at = bench_below(&seed, 4 * most), key = bench_below(&seed, at + 1) + i / 8;
 		check = check * 31 + use(m, t, key);
 		uint64_t now = bench_now_ns();
-		note(now - before);
+		times_note(now - before);
 		before = now;
 	}
 	bench_stop();
-	printf("operation_p50_us %.2f\noperation_p99_us %.2f\noperation_p99.9_us %.2f\noperation_p99.99_us %.2f\n",
-		percentile_us(50), percentile_us(99), percentile_us(99.9), percentile_us(99.99));
-	printf("operation_longest_us %.0f\n", (double)longest_ns / 1e3);
+	times_print("operation");
 	while (MEMORY_FREES && t->count)
 		throw_out_oldest(m, t);
 	memory_free(m, t);

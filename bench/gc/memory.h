@@ -9,7 +9,8 @@
  * object's references are stored, or made NULL by memory_null, which does nothing where memory is given out zeroed.
  *
  * memory_close prints, where CAIRN_GC_BENCH is set, one line to stderr: gc NAME=VALUE... Times in ns: p50, p99 and max
- * of pauses; stop_, of the time until all threads have stopped; minor_, of pauses of the young alone. */
+ * of pauses; stop_, of the times until a thread that had to be waited for stood, of which there are stops; minor_, of
+ * pauses of the young alone. Of cairn stop_buckets, too: BUCKET:COUNT,... of its histogram. */
 #ifndef BENCH_GC_MEMORY_H
 #define BENCH_GC_MEMORY_H
 
@@ -121,6 +122,14 @@ static inline void memory_print(const char *prefix, const cairn_gc_histogram *h)
 	fprintf(stderr, " %sp50=%llu %sp99=%llu %smax=%llu", prefix, (unsigned long long)cairn_gc_percentile(h, 50),
 		prefix, (unsigned long long)cairn_gc_percentile(h, 99), prefix, (unsigned long long)h->max);
 }
+static inline void memory_print_buckets(const cairn_gc_histogram *h)
+{
+	fprintf(stderr, " stops=%llu stop_buckets=", (unsigned long long)h->count);
+	for (unsigned i = 0; i < CAIRN_GC_BUCKETS; i++) {
+		if (h->bucket[i])
+			fprintf(stderr, "%u:%u,", i, h->bucket[i]);
+	}
+}
 static inline void memory_close(memory *m)
 {
 	static cairn_gc_stats s;
@@ -134,6 +143,7 @@ static inline void memory_close(memory *m)
 		s.moved_bytes);
 	memory_print("", &s.pause);
 	memory_print("stop_", &s.time_to_safepoint);
+	memory_print_buckets(&s.time_to_safepoint);
 	memory_end_collection();
 	if (memory_minors && s.collector == CAIRN_GC_GENERATIONAL) {
 		fprintf(stderr, " minors=%zu", memory_minors);

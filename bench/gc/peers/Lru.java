@@ -115,7 +115,7 @@ final class Lru {
 			before = now;
 		}
 		Bench.stop();
-		times.print();
+		times.print("operation");
 		Bench.done(check);
 	}
 }

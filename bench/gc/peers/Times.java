@@ -1,4 +1,4 @@
-// How long operations took, by eighths of the binary logarithm of their ns, as in bench/gc/lru.c.
+// How long operations took, by eighths of the binary logarithm of their ns, as in bench/gc/times.h.
 final class Times {
 	private final int[] histogram = new int[4 * 256];
 	private long longestNs;
@@ -19,9 +19,9 @@ final class Times {
 		return (8L + (i & 7) << i / 8 >> 3) / 1e3;
 	}
 
-	void print() {
+	void print(String name) {
 		for (String p : new String[] { "50", "99", "99.9", "99.99" })
-			System.out.println("operation_p" + p + "_us " + percentileUs(Double.parseDouble(p)));
-		System.out.println("operation_longest_us " + longestNs / 1000);
+			System.out.println(name + "_p" + p + "_us " + percentileUs(Double.parseDouble(p)));
+		System.out.println(name + "_longest_us " + longestNs / 1000);
 	}
 }

@@ -26,6 +26,12 @@ export class Check {
 		this.low = sum >>> 0;
 	}
 
+	add(low) {
+		const sum = this.low + low;
+		this.high = this.high + Math.floor(sum / 2 ** 32) | 0;
+		this.low = sum >>> 0;
+	}
+
 	valueOf() {
 		return BigInt(this.high) << 32n | BigInt(this.low);
 	}
@@ -63,5 +69,30 @@ export class Chance {
 
 	between(from, to) {
 		return from + this.below(to - from + 1);
+	}
+}
+
+// How long operations took, by eighths of the binary logarithm of their ns, as in bench/gc/times.h.
+export class Times {
+	histogram = new Uint32Array(4 * 256);
+	longest = 0;
+
+	note(ms) {
+		const ns = Math.round(ms * 1e6), log = 31 - Math.clz32(ns | 8);
+		this.histogram[log * 8 + (ns >> log - 3 & 7)]++;
+		this.longest = Math.max(this.longest, ms);
+	}
+
+	percentileUs(percent) {
+		const all = this.histogram.reduce((a, b) => a + b);
+		let below = 0;
+		const i = this.histogram.findIndex((n) => (below += n) >= all * percent / 100);
+		return Math.floor((8 + i % 8) * 2 ** Math.floor(i / 8) / 8) / 1e3;
+	}
+
+	print(name) {
+		for (const p of [50, 99, 99.9, 99.99])
+			console.log(`${name}_p${p}_us ${this.percentileUs(p).toFixed(2)}`);
+		console.log(`${name}_longest_us ${(this.longest * 1e3).toFixed(0)}`);
 	}
 }

@@ -1,5 +1,5 @@
 // lru ENTRIES - a cache with a table and a list in order of use, as in bench/gc/lru.c.
-import { Chance, Check, argument, done, upperOfProduct } from './bench.mjs';
+import { Chance, Check, Times, argument, done, upperOfProduct } from './bench.mjs';
 
 const OPERATIONS_PER_ENTRY = 8;
 const HEADER = 36; // of the C program's entry: what of its bytes is no value
@@ -99,31 +99,6 @@ class Cache {
 	}
 }
 
-// By eighths of the binary logarithm of their ns, as in bench/gc/lru.c.
-class Times {
-	histogram = new Uint32Array(4 * 256);
-	longest = 0;
-
-	note(ms) {
-		const ns = Math.round(ms * 1e6), log = 31 - Math.clz32(ns | 8);
-		this.histogram[log * 8 + (ns >> log - 3 & 7)]++;
-		this.longest = Math.max(this.longest, ms);
-	}
-
-	percentileUs(percent) {
-		const all = this.histogram.reduce((a, b) => a + b);
-		let below = 0;
-		const i = this.histogram.findIndex((n) => (below += n) >= all * percent / 100);
-		return Math.floor((8 + i % 8) * 2 ** Math.floor(i / 8) / 8) / 1e3;
-	}
-
-	print() {
-		for (const p of [50, 99, 99.9, 99.99])
-			console.log(`operation_p${p}_us ${this.percentileUs(p).toFixed(2)}`);
-		console.log(`operation_longest_us ${(this.longest * 1e3).toFixed(0)}`);
-	}
-}
-
 const most = argument(0, 1000000), cache = new Cache(most);
 const chance = new Chance(1), check = new Check(), times = new Times();
 for (let key = 0; key < most; key++)
@@ -138,5 +113,5 @@ for (let i = 0; i < OPERATIONS_PER_ENTRY * most; i++) {
 	before = now;
 }
 const taken = performance.now() - from;
-times.print();
+times.print('operation');
 done(check.valueOf(), taken);

@@ -1,5 +1,5 @@
-// Bench runs one of the workloads of bench/gc: trees, gcbench, lru or documents, and prints its result as the C
-// programs do: the clock, chance, and what the collector did.
+// Bench runs one of the workloads of bench/gc: trees, gcbench, lru, documents or requests, and prints its result as the
+// C programs do: the clock, chance, and what the collector did.
 //
 //	bench WORKLOAD ARGUMENTS...
 package main
@@ -51,12 +51,16 @@ func timed(work func()) {
 	taken += time.Since(from)
 }
 
-// percentile is the upper bound of the bucket in which it lies, in ns; the last finite one for what is beyond.
-func percentile(h *metrics.Float64Histogram, percent float64) uint64 {
-	var all, below uint64
-	for _, n := range h.Counts {
+func sum(counts []uint64) (all uint64) {
+	for _, n := range counts {
 		all += n
 	}
+	return all
+}
+
+// percentile is the upper bound of the bucket in which it lies, in ns; the last finite one for what is beyond.
+func percentile(h *metrics.Float64Histogram, percent float64) uint64 {
+	all, below := sum(h.Counts), uint64(0)
 	for i, n := range h.Counts {
 		below += n
 		if n > 0 && float64(below) >= float64(all)*percent/100 {
@@ -74,15 +78,16 @@ func tellCollections() {
 		{Name: "/sched/pauses/stopping/gc:seconds"}}
 	metrics.Read(s)
 	pause, stop := s[1].Value.Float64Histogram(), s[2].Value.Float64Histogram()
-	fmt.Fprintf(os.Stderr, "gc collections=%d p50=%d p99=%d max=%d stop_p50=%d stop_p99=%d stop_max=%d\n",
+	fmt.Fprintf(os.Stderr, "gc collections=%d p50=%d p99=%d max=%d stops=%d stop_p50=%d stop_p99=%d stop_max=%d\n",
 		s[0].Value.Uint64(), percentile(pause, 50), percentile(pause, 99), percentile(pause, 100),
-		percentile(stop, 50), percentile(stop, 99), percentile(stop, 100))
+		sum(stop.Counts), percentile(stop, 50), percentile(stop, 99), percentile(stop, 100))
 }
 
 func main() {
-	workloads := map[string]func() uint64{"trees": trees, "gcbench": gcbench, "lru": lru, "documents": documents}
+	workloads := map[string]func() uint64{"trees": trees, "gcbench": gcbench, "lru": lru, "documents": documents,
+		"requests": requests}
 	if len(os.Args) < 2 || workloads[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: bench trees|gcbench|lru|documents ARGUMENTS...")
+		fmt.Fprintln(os.Stderr, "usage: bench trees|gcbench|lru|documents|requests ARGUMENTS...")
 		os.Exit(2)
 	}
 	check := workloads[os.Args[1]]()
