@@ -17,7 +17,13 @@
 #include <sys/syscall.h>
 
 enum {
-	THREAD_RECORD_BYTES = 2304, /* libc's struct pthread: of glibc 2.36 on x86-64; aarch64's is smaller */
+#ifdef __x86_64__ /* libc's struct pthread, of glibc 2.36, begins at the pointer */
+	RECORD_BELOW_BYTES = 0,
+	RECORD_ABOVE_BYTES = 2304,
+#else /* and ends there; aarch64's is smaller */
+	RECORD_BELOW_BYTES = 2304,
+	RECORD_ABOVE_BYTES = 16,
+#endif
 	TLS_SURPLUS_BYTES = 64 * 1024, /* of the loader's, for objects loaded later; and alignment */
 	MINCORE_PAGES = 64,
 };
@@ -74,15 +80,15 @@ static int tls_of_object(struct dl_phdr_info *object, size_t bytes, void *arg)
 }
 
 /* Reading it must not fault, whatever a loader does: what is not mapped as a whole is cut down to the surroundings of
- * the pointer, then to nothing. */
+ * the pointer, then to nothing. Nothing is read but what is libc's: a page beside it may be anybody's, and be closed. */
 static void tls_find(cairn_gc_thread *t)
 {
 	tls_search s = { .pointer = (uintptr_t)__builtin_thread_pointer(), .reach = TLS_SURPLUS_BYTES };
 	s.measures = true;
 	dl_iterate_phdr(tls_of_object, &s);
 	s.measures = false;
-	s.start = s.pointer - THREAD_RECORD_BYTES;
-	s.end = s.pointer + THREAD_RECORD_BYTES;
+	s.start = s.pointer - RECORD_BELOW_BYTES;
+	s.end = s.pointer + RECORD_ABOVE_BYTES;
 	dl_iterate_phdr(tls_of_object, &s);
 	if (!cairn_gc_is_mapped(s.start, s.pointer))
 		s.start = s.pointer;

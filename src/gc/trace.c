@@ -115,6 +115,7 @@ LEAN void trace_reached(
 		__atomic_store_n(end, __atomic_load_n(end, __ATOMIC_RELAXED) | CAIRN_GC_END, __ATOMIC_RELAXED);
 	w->live_bytes += cell;
 	w->live_objects++;
+	w->new_bytes += before & CAIRN_GC_COLOUR ? 0 : cell;
 	if (cairn_unlikely(before & CAIRN_GC_WAITED))
 		cairn_gc_deaths_key_reached(w, (void *)object);
 	const cairn_gc_record *r = cairn_gc_record_of(header);
@@ -601,6 +602,7 @@ void cairn_gc_trace_begin(cairn_gc_heap *h, bool is_copying, uint8_t colour)
 		w->has_left_out = w->has_weak_left_out = w->has_no_room = w->has_stays = false;
 		w->has_waited = trace_has_tables(h);
 		w->live_bytes = w->live_objects = w->moved_bytes = w->moved_objects = w->aged_bytes = 0;
+		w->new_bytes = 0;
 		w->pinned_bytes = w->pinned_objects = 0;
 	}
 	cairn_gc_trace_validate(h);

@@ -90,6 +90,7 @@ typedef struct cairn_gc_worker {
 	uintptr_t copy_start;       /* what lies from there to where the next copy goes is not counted yet */
 	bool fills_holes;           /* of a block that was there; else it copies to a block that was empty */
 	size_t live_bytes, live_objects, moved_bytes, moved_objects; /* of this collection */
+	size_t new_bytes;                    /* of live, when marking: made since the last collection */
 	size_t aged_bytes;                   /* of moved: out of blocks that were recent in the last collection */
 	size_t pinned_bytes, pinned_objects; /* likewise: by cairn_gc_trace_pinned */
 	size_t counted_bytes, counted_objects; /* likewise: by cairn_gc_count_reached */

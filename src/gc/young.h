@@ -50,8 +50,7 @@ typedef struct cairn_gc_young {
 	/* sync, both: written in a stop; read there, and by mutators that run */
 	bool is_minor;          /* at work, or the last one: a collection of the young alone */
 	bool wants_all;         /* the next is to be of all */
-	/* In young blocks and large ones at the last collection, and what lived of it; made 0: not known; sync: in a
-	 * stop */
+	/* Made before the last collection and since the one before, and what lived of it; sync: in a stop */
 	size_t made_bytes, lived_bytes;
 	cairn_gc_pace pace;
 	size_t recent_each;       /* a mutator: so much of what was made last is left young; const but for tests */

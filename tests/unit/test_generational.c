@@ -344,6 +344,39 @@ static void copies_fill_the_holes_of_the_old(void)
 	dead_close();
 }
 
+/* A heap whose mutators fill holes only must see, too, when that lives which they make, or it would collect all for
+ * ever. */
+static void what_is_made_in_holes_is_counted_too(void)
+{
+	enum { MANY = 40000 };
+	begin((cairn_gc_config){ .min = (size_t)64 << 20 });
+	heap->config.exact_roots = false;
+	hold(0, cairn_gc_new_array(m, slots, MANY));
+	for (size_t i = 0; i < MANY; i++) {
+		box *b = new_box(i);
+		if (i % 2)
+			cairn_gc_set(m, (slots *)held_at(0), item[i], b);
+	}
+	heap->young.wants_all = true;
+	cairn_gc_collect_now(m, CAIRN_GC_CAUSE_FULL); /* nothing moves */
+	size_t blocks = heap->blocks.cells_count;
+	for (unsigned lives = 0; lives < 2; lives++) {
+		heap->young.wants_all = true;
+		for (size_t i = 0; i < MANY / 4; i++) {
+			box *b = new_box(i);
+			if (lives)
+				cairn_gc_set(m, (slots *)held_at(0), item[2 * i], b);
+		}
+		EXPECT(heap->blocks.cells_count <= blocks + 2); /* all went into holes */
+		cairn_gc_collect_now(m, CAIRN_GC_CAUSE_FULL);
+		EXPECT(!heap->young.is_minor && heap->young.made_bytes >= MANY / 4 * sizeof(box));
+		size_t lived = heap->young.lived_bytes;
+		EXPECT(lives ? lived >= heap->young.made_bytes * 9 / 10 : lived < heap->young.made_bytes / 100);
+	}
+	heap->config.exact_roots = true;
+	dead_close();
+}
+
 /* One box in ten lives, in each block; a collection of all because the heap is full. How many moved. */
 static size_t moved_of_sparse(bool is_exact, bool pays, size_t min)
 {
@@ -393,6 +426,7 @@ int main(void)
 	RUN(when_little_room_is_left_all_are_collected);
 	RUN(what_finds_no_room_is_old_where_it_is);
 	RUN(copies_fill_the_holes_of_the_old);
+	RUN(what_is_made_in_holes_is_counted_too);
 	RUN(holes_are_left_to_mutators_where_the_young_do_not_pay);
 	RUN(what_several_workers_come_to_at_once_is_copied_once);
 	DONE();

@@ -11,7 +11,9 @@
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 enum { OBJECTS = 32 };
 
@@ -489,6 +491,25 @@ static void thread_local_data_keep_in_the_first_thread(void)
 	close_heap();
 }
 
+static void with_a_closed_page_below(void *unused)
+{
+	(void)unused;
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	char *below = (char *)((uintptr_t)__builtin_thread_pointer() & ~(page - 1)) - page;
+	/* where static data lie there already the heap just opens */
+	mmap(below, page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	open_heap(CAIRN_GC_MARKSWEEP, false);
+	keep_by_key(0);
+	collect();
+	EXPECT(lives(0));
+	close_heap();
+}
+
+static void a_page_beside_the_record_of_the_first_thread_may_be_closed(void)
+{
+	in_a_child(with_a_closed_page_below, NULL);
+}
+
 static void *keeps_thread_local(void *arg)
 {
 	mutator = cairn_gc_attach(heap);
@@ -829,6 +850,7 @@ int main(void)
 	RUN(locals_keep_whatever_the_compiler_does_to_them);
 	RUN(one_past_the_end_is_the_object_before_and_not_the_next);
 	RUN(thread_local_data_keep_in_the_first_thread);
+	RUN(a_page_beside_the_record_of_the_first_thread_may_be_closed);
 	RUN(and_in_others);
 	RUN(a_range_keeps_until_it_is_removed);
 	RUN(a_pin_keeps_and_counts);

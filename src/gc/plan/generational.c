@@ -82,27 +82,22 @@ static void collect_young(cairn_gc_heap *h)
 	s->live_objects += h->young.recent_objects;
 }
 
-/* Large ones that are young: as compacting counts blocks of cells. */
-static void count_young_large(cairn_gc_heap *h, uint8_t colour)
+/* Of what was made since the last collection, wherever it lies: it had no colour. */
+static void count_new(cairn_gc_heap *h)
 {
-	for (cairn_node *n = h->blocks.large.prev; n != &h->blocks.large; n = n->prev) {
-		cairn_gc_block *b = cairn_container(n, cairn_gc_block, node);
-		void *object = cairn_gc_block_large(b);
-		size_t bytes = cairn_gc_header_cell(cairn_gc_header_of(object));
-		if (!b->is_young)
-			break;
-		h->young.made_bytes += bytes;
-		h->young.lived_bytes += (*cairn_gc_byte_of(object) & CAIRN_GC_COLOUR) == colour ? bytes : 0;
-	}
+	cairn_gc_tracing *t = &h->tracing;
+	h->young.made_bytes = h->looks.stats.allocated_bytes - h->sizing.allocated_at;
+	h->young.lived_bytes = 0;
+	for (unsigned i = 0; i < t->workers; i++)
+		h->young.lived_bytes += t->worker[i].new_bytes;
 }
 
 static void collect_all(cairn_gc_heap *h)
 {
 	uint8_t colour = cairn_gc_phase_mark(h);
 	cairn_gc_young_each_stored(h, NULL); /* all that lives is WATCHED now */
-	h->young.made_bytes = h->young.lived_bytes = 0;
+	count_new(h);
 	cairn_gc_phase_compact(h, colour);
-	count_young_large(h, colour);
 	cairn_gc_phase_turn(h, colour);
 	h->young.old_bytes = h->looks.stats.live_bytes;
 	h->young.old_objects = h->looks.stats.live_objects;

@@ -86,8 +86,6 @@ static void compact_count_slab(cairn_gc_worker *w, cairn_gc_slab *s, void *arg)
 static void compact_order(compaction *c, cairn_gc_block *b)
 {
 	c->live_bytes += b->live_bytes;
-	c->h->young.made_bytes += b->is_young ? b->filled : 0;
-	c->h->young.lived_bytes += b->is_young ? b->live_bytes : 0;
 	c->blocks++;
 	c->dead_blocks += !b->live_bytes;
 	if (b->has_pins && !c->moves_all) {

@@ -223,8 +223,6 @@ static void slide_sweep(sliding *c, cairn_gc_block *b)
 	b->has_pins = has_pins;
 	c->live_bytes += b->live_bytes;
 	c->dead_blocks += !b->live_bytes;
-	c->h->young.made_bytes += b->is_young ? b->filled : 0;
-	c->h->young.lived_bytes += b->is_young ? b->live_bytes : 0;
 }
 
 /* False: it is not worth it, or nothing would move. */
