@@ -179,6 +179,7 @@ SELDOM_END
 #include "gc/verify.c"
 #include "gc/workers.c"
 #include "gc/world.c"
+#include "gc/mixed.c"
 #include "gc/young.c"
 #include "gc/zeal.c"
 #endif

@@ -196,8 +196,8 @@ typedef struct cairn_gc_config {
 	/* > 0: instead of growth, the memory balancer's rule (Kirisame and others, OOPSLA 2022), with this constant:
 	 * larger is smaller and slower; CAIRN_GC_BALANCE= */
 	double balance;
-	/* of the collectors that collect the young by itself: how long that may stop mutators, in ms; default 0: as it
-	 * is best for throughput; CAIRN_GC_PAUSE_GOAL= */
+	/* of the collectors that collect the young by itself: how long that may stop mutators, in ms, with a part of
+	 * what is old and sparse; default 0: as it is best for throughput; CAIRN_GC_PAUSE_GOAL= */
 	unsigned pause_goal_ms;
 	cairn_gc_remember remember;   /* CAIRN_GC_REMEMBER=log, cards or default */
 	/* threads that trace, the collecting one included; CAIRN_GC_WORKERS=; default: as many as there are processors
@@ -447,6 +447,9 @@ typedef struct cairn_gc_young_stats {
 	 * (lived - aged) / (made - recent) survives, and aged / recent of what had more time. */
 	uint64_t recent_bytes, aged_bytes;
 	uint64_t scanned_objects, scanned_cards; /* old objects stored into; cards, likewise */
+	/* Sparse blocks of the old, taken with the young under a pause goal; what lived in them, as far as was
+	 * known. */
+	uint64_t mixed_blocks, mixed_bytes;
 	cairn_gc_histogram pause;
 } cairn_gc_young_stats;
 

@@ -191,6 +191,7 @@ typedef struct cairn_snapshot_heap {
 	uint64_t young_collections; /* of these, of the young by itself; all 0 where its collector knows no young */
 	/* of those: cairn_gc_young_stats, cairn/gc.h */
 	uint64_t made_bytes, lived_bytes, donated_bytes, recent_bytes, aged_bytes, scanned_cards;
+	uint64_t mixed_blocks, mixed_bytes; /* likewise */
 	uint64_t last_pause_ns; /* 0: none yet */
 } cairn_snapshot_heap;
 

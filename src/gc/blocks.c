@@ -88,6 +88,7 @@ static void block_leave_empty(cairn_gc_heap *h, cairn_gc_block *b, cairn_gc_bloc
 	b->is_from = b->is_dense = b->has_pins = b->has_starts = b->is_shortened = false;
 	b->is_young = b->is_recent = b->was_recent = false;
 	b->filled = b->live_bytes = b->cards = 0;
+	b->group = 0;
 	b->card = NULL;
 	cairn_gc_blocks_add_held(s, (ptrdiff_t)block_held(b));
 	if (kind != CAIRN_GC_BLOCK_LARGE_MORE) {
@@ -256,7 +257,7 @@ static void list_swept(cairn_gc_heap *h, cairn_gc_block *b)
 {
 	cairn_gc_blocks *s = &h->blocks;
 	cairn_list_remove(&b->node);
-	bool is_worth = b->live_bytes + HOLES_WORTH_BYTES <= CAIRN_GC_BLOCK_BYTES;
+	bool is_worth = !b->group && b->live_bytes + HOLES_WORTH_BYTES <= CAIRN_GC_BLOCK_BYTES;
 	cairn_list_append(is_worth ? &s->partial : &s->full, &b->node);
 }
 

@@ -99,7 +99,8 @@ typedef struct cairn_gc_block {
 	uint32_t live_bytes; /* CELLS: in cells that lived after the last mark phase, where the plan counts them */
 	uint32_t blocks;     /* LARGE: how many it takes, this one included; of a huge one, those in its slab */
 	uint32_t cards;      /* LARGE: how many `card` has; 0: none */
-	uint32_t spare;      /* so that a record is one cache line */
+	uint8_t group;       /* CELLS: not 0: of those that are taken with the young, in that order: gc/mixed.h */
+	uint8_t spare[3];    /* so that a record is one cache line */
 	union {
 		uint8_t *card;               /* LARGE: one a card of its object: gc/young.h; sync: there */
 		struct cairn_gc_block *next; /* in a list of the collection at work: gc/plan/markcompact.c */
@@ -118,6 +119,7 @@ typedef struct cairn_gc_slab {
 	cairn_node node;            /* in the heap's list of slabs; sync: blocks lock */
 	size_t granules;            /* of its span: CAIRN_CHUNK_GRANULES, or more for one huge object; const */
 	uint32_t empty_blocks;      /* sync: blocks lock */
+	bool is_to_walk;            /* sync: in a stop: gc/mixed.h */
 	bool is_huge;               /* its one object takes all of it; const from its first block on */
 } cairn_gc_slab;
 

@@ -385,8 +385,11 @@ static void settle_weak_field(void *arg, void *field)
 	void *there = cairn_gc_reached(h, (void *)object);
 	h->deaths.weak_cleared += !there;
 	cairn_gc_slot_set(field, (uintptr_t)there, h->is_compressed);
-	if (there && cairn_gc_block_of(there)->is_recent) /* it is to be asked about again */
+	const cairn_gc_block *b = there ? cairn_gc_block_of(there) : NULL;
+	if (b && b->is_recent) /* it is to be asked about again */
 		cairn_gc_young_store(h, c->object, field);
+	if (b && b->group)
+		cairn_gc_mixed_note(h, c->object, field, b->group);
 }
 
 static void settle_weak(void *arg, void *object)

@@ -49,6 +49,8 @@ static void log_phases(cairn_line *l, const cairn_gc_looks *k)
 static void log_young(cairn_line *l, const cairn_gc_looks *k)
 {
 	const cairn_gc_young_stats *s = &k->stats.young;
+	if (k->stats.young.mixed_bytes != k->mixed_before)
+		log_bytes(l, ", took of the old ", k->stats.young.mixed_bytes - k->mixed_before);
 	log_bytes(l, ", became old ", s->lived_bytes - k->lived_before);
 	cairn_line_text(l, ", scanned ");
 	cairn_line_dec(l, s->scanned_objects - k->objects_before);
@@ -148,6 +150,9 @@ static void report_young(const cairn_gc_young_stats *s, FILE *to)
 	fprintf(to, "  by age      %10.2f %% of what was collected at once, %.2f %% of %.2f MiB left young once\n",
 		share(s->lived_bytes - s->aged_bytes, s->made_bytes - s->recent_bytes),
 		share(s->aged_bytes, s->recent_bytes), as_mib(s->recent_bytes));
+	if (s->mixed_blocks)
+		fprintf(to, "  of the old  %10.2f MiB of %" PRIu64 " sparse blocks taken with them\n",
+			as_mib(s->mixed_bytes), s->mixed_blocks);
 	fprintf(to, "  stored into %10" PRIu64 " old objects, %" PRIu64 " cards, scanned by those\n",
 		s->scanned_objects, s->scanned_cards);
 }

@@ -158,6 +158,7 @@ void cairn_gc_look_begin(cairn_gc_heap *h, int cause)
 	k->held_before = cairn_gc_held(h);
 	k->moved_before = k->stats.moved_bytes;
 	k->lived_before = k->stats.young.lived_bytes;
+	k->mixed_before = k->stats.young.mixed_bytes;
 	k->objects_before = k->stats.young.scanned_objects;
 	k->cards_before = k->stats.young.scanned_cards;
 	looks_take_allocated(h);

@@ -48,7 +48,7 @@ typedef struct cairn_gc_looks {
 	unsigned pause_count;
 	size_t held_before;     /* at the collection's begin, as the next; sync: in a stop */
 	size_t moved_before;
-	uint64_t lived_before, objects_before, cards_before; /* likewise: of stats.young */
+	uint64_t lived_before, objects_before, cards_before, mixed_before; /* likewise: of stats.young */
 	uint64_t opened_at_ns;  /* const */
 } cairn_gc_looks;
 

@@ -230,6 +230,7 @@ void cairn_gc_close(cairn_gc_heap *h)
 	heaps_remove(h);
 	cairn_gc_deaths_close(h);
 	cairn_gc_roots_close(h);
+	cairn_gc_mixed_drop(h);
 	cairn_gc_young_close(h);
 	cairn_gc_tracing_close(h);
 	cairn_gc_blocks_close(&h->blocks);

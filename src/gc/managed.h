@@ -27,6 +27,7 @@
 #include "gc/slot.h"
 #include "gc/trace.h"
 #include "gc/world.h"
+#include "gc/mixed.h"
 #include "gc/young.h"
 #include "gc/zeal.h"
 
@@ -68,6 +69,7 @@ struct cairn_gc_heap {
 	cairn_gc_cause cause;      /* likewise */
 	cairn_gc_blocks blocks;
 	cairn_gc_young young;
+	cairn_gc_mixed mixed;
 	cairn_gc_world world;
 	cairn_gc_roots roots;
 	cairn_gc_deaths deaths;

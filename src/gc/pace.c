@@ -81,7 +81,7 @@ static size_t pace_by_goal(cairn_gc_heap *h, uint64_t pause_ns, uint64_t made, s
 	if (!p->goal_bytes) {
 		p->goal_bytes = PACE_LEAST;
 		p->goal_spread = PACE_SPREAD_FIRST;
-	} else if (h->young.is_minor) {
+	} else if (h->young.is_minor && !h->mixed.at_work) {
 		pace_learn_cost(p, pause_ns, made);
 		double aim = 1e6 * h->config.pause_goal_ms / (1 + PACE_SPREADS * p->goal_spread);
 		double step = aim / p->goal_cost / (double)p->goal_bytes;
@@ -106,7 +106,8 @@ bool cairn_gc_pace_lacks_room(const cairn_gc_heap *h, size_t room)
 bool cairn_gc_pace_can_do_with_holes(const cairn_gc_heap *h, size_t dead_blocks)
 {
 	bool is_of_itself = h->cause == CAIRN_GC_CAUSE_FULL && h->plan->has_young && !h->young.pace.pays;
-	return is_of_itself &&
+	/* with a goal the young are collected by themselves in any case, and no mutator comes to the holes */
+	return is_of_itself && !h->config.pause_goal_ms &&
 	       cairn_gc_held(h) - dead_blocks * CAIRN_GC_BLOCK_BYTES <= cairn_gc_sizing_expect(h);
 }
 
@@ -114,13 +115,18 @@ size_t cairn_gc_pace_after(cairn_gc_heap *h, uint64_t pause_ns, uint64_t made, s
 {
 	cairn_gc_pace *p = &h->young.pace;
 	size_t lived = h->young.lived_bytes, least = pace_least(h);
-	if (h->young.is_minor)
+	bool was_mixed = h->young.is_minor && h->mixed.at_work; /* what the young took of it is not known */
+	pause_ns -= h->young.is_minor ? h->mixed.walk_ns : 0;
+	if (h->young.is_minor && !was_mixed)
 		pace_learn_young(p, pause_ns, made, lived);
-	else
+	else if (!h->young.is_minor)
 		pace_learn_all(h, pause_ns, h->young.made_bytes, lived, room);
 	size_t young = room / 2;
-	h->young.wants_all = young < least || (!p->pays && !h->config.pause_goal_ms);
+	h->young.wants_all = (young < least && !cairn_gc_mixed_is_pending(h)) || (!p->pays && !h->config.pause_goal_ms);
 	if (h->config.pause_goal_ms)
 		young = pace_by_goal(h, pause_ns, made, young);
-	return h->young.wants_all ? room : young;
+	/* with a goal what is sparse is taken after it, and until then there must be room */
+	bool leaves_room =
+		h->config.pause_goal_ms && h->young.is_minor && h->mixed.in_vain < CAIRN_GC_MIXED_IN_VAIN;
+	return h->young.wants_all && !leaves_room ? room : young;
 }

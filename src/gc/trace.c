@@ -355,6 +355,15 @@ LEAN void trace_put_item(cairn_gc_worker *w, uintptr_t item, uintptr_t object, t
 		w->queued++;
 }
 
+/* Who is old, or becomes it, refers to what is not old yet, or is to be taken with the young. */
+static __attribute__((noinline)) void trace_tell(cairn_gc_worker *w, const cairn_gc_block *b, void *field)
+{
+	if (b->is_recent)
+		cairn_gc_young_store(w->heap, (void *)w->scanned, field);
+	else
+		cairn_gc_mixed_note(w->heap, (void *)w->scanned, field, b->group);
+}
+
 LEAN void trace_put(cairn_gc_worker *w, void *field, trace_mode mode)
 {
 	uintptr_t object = cairn_gc_slot_get(field, trace_is_compressed(mode));
@@ -363,8 +372,8 @@ LEAN void trace_put(cairn_gc_worker *w, void *field, trace_mode mode)
 	if (trace_is_copying(mode) && w->watched) {
 		/* of the young: what is old is not even looked at, which would be a line of memory each */
 		const cairn_gc_block *b = cairn_gc_block_of((void *)object);
-		if (cairn_unlikely(b->is_recent))
-			cairn_gc_young_store(w->heap, (void *)w->scanned, field);
+		if (cairn_unlikely(b->is_recent || b->group))
+			trace_tell(w, b, field);
 		if (!cairn_gc_block_leaves(b))
 			return;
 	}

@@ -231,6 +231,7 @@ static void verify_parts(struct cairn_gc_heap *h)
 	cairn_gc_roots_validate(h);
 	cairn_gc_deaths_validate(h);
 	cairn_gc_young_validate(h);
+	cairn_gc_mixed_validate(h);
 	cairn_gc_zeal_validate(h);
 }
 

@@ -2,7 +2,7 @@
  *
  * CAIRN_GC_ZEAL, or the config's field, is a list of words, parted by commas:
  *   collect=N   a collection at every Nth allocation (1: each)
- *   move        what can move moves, in every collection
+ *   move        what can move moves, in every collection of all, or each other time with the young after it
  *   small       buffers of one: bumps of one cell, parts of stacks of two objects, no prefetching
  *   pins=N      one of N objects is pinned in each collection, by chance
  *   poison      what was freed is filled with 0xdb, and its memory is made inaccessible where it is whole pages

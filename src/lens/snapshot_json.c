@@ -123,6 +123,8 @@ static void snapshot_heaps(cairn_writer *w, const cairn_snapshot *s)
 		snapshot_number(w, "young_recent_bytes", h->recent_bytes);
 		snapshot_number(w, "young_aged_bytes", h->aged_bytes);
 		snapshot_number(w, "young_scanned_cards", h->scanned_cards);
+		snapshot_number(w, "young_mixed_blocks", h->mixed_blocks);
+		snapshot_number(w, "young_mixed_bytes", h->mixed_bytes);
 		snapshot_key(w, "last_pause_seconds", false);
 		cairn_writer_json_seconds(w, h->last_pause_ns);
 		cairn_writer_text(w, "}");

@@ -124,6 +124,8 @@ static void managed_fill(cairn_snapshot_heap *to, const cairn_heapwalk_managed *
 	to->recent_bytes = m->stats.young.recent_bytes;
 	to->aged_bytes = m->stats.young.aged_bytes;
 	to->scanned_cards = m->stats.young.scanned_cards;
+	to->mixed_blocks = m->stats.young.mixed_blocks;
+	to->mixed_bytes = m->stats.young.mixed_bytes;
 	to->last_pause_ns = m->last_pause_ns;
 }
 

@@ -22,6 +22,7 @@ static bool begin(unsigned pause_goal_ms)
 		return false;
 	pace = &h->young.pace;
 	h->sizing.all_limit = 32 * MIB; /* 1 MiB is little room for the young */
+	h->mixed.in_vain = CAIRN_GC_MIXED_IN_VAIN;            /* nothing is sparse, but where that is tested */
 	return true;
 }
 static void end(void) { cairn_gc_close(h); }
@@ -265,6 +266,10 @@ static void and_stays_within_bounds(void)
 	EXPECT_EQ(pace->goal_bytes, 1024 * MIB); /* max */
 	EXPECT_EQ(after_young(0, MIB, 0, MIB), MIB); /* and little room makes the next one of all here, too */
 	EXPECT(h->young.wants_all);
+	h->mixed.in_vain = 0; /* some of which is left for what it leaves to those of the young */
+	EXPECT_EQ(after_young(0, MIB, 0, MIB), MIB / 2);
+	EXPECT(h->young.wants_all);
+	h->mixed.in_vain = CAIRN_GC_MIXED_IN_VAIN;
 	for (unsigned i = 0; i < 100; i++)
 		after_young(UINT64_MAX, MIB, 0, 100 * MIB);
 	EXPECT_EQ(pace->goal_bytes, 256 * KIB);

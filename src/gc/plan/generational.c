@@ -1,7 +1,7 @@
 /* gc/plan/generational.c - most objects die young: the young are collected alone, and often; all of them seldom.
  *
  *   young: roots ─▶ old objects that were stored into ─▶ copy ─▶ weak ─▶ the left blocks are given back
- *   all:   as gc/plan/markcompact.c
+ *   all:   as gc/plan/markcompact.c; with a pause goal what is sparse moves with the young afterwards: gc/mixed.h
  *
  * A collection of the young is the copying mode of tracing with the colour that there is already: what is old has it,
  * so tracing stops there, and copies get it. What is pinned stays where it is, and its block is old from then on.
@@ -34,6 +34,8 @@ static size_t young_headroom(const cairn_gc_heap *h, size_t held)
 /* Of a card: the object stayed WATCHED. */
 static void young_scan_stored(cairn_gc_heap *h, void *object, size_t from, size_t to)
 {
+	if (cairn_gc_block_of(object)->is_young) /* it was old, and is one of those that leave their blocks */
+		return;
 	if (to != SIZE_MAX) {
 		cairn_gc_trace_part(h, object, from, to);
 		return;
@@ -64,20 +66,25 @@ static void collect_young(cairn_gc_heap *h)
 {
 	cairn_gc_stats *s = &h->looks.stats;
 	cairn_gc_blocks_leave_young(h, young_recent(h));
+	cairn_gc_mixed_leave(h);
 	cairn_gc_trace_pin_conservative(h);
 	cairn_gc_trace_begin(h, true, h->blocks.colour);
 	cairn_gc_each_conservative(h, young_scan_conservative); /* before roots are followed: that copies */
 	cairn_gc_phase_roots(h);
 	cairn_gc_young_each_stored(h, young_scan_stored);
+	cairn_gc_mixed_trace(h);
 	cairn_gc_trace_recent(h);
 	cairn_gc_phase_closure(h, "copy");
 	cairn_gc_look_phase(h, "turn", 0, 0);
 	cairn_gc_blocks_turn_young(h);
-	h->young.lived_bytes = s->live_bytes;
+	cairn_gc_look_phase(h, "walk", 0, 0);
+	cairn_gc_mixed_walk(h);
+	/* of what was old and was taken with them nearly all lives */
+	h->young.lived_bytes = s->live_bytes > h->mixed.bytes ? s->live_bytes - h->mixed.bytes : 0;
 	s->young.collections++;
-	s->young.lived_bytes += s->live_bytes;
-	h->young.old_bytes = s->live_bytes += h->young.old_bytes;
-	h->young.old_objects = s->live_objects += h->young.old_objects;
+	s->young.lived_bytes += h->young.lived_bytes;
+	h->young.old_bytes = s->live_bytes += h->young.old_bytes - h->mixed.bytes;
+	h->young.old_objects = s->live_objects += h->young.old_objects - h->mixed.objects;
 	s->live_bytes += h->young.recent_bytes;
 	s->live_objects += h->young.recent_objects;
 }
@@ -94,6 +101,7 @@ static void count_new(cairn_gc_heap *h)
 
 static void collect_all(cairn_gc_heap *h)
 {
+	cairn_gc_mixed_drop(h);
 	uint8_t colour = cairn_gc_phase_mark(h);
 	cairn_gc_young_each_stored(h, NULL); /* all that lives is WATCHED now */
 	count_new(h);

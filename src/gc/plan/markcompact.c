@@ -243,6 +243,24 @@ static bool compact_is_wanted(const compaction *c)
 	return c->is_whole || c->moves_all || is_worth;
 }
 
+/* Is there room until collections of the young have looked for holders in all slabs? Each may take a block. */
+static bool compact_may_wait(const compaction *c)
+{
+	size_t held = cairn_gc_held(c->h) - c->dead_blocks * CAIRN_GC_BLOCK_BYTES;
+	size_t needed = c->h->zeal.is_on ? 0 : c->h->blocks.slab_count * CAIRN_GC_BLOCK_BYTES;
+	return cairn_gc_mixed_is_wanted(c->h) && held + needed <= c->h->sizing.all_limit;
+}
+
+/* Of collections of the young, later: gc/mixed.h. What those cannot take is worth no less the next time. */
+static void compact_choose(compaction *c)
+{
+	size_t most = c->h->zeal.is_on ? CAIRN_GC_BLOCK_BYTES : c->is_whole ? COMPACT_DENSE : COMPACT_SPARSE;
+	bool is_chosen = true;
+	for (cairn_gc_block *b; is_chosen && (b = compact_take_sparsest(c)) && b->live_bytes <= most;)
+		is_chosen = !b->live_bytes || cairn_gc_mixed_choose(c->h, b);
+	cairn_gc_mixed_chosen(c->h);
+}
+
 static void compact_evacuate_all(compaction *c)
 {
 	size_t most = c->moves_all ? CAIRN_GC_BLOCK_BYTES : c->is_whole ? COMPACT_DENSE : COMPACT_SPARSE;
@@ -282,8 +300,14 @@ static void compact(cairn_gc_heap *h, uint8_t colour)
 	cairn_gc_workers_each_slab(h, compact_count_slab, NULL);
 	compact_each_block(&c, compact_order);
 	c.is_whole |= compact_makes_room(&c);
-	if (!compact_is_wanted(&c))
+	bool is_worth = compact_is_wanted(&c), is_left_to_the_young = compact_may_wait(&c);
+	h->mixed.in_vain = is_worth && is_left_to_the_young ? 0 : h->mixed.in_vain + 1;
+	if (!is_worth && !(is_left_to_the_young && h->zeal.is_on))
 		return;
+	if (is_left_to_the_young) {
+		compact_choose(&c);
+		return;
+	}
 	compact_evacuate_all(&c);
 	if (c.moved_objects) {
 		cairn_gc_look_phase(h, "update", c.moved_bytes, c.moved_objects);
@@ -297,7 +321,8 @@ static void compact(cairn_gc_heap *h, uint8_t colour)
 void cairn_gc_phase_compact(cairn_gc_heap *h, uint8_t colour)
 {
 	cairn_gc_look_phase(h, "compact", 0, 0);
-	if (!h->config.exact_roots || h->zeal.moves || !cairn_gc_slide(h, colour))
+	bool may_slide = h->config.exact_roots && !h->zeal.moves && !cairn_gc_mixed_is_wanted(h);
+	if (!may_slide || !cairn_gc_slide(h, colour))
 		compact(h, colour);
 }
 
