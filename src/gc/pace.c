@@ -89,7 +89,8 @@ static size_t pace_by_goal(cairn_gc_heap *h, uint64_t pause_ns, uint64_t made, s
 	}
 	p->goal_bytes = p->goal_bytes > h->config.max ? h->config.max : p->goal_bytes;
 	p->goal_bytes = p->goal_bytes < PACE_GOAL_LEAST ? PACE_GOAL_LEAST : p->goal_bytes;
-	return p->goal_bytes < room ? p->goal_bytes : room;
+	size_t bytes = cairn_gc_mixed_is_pending(h) ? p->goal_bytes / 4 * 3 : p->goal_bytes; /* a quarter is for that */
+	return bytes < room ? bytes : room;
 }
 
 static size_t pace_least(const cairn_gc_heap *h)

@@ -80,7 +80,7 @@ static int tls_of_object(struct dl_phdr_info *object, size_t bytes, void *arg)
 }
 
 /* Reading it must not fault, whatever a loader does: what is not mapped as a whole is cut down to the surroundings of
- * the pointer, then to nothing. Nothing is read but what is libc's: a page beside it may be anybody's, and be closed. */
+ * the pointer, then to nothing. Nothing is read but what is libc's: a page beside may be anybody's, and be closed. */
 static void tls_find(cairn_gc_thread *t)
 {
 	tls_search s = { .pointer = (uintptr_t)__builtin_thread_pointer(), .reach = TLS_SURPLUS_BYTES };

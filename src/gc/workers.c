@@ -34,7 +34,7 @@
 #include <sys/syscall.h>
 
 enum {
-	WORKERS_ALONE = 2000,     /* objects that the collecting thread scans before it begins a round: some 20 us */
+	WORKERS_ALONE = 20000,    /* objects that the collecting thread scans before it begins a round: some 0.3 ms */
 	WORKERS_SPINS = 500,      /* before sleeping: about 20 us */
 	WORKERS_GIVEN_LEAST = 4,  /* items on a stack of which half is given away */
 	WORKERS_SLABS_LEAST = 4,  /* in a walk that all take part in: one takes some 50 us */
