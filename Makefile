@@ -221,7 +221,7 @@ check-house: lib
 #: make test-mutants   changes of src/gc that lose objects: each is caught by the check that tests/gc/run-mutants names
 MUTANT_CHECKS := $(addprefix $(O)/tests/,unit/test_zeal unit/test_trace unit/test_deaths unit/test_tables unit/test_hash \
                  unit/test_semispace unit/test_markcompact unit/test_generational unit/test_cards unit/test_aging \
-                 unit/test_remember unit/test_compressed unit/test_blocks gc/places)
+                 unit/test_remember unit/test_mixed unit/test_compressed unit/test_blocks gc/places)
 test-mutants: $(MUTANT_CHECKS)
 	@O='$(O)' CC='$(CC)' LIB_FLAGS='$(LIB_FLAGS) $(CFLAGS)' TEST_FLAGS='$(TEST_FLAGS) $(CFLAGS)' tests/gc/run-mutants
 

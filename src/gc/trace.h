@@ -110,6 +110,7 @@ typedef struct cairn_gc_tracing {
 	bool counts_again;       /* two workers may have counted one object; sync: in a stop */
 	size_t most;             /* of held bytes, for blocks to copy to; sync: in a stop */
 	size_t copied_bytes;     /* by the last collection that copied; sync: in a stop */
+	size_t alone;            /* objects that are scanned before a round begins; const but for tests */
 	size_t parts_most;       /* parts that a stack may have besides the first; const but for tests */
 	cairn_lock lock;         /* rank GC_PARTS */
 	cairn_gc_chunk *shared;  /* sync: lock; read without as a hint: parts of stacks that anybody may take */

@@ -349,7 +349,7 @@ static void workers_drain_all(cairn_gc_heap *h)
 
 void cairn_gc_workers_drain(cairn_gc_heap *h)
 {
-	size_t alone = h->tracing.workers == 1 ? SIZE_MAX : h->zeal.is_small ? 1 : WORKERS_ALONE;
+	size_t alone = h->tracing.workers == 1 ? SIZE_MAX : h->zeal.is_small ? 1 : h->tracing.alone;
 	if (!cairn_gc_worker_drain(&h->tracing.worker[0], alone))
 		workers_drain_all(h);
 }
@@ -427,6 +427,7 @@ bool cairn_gc_tracing_init(cairn_gc_heap *h)
 	cairn_gc_tracing *t = &h->tracing;
 	t->wanted = h->config.workers < CAIRN_GC_WORKERS_MAX ? h->config.workers : CAIRN_GC_WORKERS_MAX;
 	t->parts_most = SIZE_MAX;
+	t->alone = WORKERS_ALONE;
 	t->worker = cairn_gc_meta_alloc(h, t->wanted * sizeof *t->worker);
 	if (!t->worker || !worker_init(h, 0))
 		return false;

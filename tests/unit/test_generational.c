@@ -268,6 +268,7 @@ static void what_several_workers_come_to_at_once_is_copied_once(void)
 {
 	enum { ARRAYS = 8, BOXES = 20000, ROUNDS = 100 };
 	begin((cairn_gc_config){ .workers = 4, .min = (size_t)256 << 20 });
+	heap->tracing.alone = 2000;
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		slots *s[ARRAYS];
 		for (size_t k = 0; k < ARRAYS; k++)
