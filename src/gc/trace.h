@@ -193,7 +193,8 @@ void cairn_gc_workers_drain(struct cairn_gc_heap *h); /* does all that there is 
 
 /* At the end of a collection, in the stop: nobody said how many there are to be, and more than a little lives. */
 bool cairn_gc_workers_are_worth_it(const struct cairn_gc_heap *h);
-/* Makes their threads, once. Any thread that stops nobody and is not to: libc's locks are taken. */
+/* Makes their threads, once. The calling thread stops nobody, and is out of its heaps meanwhile: a stop that waited for
+ * it might hold up who has the lock of libc's that it wants. */
 void cairn_gc_workers_hire(struct cairn_gc_heap *h);
 void cairn_gc_workers_come(struct cairn_gc_heap *h); /* when a collection begins: those that were made take part */
 unsigned cairn_gc_workers_default(void); /* how many there are where nobody said */

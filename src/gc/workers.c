@@ -18,7 +18,8 @@
  *
  * A walk over slabs is a round, too: each takes the next slab of the list until there is none.
  *
- * Lock: the tracing's, rank CAIRN_RANK_GC_PARTS. Failure: a thread that cannot be made is done without.
+ * Lock: the tracing's, rank CAIRN_RANK_GC_PARTS. Failure: a thread that cannot be made is done without; where that came
+ * twice in a process, nobody is hired who was not asked for.
  * Not here: what a worker does with its work (gc/trace.c). */
 #include "gc/managed.h"
 
@@ -41,9 +42,12 @@ enum {
 	WORKERS_STACK_BYTES = 1 << 20,
 	WORKERS_DEFAULT = 4,      /* at most, where nobody said how many */
 	WORKERS_HIRE_BYTES = 4 << 20, /* lived: marking them takes 2 ms */
+	WORKERS_REFUSED_MOST = 1, /* of a process: the next one is the last that is tried */
 };
 
 #define WORKERS_OPEN (UINT32_C(1) << 31) /* of at_work: the round may be joined */
+
+static unsigned workers_refused; /* threads of all heaps; sync: atomic, relaxed: a count that publishes nothing */
 
 /* ---- Parts ---- */
 
@@ -386,6 +390,8 @@ static bool worker_start(cairn_gc_heap *h, unsigned i)
 	int error = pthread_create(&h->tracing.thread[i], &attributes, workers_body, &h->tracing.worker[i]);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attributes);
+	if (error)
+		__atomic_fetch_add(&workers_refused, 1, __ATOMIC_RELAXED); /* see there */
 	return !error;
 }
 
@@ -400,15 +406,18 @@ static void workers_make(cairn_gc_heap *h)
 
 bool cairn_gc_workers_are_worth_it(const cairn_gc_heap *h)
 {
-	/* relaxed: a hint */
+	/* relaxed, both: hints */
 	return h->tracing.wanted > 1 && !__atomic_load_n(&h->tracing.is_hiring, __ATOMIC_RELAXED) &&
+	       __atomic_load_n(&workers_refused, __ATOMIC_RELAXED) <= WORKERS_REFUSED_MOST &&
 	       h->looks.stats.live_bytes >= WORKERS_HIRE_BYTES;
 }
+
+static void workers_hire_aside(void *h) { workers_make(h); }
 
 void cairn_gc_workers_hire(cairn_gc_heap *h)
 {
 	if (!__atomic_exchange_n(&h->tracing.is_hiring, true, __ATOMIC_RELAXED)) /* nothing but who does it */
-		workers_make(h);
+		cairn_gc_aside(workers_hire_aside, h);
 }
 
 void cairn_gc_workers_come(cairn_gc_heap *h)

@@ -4,6 +4,7 @@
 #include "support/gcwalk.h"
 
 #include <dirent.h>
+#include <dlfcn.h>
 #include <sched.h>
 #include <sys/wait.h>
 
@@ -177,6 +178,76 @@ static void the_child_of_a_fork_works_alone(void)
 	end();
 }
 
+#if !IS_SANITIZED /* they have a pthread_create of their own */
+static bool refuses;
+static unsigned asked;       /* how often a thread was */
+static uint32_t state_asked; /* the mutator's then */
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*body)(void *), void *arg)
+{
+	typedef int create(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+	create *libcs = (create *)dlsym(RTLD_NEXT, "pthread_create");
+	asked++;
+	if (mutator)
+		state_asked = __atomic_load_n(&cairn_gc_thread_of(mutator)->state, __ATOMIC_SEQ_CST);
+	return refuses ? EAGAIN : libcs(thread, attributes, body, arg);
+}
+
+/* Where libc's lock is held by a thread that another's stop has stopped, that stop must not wait for who hires. */
+static void who_hires_is_out_of_its_heaps(void)
+{
+	begin(0);
+	if (heap->tracing.wanted < 2) {
+		end();
+		SKIP("one processor");
+	}
+	asked = 0;
+	state_asked = CAIRN_GC_RUNNING;
+	walk_build(mutator, &root.cairn_gc_word, MUCH, 30);
+	walk_collect(mutator);
+	EXPECT_EQ(asked, heap->tracing.wanted - 1);
+	EXPECT_EQ(state_asked, CAIRN_GC_OUT);
+	end();
+}
+
+/* A heap in which more than a little lives, and that has collected since. */
+static void begin_large(unsigned workers)
+{
+	begin(workers);
+	walk_build(mutator, &root.cairn_gc_word, MUCH, 30);
+	walk_collect(mutator);
+	walk_collect(mutator);
+}
+
+static void heaps_that_get_no_thread(void *unused)
+{
+	(void)unused;
+	refuses = true;
+	asked = 0;
+	for (unsigned i = 0; i < 4; i++) {
+		begin_large(0);
+		EXPECT_EQ(heap->tracing.workers, 1);
+		end();
+	}
+	EXPECT_EQ(asked, 2);
+	refuses = false;
+	begin_large(0);
+	EXPECT_EQ(heap->tracing.workers, 1);
+	end();
+	EXPECT_EQ(asked, 2);
+	begin_large(2);
+	EXPECT_EQ(heap->tracing.workers, 2);
+	end();
+}
+
+static void where_threads_were_refused_twice_nobody_is_hired_but_who_is_asked_for(void)
+{
+	if (cairn_gc_workers_default() < 2)
+		SKIP("one processor");
+	in_a_child(heaps_that_get_no_thread, NULL);
+}
+#endif
+
 int main(int argc, char **argv)
 {
 	if (argc > 1 && !strcmp(argv[1], "alone"))
@@ -187,5 +258,9 @@ int main(int argc, char **argv)
 	RUN(where_there_is_one_processor_nobody_is_hired);
 	RUN(a_round_waits_for_nobody_who_has_not_come);
 	RUN(the_child_of_a_fork_works_alone);
+#if !IS_SANITIZED
+	RUN(who_hires_is_out_of_its_heaps);
+	RUN(where_threads_were_refused_twice_nobody_is_hired_but_who_is_asked_for);
+#endif
 	DONE();
 }
