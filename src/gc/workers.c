@@ -26,6 +26,7 @@
 #include "base/assert.h"
 #include "os/clock.h"
 #include "os/limits.h"
+#include "os/sandbox.h"
 #include "os/sys.h"
 
 #include <limits.h>
@@ -412,7 +413,12 @@ bool cairn_gc_workers_are_worth_it(const cairn_gc_heap *h)
 	       h->looks.stats.live_bytes >= WORKERS_HIRE_BYTES;
 }
 
-static void workers_hire_aside(void *h) { workers_make(h); }
+/* A program that may be under a filter which kills for a thread has none that it did not ask for. */
+static void workers_hire_aside(void *h)
+{
+	if (!cairn_sandbox_is_possible())
+		workers_make(h);
+}
 
 void cairn_gc_workers_hire(cairn_gc_heap *h)
 {
