@@ -201,8 +201,8 @@ typedef struct cairn_gc_config {
 	unsigned pause_goal_ms;
 	cairn_gc_remember remember;   /* CAIRN_GC_REMEMBER=log, cards or default */
 	/* threads that trace, the collecting one included; CAIRN_GC_WORKERS=; default: as many as there are processors
-	 * for this process, up to 4, made after the first collection in which 4 MiB lived; 1 in the child of a fork, and
-	 * where the program may have a filter of system calls (it refers to seccomp, prctl or syscall) */
+	 * for this process, up to 4, made after the first collection in which 4 MiB lived; 1 in the child of a fork,
+	 * and where the program may have a filter of system calls (it refers to seccomp, prctl or syscall) */
 	unsigned workers;
 	bool exact_roots;     /* stacks are not looked at: everything is held by handles and roots; CAIRN_GC_EXACT= */
 	cairn_gc_cleanups cleanups;
