@@ -5,7 +5,8 @@
  *   -DUSE_MALLOC   malloc and free: libc's, or one that is preloaded
  *
  * A struct says its references as MEMORY_REF(T) field, and once which they are: MEMORY_TYPE(T, left, right), or
- * MEMORY_LEAF or MEMORY_TAIL with a trailing array. A program frees where MEMORY_FREES is 1, and there alone. A new
+ * MEMORY_LEAF or MEMORY_TAIL with a trailing array. What walks for long and makes nothing polls, as code of Java's and
+ * Go's compilers does by itself. A program frees where MEMORY_FREES is 1, and there alone. A new
  * object's references are stored, or made NULL by memory_null, which does nothing where memory is given out zeroed.
  *
  * memory_close prints, where CAIRN_GC_BENCH is set, one line to stderr: gc NAME=VALUE... Times in ns: p50, p99 and max
@@ -64,6 +65,7 @@ enum { MEMORY_FREES = 0 };
 #define memory_init(m, o, field, value) cairn_gc_init(m, o, field, value)
 #define memory_null(m, o, field)        ((void)0)
 #define memory_free(m, o)               ((void)(o))
+#define memory_poll(m)                  cairn_gc_poll(m)
 #define MEMORY_WAITING(m)               CAIRN_GC_BLOCKING(m)
 
 static cairn_gc_heap *memory_heap;
@@ -165,6 +167,7 @@ static inline void memory_close(memory *m)
 #define memory_get(m, o, field)         ((void)(m), (o)->field)
 #define memory_set(m, o, field, value)  ((void)((o)->field = (value)))
 #define memory_init(m, o, field, value) ((void)((o)->field = (value)))
+#define memory_poll(m)                  ((void)(m))
 #define MEMORY_WAITING(m)               for (bool once_ = ((void)(m), true); once_; once_ = false)
 
 typedef char memory; /* of one thread: nothing */

@@ -28,6 +28,17 @@ static uint64_t count(memory *m, node *n)
 	return left ? 1 + count(m, left) + count(m, memory_get(m, n, right)) : 1;
 }
 
+enum { POLL_DEPTH = 10 }; /* of trees so deep, so once in a thousand nodes */
+
+static uint64_t count_and_poll(memory *m, node *n, unsigned depth)
+{
+	memory_poll(m);
+	if (depth <= POLL_DEPTH)
+		return count(m, n);
+	return 1 + count_and_poll(m, memory_get(m, n, left), depth - 1) +
+	       count_and_poll(m, memory_get(m, n, right), depth - 1);
+}
+
 static void drop(memory *m, node *n)
 {
 	node *left = memory_get(m, n, left), *right = memory_get(m, n, right);
@@ -42,7 +53,7 @@ static void drop(memory *m, node *n)
 static __attribute__((noinline)) uint64_t make_count_drop(memory *m, unsigned depth)
 {
 	node *n = make(m, depth);
-	uint64_t nodes = count(m, n);
+	uint64_t nodes = count_and_poll(m, n, depth);
 	if (MEMORY_FREES)
 		drop(m, n);
 	return nodes;
@@ -94,7 +105,7 @@ int main(int argc, char **argv)
 	node *kept = make(m, most);
 	for (unsigned depth = 4; depth <= most; depth += 2)
 		check = check * 31 + all_of_depth(m, depth, (size_t)1 << (most - depth + 4), threads);
-	check = check * 31 + count(m, kept);
+	check = check * 31 + count_and_poll(m, kept, most);
 	if (MEMORY_FREES)
 		drop(m, kept);
 	bench_stop();

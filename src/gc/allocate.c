@@ -16,6 +16,7 @@
 #include "base/assert.h"
 #include "gc/managed.h"
 #include "os/report.h"
+#include "os/vm.h"
 
 #include <errno.h>
 #include <string.h>
@@ -286,6 +287,21 @@ static cairn_gc_block *take_for_large(need *n, size_t most)
 	return born(n, cairn_gc_blocks_take_large(n->t->heap, n->cell_bytes, most));
 }
 
+static void bring_in(void *block) { cairn_vm_populate(cairn_gc_block_start(block), CAIRN_GC_BLOCK_BYTES); }
+
+/* So may a page of a block that has none yet take ms, wherever the program first writes to it: where others may wait for
+ * this mutator they all come here, aside, at the price that they would have one by one. A collection meanwhile takes
+ * the block from the bump. */
+static void bring_in_aside(cairn_gc_thread *t, cairn_gc_block *b)
+{
+	if (!b->is_zero || !b->is_absent || !cairn_gc_world_has_others(&t->heap->world))
+		return;
+	entry e;
+	entry_keep(&e, t);
+	cairn_gc_aside(bring_in, b);
+	entry_restore(&e, t);
+}
+
 /* ---- Cells ---- */
 
 /* Bytes from there to where a cell's object, behind its header, is aligned as it has to be. */
@@ -323,6 +339,7 @@ static uintptr_t cell_small_or_wide(cairn_gc_thread *t, size_t cell, bool is_ali
 		/* a callback may have allocated */
 		hole_give_up(t->heap, t, bump, hole);
 		hole_begin(t->heap, bump, hole, b);
+		bring_in_aside(t, b);
 	}
 	return cell_bump(bump, cell, pad);
 }

@@ -469,7 +469,7 @@ static void slab_drop(cairn_gc_heap *h, cairn_gc_slab *slab)
 
 static void block_purge_pages(cairn_gc_block *b)
 {
-	b->is_zero = cairn_vm_purge(cairn_gc_block_start(b), CAIRN_GC_BLOCK_BYTES);
+	b->is_zero = b->is_absent = cairn_vm_purge(cairn_gc_block_start(b), CAIRN_GC_BLOCK_BYTES);
 	if (b->is_zero && CAIRN_GC_META_BYTES % cairn_vm_page_bytes() == 0)
 		b->bytes_are_clear = cairn_vm_purge(cairn_gc_block_bytes(b), CAIRN_GC_META_BYTES);
 	b->has_frames = false;

@@ -100,7 +100,8 @@ typedef struct cairn_gc_block {
 	uint32_t blocks;     /* LARGE: how many it takes, this one included; of a huge one, those in its slab */
 	uint32_t cards;      /* LARGE: how many `card` has; 0: none */
 	uint8_t group;       /* CELLS: not 0: of those that are taken with the young, in that order: gc/mixed.h */
-	uint8_t spare[3];    /* so that a record is one cache line */
+	bool is_absent;      /* with is_zero: the system has its memory still to find */
+	uint8_t spare[2];    /* so that a record is one cache line */
 	union {
 		uint8_t *card;               /* LARGE: one a card of its object: gc/young.h; sync: there */
 		struct cairn_gc_block *next; /* in a list of the collection at work: gc/plan/markcompact.c */

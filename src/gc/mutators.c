@@ -89,7 +89,7 @@ static void attach_here(void *arg)
 	cairn_gc_world *w = &a->heap->world;
 	cairn_lock_take(&w->lock, CAIRN_RANK_GC_WORLD);
 	cairn_list_append(&w->mutators, &t->node);
-	w->count++;
+	__atomic_store_n(&w->count, w->count + 1, __ATOMIC_RELAXED); /* under the lock; others read a hint */
 	cairn_lock_drop(&w->lock, CAIRN_RANK_GC_WORLD);
 	cairn_gc_threads_own_add(t);
 	a->made = t;

@@ -11,6 +11,7 @@
 #include "gc/blocks.h"
 
 #include "gc/managed.h"
+#include "os/vm.h"
 #include "page/huge.h"
 #include "page/pageheap.h"
 #include "page/window.h"
@@ -119,9 +120,12 @@ cairn_gc_slab *cairn_gc_slab_take(cairn_gc_heap *h, size_t granules, cairn_gc_bl
 	if (!is_zero && cairn_gc_young_has_cards(h))
 		memset(cairn_gc_card_of((uintptr_t)slab), 0, CAIRN_GC_CARDS_BYTES);
 	slab->granules = granules;
+	/* its first pages were written to now or before: its last one is there if it is one huge page, or was in use */
+	bool is_absent = is_zero && !cairn_vm_is_resident((char *)slab + CAIRN_GC_SLAB_BYTES - CAIRN_GC_META_BYTES);
 	CAIRN_GC_EACH_BLOCK_OF(b, slab) {
 		cairn_node_init(&b->node);
 		b->is_zero = b->bytes_are_clear = is_zero;
+		b->is_absent = is_absent;
 	}
 	cairn_list_append(&h->blocks.slabs, &slab->node);
 	h->blocks.slab_count++;

@@ -98,7 +98,7 @@ typedef struct cairn_gc_world {
 	cairn_lock lock;
 	uint32_t is_wanted;      /* a stop is asked for or in force; sync: atomic */
 	cairn_node mutators;     /* sync: lock */
-	size_t count;            /* sync: lock */
+	size_t count;            /* sync: lock; read without, relaxed, as a hint */
 	cairn_gc_thread *collecting; /* sync: lock; NULL: nobody */
 	uint64_t stopped_ns;     /* when the last stop was complete; sync: lock */
 	char laggard[512];       /* sync: lock; see cairn_gc_stats */
@@ -129,6 +129,11 @@ void cairn_gc_world_resume(struct cairn_gc_heap *h, cairn_gc_thread *t);
 /* Saves the callee-saved registers, as they are in the caller, in t, and calls call(t, arg) with sp set so that the
  * caller's frame and all above are looked at. In asm (gc/registers.c). */
 void cairn_gc_with_registers(cairn_gc_thread *t, void (*call)(cairn_gc_thread *t, void *arg), void *arg);
+/* Are there mutators beside the one that asks? A hint. */
+static inline bool cairn_gc_world_has_others(const cairn_gc_world *w)
+{
+	return __atomic_load_n(&w->count, __ATOMIC_RELAXED) > 1; /* a hint */
+}
 void cairn_gc_world_validate(struct cairn_gc_heap *h);
 /* At a safepoint: is something wanted of t? Then does it. Not with a lock held. A mutator that is out, because longjmp
  * went over its enter, is entered first. Misuse: a stop is wanted, and sp is in no stack that is known. */
