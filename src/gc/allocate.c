@@ -289,9 +289,9 @@ static cairn_gc_block *take_for_large(need *n, size_t most)
 
 static void bring_in(void *block) { cairn_vm_populate(cairn_gc_block_start(block), CAIRN_GC_BLOCK_BYTES); }
 
-/* So may a page of a block that has none yet take ms, wherever the program first writes to it: where others may wait for
- * this mutator they all come here, aside, at the price that they would have one by one. A collection meanwhile takes
- * the block from the bump. */
+/* So may a page of a block that has none yet take ms, wherever the program first writes to it. Where others may wait
+ * for this mutator they all come here, aside, at the price that they would have one by one. A collection meanwhile
+ * takes the block from the bump. */
 static void bring_in_aside(cairn_gc_thread *t, cairn_gc_block *b)
 {
 	if (!b->is_zero || !b->is_absent || !cairn_gc_world_has_others(&t->heap->world))

@@ -50,11 +50,11 @@ static void pace_learn_young(cairn_gc_pace *p, uint64_t pause_ns, uint64_t made,
 }
 
 /* What would have lived in a collection of the young that is made sooner is more: so it must pay twice. */
-static void pace_learn_all(cairn_gc_heap *h, uint64_t pause_ns, uint64_t made, size_t lived, size_t room)
+static void pace_learn_all(cairn_gc_heap *h, uint64_t pause_ns, uint64_t made, size_t lived, cairn_gc_room room)
 {
 	cairn_gc_pace *p = &h->young.pace;
 	p->all_ns = (double)pause_ns;
-	p->all_room = (double)room;
+	p->all_room = (double)(room.empty + (p->pays ? 0 : room.holes));
 	if (p->pays || made < PACE_MUCH)
 		return;
 	double survival = lived < made ? (double)lived / (double)made : 1;
@@ -112,7 +112,7 @@ bool cairn_gc_pace_can_do_with_holes(const cairn_gc_heap *h, size_t dead_blocks)
 	       cairn_gc_held(h) - dead_blocks * CAIRN_GC_BLOCK_BYTES <= cairn_gc_sizing_expect(h);
 }
 
-size_t cairn_gc_pace_after(cairn_gc_heap *h, uint64_t pause_ns, uint64_t made, size_t room)
+size_t cairn_gc_pace_after(cairn_gc_heap *h, uint64_t pause_ns, uint64_t made, cairn_gc_room room)
 {
 	cairn_gc_pace *p = &h->young.pace;
 	size_t lived = h->young.lived_bytes, least = pace_least(h);
@@ -122,12 +122,12 @@ size_t cairn_gc_pace_after(cairn_gc_heap *h, uint64_t pause_ns, uint64_t made, s
 		pace_learn_young(p, pause_ns, made, lived);
 	else if (!h->young.is_minor)
 		pace_learn_all(h, pause_ns, h->young.made_bytes, lived, room);
-	size_t young = room / 2;
+	size_t young = room.empty / 2;
 	h->young.wants_all = (young < least && !cairn_gc_mixed_is_pending(h)) || (!p->pays && !h->config.pause_goal_ms);
 	if (h->config.pause_goal_ms)
 		young = pace_by_goal(h, pause_ns, made, young);
 	/* with a goal what is sparse is taken after it, and until then there must be room */
 	bool leaves_room =
 		h->config.pause_goal_ms && h->young.is_minor && h->mixed.in_vain < CAIRN_GC_MIXED_IN_VAIN;
-	return h->young.wants_all && !leaves_room ? room : young;
+	return h->young.wants_all && !leaves_room ? room.empty : young;
 }

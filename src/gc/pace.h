@@ -38,9 +38,14 @@ bool cairn_gc_pace_lacks_room(const struct cairn_gc_heap *h, size_t room);
  * the young are not collected by themselves mutators fill them, so that moving what lives together would be for
  * nothing, but for memory that the heap is to give back: what it holds is more than it is to grow to again. */
 bool cairn_gc_pace_can_do_with_holes(const struct cairn_gc_heap *h, size_t dead_blocks);
-/* After a collection: pause_ns long, of `made` bytes since the one before, after which so much room is left until all
- * are to be collected. Returns what is to be made until the next one; sets h->young.wants_all where that is to be of
- * all. */
-size_t cairn_gc_pace_after(struct cairn_gc_heap *h, uint64_t pause_ns, uint64_t made, size_t room);
+/* Bytes that may be made until all are to be collected: empty ones; and, where nothing moved, those of holes, which
+ * mutators fill while all are collected each time. */
+typedef struct cairn_gc_room {
+	size_t empty, holes;
+} cairn_gc_room;
+
+/* After a collection: pause_ns long, of `made` bytes since the one before, after which so much room is left. Returns
+ * what is to be made until the next one; sets h->young.wants_all where that is to be of all. */
+size_t cairn_gc_pace_after(struct cairn_gc_heap *h, uint64_t pause_ns, uint64_t made, cairn_gc_room room);
 
 #endif

@@ -25,6 +25,9 @@ enum {
 	SIZING_BUCKET_NS = 1000 * 1000 * 1000,
 	SIZING_SELDOM = 10,              /* pauses apart: see cairn_gc_sizing_keep */
 	SIZING_FRUIT = 50,                    /* a collection is fruitless below max / 50 */
+	SIZING_WORTH_LEAST = 16 << 20,        /* between two collections */
+	SIZING_WORTH_OF_MAX = 4,              /* that part of it at first */
+	SIZING_WORTH_A_NS = 8, /* bytes. A page costs 0.3 to 1.2 us, one of 2 MiB 100 to 300: 4 to 20 bytes a ns */
 	SIZING_BOUND_NS = 1000 * 1000 * 1000, /* for how long the machine's limits are not read again */
 };
 
@@ -293,6 +296,7 @@ int cairn_gc_sizing_init(cairn_gc_heap *h)
 	sizing_fill_in(c, h->is_compressed ? CAIRN_GC_WINDOW_BYTES : SIZE_MAX);
 	sizing_set_max(h, c->max - c->reserve);
 	h->sizing.all_limit = sizing_clamp(h, c->min);
+	h->sizing.worth = c->max / SIZING_WORTH_OF_MAX;
 	h->young.recent_each = CAIRN_GC_RECENT_EACH;
 	h->young.wants_all = true; /* it is seen in the first how much of what is young lives */
 	SIZING_WRITE(h->sizing.limit, h->sizing.all_limit);
@@ -449,15 +453,27 @@ static void sizing_set_limit(cairn_gc_heap *h, const sizing_cycle *c)
 	s->all_foreign_at = SIZING_READ(s->foreign);
 }
 
+/* What may be held until the next collection, so that no more is spent on memory than collections have cost. */
+static size_t sizing_worth(cairn_gc_heap *h, const sizing_cycle *c)
+{
+	cairn_gc_sizing *s = &h->sizing;
+	size_t most = h->config.max, earned = c->pause_ns < SIZING_BUCKET_NS ? c->pause_ns * SIZING_WORTH_A_NS : most;
+	s->worth = earned < most - s->worth ? s->worth + earned : most;
+	size_t least = c->held + SIZING_WORTH_LEAST;
+	return s->worth > least ? s->worth : least;
+}
+
 static void sizing_set_young_limit(cairn_gc_heap *h, const sizing_cycle *c)
 {
 	cairn_gc_sizing *s = &h->sizing;
 	size_t all = s->all_limit < SIZING_READ(s->most) ? s->all_limit : SIZING_READ(s->most);
 	ptrdiff_t foreign = SIZING_READ(s->foreign) - s->all_foreign_at; /* may be of what is old, and dead */
-	size_t taken = c->held + (foreign > 0 ? (size_t)foreign : 0), room = all > taken ? all - taken : 0;
+	size_t taken = c->held + (foreign > 0 ? (size_t)foreign : 0);
+	cairn_gc_room room = { all > taken ? all - taken : 0, c->held > c->live ? c->held - c->live : 0 };
 	h->looks.stats.young.made_bytes += h->young.is_minor ? c->allocated : 0;
 	size_t more = cairn_gc_pace_after(h, c->pause_ns, c->allocated, room);
-	SIZING_WRITE(s->limit, sizing_clamp(h, c->held + more));
+	size_t limit = c->held + more, worth = sizing_worth(h, c);
+	SIZING_WRITE(s->limit, sizing_clamp(h, limit < worth ? limit : worth));
 }
 
 size_t cairn_gc_sizing_expect(const cairn_gc_heap *h)
@@ -509,5 +525,6 @@ void cairn_gc_sizing_validate(cairn_gc_heap *h)
 	cairn_assert(limit >= h->config.min || limit == most);                               /* (GS1) */
 	cairn_assert((ptrdiff_t)SIZING_READ(s->record_bytes) >= 0);                          /* (GS2) */
 	cairn_assert(s->credit_ns <= SIZING_BUCKET_NS && s->credit_ns >= -SIZING_BUCKET_NS); /* (GS3) */
+	cairn_assert(s->worth <= h->config.max);                                             /* (GS4) */
 	(void)limit, (void)most, (void)max, (void)s;
 }

@@ -14,8 +14,13 @@
  * A collection that comes before a quarter of what it was to leave room for was allocated came too early: holes are too
  * small, or blocks are not swept yet. Then the limit rises by that quarter, and falls slowly while it fits.
  *
+ * Memory that was never held is not free: the system clears it, a page at a time. So a plan that has young, which can
+ * collect for little, comes to the limit by degrees: it holds a quarter of max, and `worth`, which grows with what
+ * collections have cost, by about as much as could have been had in that time (rent or buy: Karlin, Manasse, Rudolph,
+ * Sleator, Algorithmica 1988). A program that ends before, or that has little to collect, never takes the rest.
+ *
  * Invariants, checked by cairn_gc_sizing_validate(): (GS1) min <= limit <= most <= max, or min and limit are at most.
- * (GS2) records are >= 0. (GS3) |credit| is at most a second.
+ * (GS2) records are >= 0. (GS3) |credit| is at most a second. (GS4) worth <= config.max.
  * Lock: none: changes in a stop; read by mutators, relaxed. Design: docs/design/gc-sizing.md. */
 #ifndef CAIRN_GC_SIZING_H
 #define CAIRN_GC_SIZING_H
@@ -51,6 +56,7 @@ typedef struct cairn_gc_sizing {
 	double allocated, allocating_s; /* of late, by which g is known: sums that forget, see sizing.c */
 	double collected, collecting_s;
 	int64_t credit_ns;     /* of the CPU limiter */
+	size_t worth;          /* of what may be held, by what collections have cost until now */
 	size_t slack;          /* by which the limit is raised because collections came too early */
 	size_t need[2];        /* empty bytes that the last two left room for, the newer first; sync: as foreign_at */
 } cairn_gc_sizing;

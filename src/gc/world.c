@@ -397,7 +397,8 @@ void cairn_gc_mutator_drop(cairn_gc_thread *t)
 	cairn_gc_mutator_flush(t);
 	cairn_gc_look_gone(t->heap, t);
 	cairn_list_remove(&t->node);
-	__atomic_store_n(&t->heap->world.count, t->heap->world.count - 1, __ATOMIC_RELAXED); /* under the lock; a hint */
+	cairn_gc_world *w = &t->heap->world;
+	__atomic_store_n(&w->count, w->count - 1, __ATOMIC_RELAXED); /* under the lock; others read a hint */
 }
 
 bool cairn_gc_world_stop(struct cairn_gc_heap *h, cairn_gc_thread *t, bool unless_other)

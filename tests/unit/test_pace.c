@@ -32,14 +32,14 @@ static size_t after_young(uint64_t pause_ns, uint64_t made, size_t lived, size_t
 {
 	h->young.is_minor = true;
 	h->young.lived_bytes = lived;
-	return cairn_gc_pace_after(h, pause_ns, made, room);
+	return cairn_gc_pace_after(h, pause_ns, made, (cairn_gc_room){ .empty = room });
 }
 static size_t after_all(uint64_t pause_ns, uint64_t made, size_t lived, size_t room)
 {
 	h->young.is_minor = false;
 	h->young.lived_bytes = lived;
 	h->young.made_bytes = lived == SIZE_MAX ? 0 : made; /* not known: as where too little was made to tell */
-	return cairn_gc_pace_after(h, pause_ns, made, room);
+	return cairn_gc_pace_after(h, pause_ns, made, (cairn_gc_room){ .empty = room });
 }
 
 /* One of all that costs 1 ns for each byte of the room it leaves: F / R is 1. */
@@ -177,6 +177,19 @@ static void the_dearer_it_is_to_collect_all_the_more_may_live(void)
 	after_all(400 * MIB, 50 * MIB, MIB, 100 * MIB); /* y + r * 4 is 3 of 4 */
 	EXPECT_EQ(after_young_at_1(50 * MIB, 30 * MIB), 50 * MIB);
 	EXPECT(!h->young.wants_all);
+	end();
+}
+
+/* One of all costs 5 ns for each empty byte, half for each that can be filled; and the young 1, were half to live. */
+static void holes_that_mutators_fill_are_room_of_it_too(void)
+{
+	REQUIRE(begin(0));
+	h->young.made_bytes = 20 * MIB;
+	h->young.lived_bytes = 10 * MIB;
+	EXPECT_EQ(cairn_gc_pace_after(h, 50 * MIB, 20 * MIB, (cairn_gc_room){ 10 * MIB, 90 * MIB }), 10 * MIB);
+	EXPECT(h->young.wants_all && !pace->pays);
+	cairn_gc_pace_after(h, 50 * MIB, 20 * MIB, (cairn_gc_room){ 10 * MIB, 0 });
+	EXPECT(pace->pays);
 	end();
 }
 
@@ -378,6 +391,7 @@ int main(int argc, char **argv)
 	RUN(what_copying_costs_is_guessed_until_much_was_copied);
 	RUN(what_was_an_accident_is_believed_less_each_time);
 	RUN(the_dearer_it_is_to_collect_all_the_more_may_live);
+	RUN(holes_that_mutators_fill_are_room_of_it_too);
 	RUN(little_room_makes_the_next_one_of_all);
 	RUN(with_a_pause_goal_it_shrinks_fast_and_grows_slowly);
 	RUN(the_more_pauses_are_spread_the_less_is_aimed_at);

@@ -23,6 +23,8 @@ static size_t double_headroom(const cairn_gc_heap *h, size_t held)
 static const cairn_gc_plan plain = { .name = "plain", .headroom = no_headroom };
 static const cairn_gc_plan copying = { .name = "copying", .headroom = double_headroom };
 
+static const cairn_gc_plan with_young = { .name = "with young", .headroom = no_headroom, .has_young = true };
+
 static cairn_gc_heap sim; /* only what sizing reads */
 static uint64_t now;
 
@@ -139,6 +141,24 @@ static void the_heap_grows_by_what_lives(void)
 	sim_cycle(100 * MS, 20 * MIB, MS, 0);
 	EXPECT_EQ(limit(), 4 * MIB);
 	sim_cycle(100 * MS, 20 * MIB, MS, 900 * MIB);
+	EXPECT_EQ(limit(), 1024 * MIB);
+}
+
+/* 8 bytes for each ns that collections took, beyond a quarter of max. */
+static void memory_that_was_never_held_is_taken_by_what_collections_cost(void)
+{
+	cairn_gc_config wide = { .max = 1024 * MIB, .growth = 100000 };
+	EXPECT_EQ(sim_open(&plain, wide), 0);
+	sim_cycle(10 * MS, 4 * MIB, MS, 4 * MIB);
+	EXPECT_EQ(limit(), 1024 * MIB);
+	EXPECT_EQ(sim_open(&with_young, wide), 0);
+	for (unsigned i = 1; i <= 10; i++) {
+		sim_cycle(10 * MS, 100 * MIB, MS, 4 * MIB);
+		EXPECT_EQ(limit(), 256 * MIB + i * 8 * MS);
+	}
+	sim_cycle(10 * MS, 100 * MIB, MS, 350 * MIB); /* more lives: there is always some room */
+	EXPECT_EQ(limit(), held_of(350 * MIB) + 16 * MIB);
+	sim_cycle(10 * MS, 100 * MIB, 100 * MS, 4 * MIB);
 	EXPECT_EQ(limit(), 1024 * MIB);
 }
 
@@ -397,6 +417,7 @@ int main(int argc, char **argv)
 	RUN(records_and_external_bytes_count_against_max);
 	RUN(a_reserve_is_kept_back_until_it_is_asked_for);
 	RUN(the_heap_grows_by_what_lives);
+	RUN(memory_that_was_never_held_is_taken_by_what_collections_cost);
 	RUN(the_balancer_follows_its_formula);
 	RUN(past_the_soft_limit_collections_have_half_of_the_time_at_most);
 	RUN(below_the_soft_limit_it_changes_nothing);
