@@ -137,6 +137,7 @@ SELDOM_END
 
 #if !CAIRN_GC_APART /* likewise */
 #include "gc/allocate.c"
+#include "gc/resize.c"
 #include "gc/ambiguous.c"
 #include "gc/blocks.c"
 #include "gc/cells.c"

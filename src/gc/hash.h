@@ -55,8 +55,26 @@ static inline void cairn_gc_hash_moved(void *from, void *to, uint64_t header)
 	*cairn_gc_header_at(to) = cairn_gc_header_when_moved(header);
 }
 
-/* Of an object that is HASHED. */
-static inline uint64_t cairn_gc_hash_of(void *object) { return cairn_gc_hash_by(object, cairn_gc_header_of(object)); }
+/* The word in front of which an object that is made smaller by one grain ends, until it is that small. */
+#define CAIRN_GC_HASH_CUT cairn_gc_header_make(CAIRN_GC_TYPE_FREED, 0)
+
+/* Of an object that is HASHED, while its user may be making it smaller (gc/resize.c): its hash then lies in its new
+ * place before the old one is overwritten, with CUT, by the end of the cell, before the header says that it has moved,
+ * or with zero after that. acquire, all: who sees one of these steps sees those before it. */
+static inline uint64_t cairn_gc_hash_of(void *object)
+{
+	uint64_t header = __atomic_load_n(cairn_gc_header_at(object), __ATOMIC_ACQUIRE), again = header, hash;
+	if (~header & CAIRN_GC_HASH_KEPT)
+		return cairn_gc_hash_of_address(object);
+	do {
+		header = again;
+		uint64_t *word = cairn_gc_hash_word(object, header);
+		hash = __atomic_load_n(word, __ATOMIC_ACQUIRE); /* see above, the next two, too */
+		hash = hash == CAIRN_GC_HASH_CUT ? __atomic_load_n(word - 1, __ATOMIC_ACQUIRE) : hash;
+		again = __atomic_load_n(cairn_gc_header_at(object), __ATOMIC_ACQUIRE);
+	} while (cairn_gc_header_size(again) != cairn_gc_header_size(header));
+	return hash;
+}
 
 static inline bool cairn_gc_is_hashed(const void *object) { return cairn_gc_header_of(object) & CAIRN_GC_HASHED; }
 

@@ -112,11 +112,52 @@ static void hashes_seldom_are_the_same(void)
 	dead_close();
 }
 
+enum { SHRUNK = 200, SHRUNK_BYTES = 400 };
+static uint64_t shrunk_hash[SHRUNK];
+static void *shrunk[SHRUNK]; /* nothing collects meanwhile */
+static size_t shrunk_left;   /* sync: atomic: those that are not made smaller any more are above it */
+
+static void *ask_for_hashes(void *arg)
+{
+	size_t *wrong = arg;
+	while (__atomic_load_n(&shrunk_left, __ATOMIC_SEQ_CST))
+		for (size_t i = __atomic_load_n(&shrunk_left, __ATOMIC_SEQ_CST), n = 0; i-- && n < 3; n++)
+			*wrong += cairn_gc_hash(m, shrunk[i]) != shrunk_hash[i];
+	return NULL;
+}
+
+/* By one grain, where the end of its cell comes to lie where its hash was, and by more. */
+static void another_thread_gets_it_while_its_object_is_made_smaller(void)
+{
+	EACH_COLLECTOR (SHRUNK) {
+		semispace_moves_all();
+		for (size_t i = 0; i < SHRUNK; i++) {
+			hold(i, cairn_gc_new_bytes(m, SHRUNK_BYTES));
+			shrunk_hash[i] = cairn_gc_hash(m, held_at(i));
+		}
+		collect();
+		for (size_t i = 0; i < SHRUNK; i++)
+			shrunk[i] = held_at(i);
+		size_t wrong = 0;
+		pthread_t other;
+		shrunk_left = SHRUNK;
+		EXPECT_EQ(pthread_create(&other, NULL, ask_for_hashes, &wrong), 0);
+		for (size_t i = SHRUNK; i-- > 0;) {
+			for (size_t size = SHRUNK_BYTES; size > 16; size -= 1 + (size + i) % 16)
+				EXPECT(cairn_gc_resize(m, shrunk[i], size - 1));
+			__atomic_store_n(&shrunk_left, i, __ATOMIC_SEQ_CST);
+		}
+		pthread_join(other, NULL);
+		EXPECT_EQ(wrong, 0);
+	}
+}
+
 int main(void)
 {
 	RUN(a_moved_object_s_cell_has_room_for_its_hash);
 	RUN(a_hash_stays_wherever_its_object_moves);
 	RUN(who_is_not_asked_for_its_hash_pays_nothing);
 	RUN(hashes_seldom_are_the_same);
+	RUN(another_thread_gets_it_while_its_object_is_made_smaller);
 	DONE();
 }

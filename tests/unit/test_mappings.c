@@ -226,7 +226,8 @@ static void a_full_table_grows_and_keeps_all(void) /* E1, E2, E3 */
 		EXPECT(i % 997 || cairn_mappings_validate());
 		d = d * 1664525 + 1013904223;
 		uintptr_t any = d % (i + 1);
-		EXPECT_EQ(whose(1000 + 3 * any) * !(i % 97), !(i % 97) * (100 + any));
+		if (i % 97 == 0)
+			EXPECT_EQ(whose(1000 + 3 * any), 100 + any);
 	}
 	EXPECT_EQ(cairn_mappings.capacity, MAPPINGS_MOST);
 	EXPECT_EQ(cairn_mappings.dropped, 0);
@@ -402,7 +403,11 @@ static void a_handler_may_note_while_its_thread_does(void)
 	sigaction(SIGUSR1, &action, &before);
 	timer_t timer;
 	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
+#ifdef __SANITIZE_THREAD__ /* there a signal takes longer than that */
+	struct itimerspec every = { { 0, 200000 }, { 0, 200000 } };
+#else
 	struct itimerspec every = { { 0, 20000 }, { 0, 20000 } };
+#endif
 	EXPECT_EQ(timer_create(CLOCK_MONOTONIC, &event, &timer), 0);
 	timer_settime(timer, 0, &every, NULL);
 	for (int i = 0; i < 20; i++)
