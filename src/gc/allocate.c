@@ -25,6 +25,7 @@ enum {
 	CLEAR_STEP = 2048,
 	CLEAR_AHEAD = 4096, /* of what is cleared: a step's lines need more time than a step takes to be filled */
 	LINE_BYTES = 64,
+	CROWD = 32, /* mutators; so many may have a block each that they do not fill */
 	SMALL_CELL_MAX = (CAIRN_GC_RUNS - 1) * CAIRN_GC_GRAIN,
 	WIDE_BLOCKS_TRIED = 3, /* with holes, before a whole block is taken */
 };
@@ -290,11 +291,15 @@ static cairn_gc_block *take_for_large(need *n, size_t most)
 static void bring_in(void *block) { cairn_vm_populate(cairn_gc_block_start(block), CAIRN_GC_BLOCK_BYTES); }
 
 /* So may a page of a block that has none yet take ms, wherever the program first writes to it. Where others may wait
- * for this mutator they all come here, aside, at the price that they would have one by one. A collection meanwhile
- * takes the block from the bump. */
+ * for this mutator they all come here, aside, at the price that they would have one by one; but not of a crowd
+ * for one that has not filled a block yet: a thousand such may never. A collection meanwhile takes the block from the
+ * bump. */
 static void bring_in_aside(cairn_gc_thread *t, cairn_gc_block *b)
 {
-	if (!b->is_zero || !b->is_absent || !cairn_gc_world_has_others(&t->heap->world))
+	size_t mutators = cairn_gc_world_count(&t->heap->world);
+	if (!b->is_zero || !b->is_absent || mutators < 2)
+		return;
+	if (mutators > CROWD && t->allocated_bytes < CAIRN_GC_BLOCK_BYTES)
 		return;
 	entry e;
 	entry_keep(&e, t);

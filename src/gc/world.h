@@ -129,10 +129,10 @@ void cairn_gc_world_resume(struct cairn_gc_heap *h, cairn_gc_thread *t);
 /* Saves the callee-saved registers, as they are in the caller, in t, and calls call(t, arg) with sp set so that the
  * caller's frame and all above are looked at. In asm (gc/registers.c). */
 void cairn_gc_with_registers(cairn_gc_thread *t, void (*call)(cairn_gc_thread *t, void *arg), void *arg);
-/* Are there mutators beside the one that asks? A hint. */
-static inline bool cairn_gc_world_has_others(const cairn_gc_world *w)
+/* How many mutators there are. A hint. */
+static inline size_t cairn_gc_world_count(const cairn_gc_world *w)
 {
-	return __atomic_load_n(&w->count, __ATOMIC_RELAXED) > 1; /* a hint */
+	return __atomic_load_n(&w->count, __ATOMIC_RELAXED); /* a hint */
 }
 void cairn_gc_world_validate(struct cairn_gc_heap *h);
 /* At a safepoint: is something wanted of t? Then does it. Not with a lock held. A mutator that is out, because longjmp
