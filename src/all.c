@@ -175,6 +175,7 @@ SELDOM_END
 #include "gc/survey.c"
 #include "gc/tables.c"
 #include "gc/trace.c"
+#include "gc/tracing.c"
 #include "gc/types.c"
 #include "gc/update.c"
 #include "gc/verify.c"

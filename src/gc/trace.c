@@ -10,7 +10,8 @@
  * address or, where there is no room, its colour in place, and its old header and STAYS. Others wait for that: it takes
  * as long as the copy.
  *
- * Not here: the stack's chunks, and workers' threads (gc/workers.c); walks over what was reached (gc/reached.c). */
+ * Not here: a collection's tracing from its begin to its end (gc/tracing.c); the stack's chunks, and workers' threads
+ * (gc/workers.c); walks over what was reached (gc/reached.c). */
 #include "gc/managed.h"
 
 #include "base/assert.h"
@@ -147,8 +148,7 @@ static void trace_count_copies(cairn_gc_worker *w)
 	w->copy_start = w->copy.at;
 }
 
-/* Its block of copies is as any other now, and holds what was copied. */
-static void trace_end_copies(cairn_gc_worker *w)
+void cairn_gc_worker_end_copies(cairn_gc_worker *w)
 {
 	cairn_gc_block *b = w->copy_block;
 	if (!b)
@@ -191,7 +191,7 @@ static uintptr_t trace_hole(cairn_gc_worker *w, size_t cell)
 	cairn_gc_block *b = at || !w->watched ? NULL : cairn_gc_blocks_take_partial(w->heap);
 	if (!b)
 		return at;
-	trace_end_copies(w);
+	cairn_gc_worker_end_copies(w);
 	w->fills_holes = true;
 	w->copy_block = b;
 	w->copy_start = w->copy.at = w->copy.end = cairn_gc_block_first(b);
@@ -209,7 +209,7 @@ static uintptr_t trace_copy_room(cairn_gc_worker *w, size_t cell)
 		w->has_no_room = true;
 		return 0;
 	}
-	trace_end_copies(w);
+	cairn_gc_worker_end_copies(w);
 	b->has_starts = true; /* a word that happens to point to a copy must not have them looked for: is_packed */
 	w->copy_block = b;
 	w->copy = (cairn_gc_bump){ cairn_gc_block_first(b), cairn_gc_block_end(b) };
@@ -583,38 +583,11 @@ void cairn_gc_visit_(cairn_gc_visitor *v, void *field)
 		trace_texts[trace_mode_of(w)].put(w, field);
 }
 
-/* ---- A collection's tracing ---- */
+void cairn_gc_worker_push(cairn_gc_worker *w, void *object) { trace_push(w, (uintptr_t)object); }
 
-/* Tables alone set WAITED. */
-static bool trace_has_tables(cairn_gc_heap *h)
+void cairn_gc_worker_scan(cairn_gc_worker *w, void *object)
 {
-	cairn_node *tables = &h->deaths.tables;
-	return cairn_gc_deaths_first(&h->deaths, tables) != tables; /* who is no mutator may make one just now */
-}
-
-void cairn_gc_trace_begin(cairn_gc_heap *h, bool is_copying, uint8_t colour)
-{
-	size_t elsewhere = cairn_gc_held(h) - h->blocks.held_bytes; /* that max is for, too */
-	h->tracing.most = h->sizing.max > elsewhere ? h->sizing.max - elsewhere : 0;
-	h->tracing.counts_again = false;
-	for (unsigned i = 0; i < h->tracing.workers; i++) {
-		cairn_gc_worker *w = &h->tracing.worker[i];
-		w->is_copying = is_copying;
-		w->is_compressed = h->is_compressed;
-		w->is_shared = w->is_contended = false;
-		w->cpu_ns = 0;
-		w->colour = colour;
-		w->watched = h->plan->has_young ? CAIRN_GC_WATCHED : 0;
-		w->room = h->zeal.is_small ? 2 : CAIRN_GC_CHUNK_ITEMS;
-		w->queue_mask = h->zeal.is_small ? 0 : CAIRN_GC_AHEAD - 1;
-		w->queue_at = w->queued = 0;
-		w->has_left_out = w->has_weak_left_out = w->has_no_room = w->has_stays = false;
-		w->has_waited = trace_has_tables(h);
-		w->live_bytes = w->live_objects = w->moved_bytes = w->moved_objects = w->aged_bytes = 0;
-		w->new_bytes = 0;
-		w->pinned_bytes = w->pinned_objects = 0;
-	}
-	cairn_gc_trace_validate(h);
+	trace_texts[trace_mode_of(w)].scan(w, (uintptr_t)object);
 }
 
 void cairn_gc_trace_field(cairn_gc_heap *h, uintptr_t *field)
@@ -637,169 +610,4 @@ void cairn_gc_trace_pinned(cairn_gc_heap *h, void *object)
 	trace_mark(w, (uintptr_t)object, trace_mode_of(w));
 	w->pinned_bytes += w->live_bytes - before;
 	w->pinned_objects += w->live_bytes != before;
-}
-
-void cairn_gc_trace_old(cairn_gc_heap *h, void *object)
-{
-	cairn_gc_worker *w = &h->tracing.worker[0];
-	if (!cairn_gc_record_of(cairn_gc_header_of(object))->is_leaf)
-		trace_push(w, (uintptr_t)object);
-}
-
-static void trace_put_if_in(cairn_gc_worker *w, char *object, size_t at, size_t from, size_t to)
-{
-	if (at >= from && at < to)
-		cairn_gc_visit_((cairn_gc_visitor *)w, object + at);
-}
-
-void cairn_gc_trace_part(cairn_gc_heap *h, void *object, size_t from, size_t to)
-{
-	cairn_gc_worker *w = &h->tracing.worker[0];
-	uint64_t header = cairn_gc_header_of(object);
-	const cairn_gc_record *r = cairn_gc_record_of(header);
-	size_t slot = cairn_gc_slot_bytes(h->is_compressed);
-	w->scanned = (uintptr_t)object;
-	for (uint64_t bits = r->refs; bits; bits &= bits - 1)
-		trace_put_if_in(w, object, (size_t)__builtin_ctzll(bits) * slot, from, to);
-	if (!r->tail_refs || to <= r->tail_offset)
-		return;
-	size_t length = cairn_gc_header_length(header, r);
-	size_t first = from > r->tail_offset ? (from - r->tail_offset) / r->tail_stride : 0;
-	size_t last = (to - r->tail_offset + r->tail_stride - 1) / r->tail_stride;
-	for (size_t i = first; i < last && i < length; i++)
-		for (uint64_t bits = r->tail_refs; bits; bits &= bits - 1)
-			trace_put_if_in(w, object,
-				r->tail_offset + i * r->tail_stride + (size_t)__builtin_ctzll(bits) * slot, from, to);
-}
-
-static void trace_pin_word(cairn_gc_heap *h, uintptr_t word, bool is_slot)
-{
-	void *to = word ? cairn_gc_object_at(h, word) : NULL;
-	if (!to || (is_slot && (uintptr_t)to != word))
-		return;
-	if (h->young.is_minor && !cairn_gc_block_leaves(cairn_gc_block_of(to)))
-		return;
-	*cairn_gc_byte_of(to) |= CAIRN_GC_PIN;
-	cairn_gc_block_of(to)->has_pins = true;
-}
-
-static void trace_pin_words(cairn_gc_heap *h, void *object)
-{
-	size_t words = cairn_gc_header_size(cairn_gc_header_of(object)) / 8;
-	for (size_t i = 0; i < words; i++) {
-		uintptr_t to[CAIRN_GC_MEANINGS];
-		unsigned n = cairn_gc_slot_meanings(((uintptr_t *)object)[i], h->is_compressed, to);
-		for (unsigned k = 0; k < n; k++)
-			trace_pin_word(h, to[k], k != 0);
-	}
-}
-
-void cairn_gc_each_conservative(cairn_gc_heap *h, void (*visit)(cairn_gc_heap *h, void *object))
-{
-	if (!h->has_conservative)
-		return;
-	CAIRN_GC_EACH_BLOCK (b, &h->blocks) {
-		if (b->kind != CAIRN_GC_BLOCK_CELLS && b->kind != CAIRN_GC_BLOCK_LARGE)
-			continue;
-		uintptr_t cell = cairn_gc_block_next(b, h->blocks.colour, cairn_gc_block_first(b));
-		while (cell) {
-			void *object = cairn_gc_cell_object(cell);
-			uint64_t header = cairn_gc_header_of(object);
-			if (cairn_gc_record_of(header)->flags & CAIRN_GC_CONSERVATIVE)
-				visit(h, object);
-			cell = cairn_gc_block_next(b, h->blocks.colour, cell + cairn_gc_header_cell(header));
-		}
-	}
-}
-
-void cairn_gc_trace_pin_conservative(cairn_gc_heap *h) { cairn_gc_each_conservative(h, trace_pin_words); }
-
-/* Scans a reached object once more, in case it was left out. */
-static void trace_scan_again(void *arg, void *object)
-{
-	cairn_gc_heap *h = arg;
-	cairn_gc_worker *w = &h->tracing.worker[0];
-	if (cairn_gc_record_of(cairn_gc_header_of(object))->is_leaf)
-		return;
-	trace_push(w, (uintptr_t)object);
-	cairn_gc_worker_drain(w, SIZE_MAX);
-}
-
-static bool trace_has_left_out(cairn_gc_heap *h)
-{
-	bool has = false;
-	for (unsigned i = 0; i < h->tracing.workers; i++) {
-		has |= h->tracing.worker[i].has_left_out;
-		h->tracing.worker[i].has_left_out = false;
-	}
-	return has;
-}
-
-static void trace_scan_recent(void *arg, void *object)
-{
-	cairn_gc_heap *h = arg;
-	cairn_gc_worker *w = &h->tracing.worker[0];
-	uint64_t header = cairn_gc_header_of(object);
-	h->young.recent_objects++;
-	if (!cairn_gc_record_of(header)->is_leaf)
-		trace_texts[trace_mode_of(w)].scan(w, (uintptr_t)object);
-}
-
-void cairn_gc_trace_recent(cairn_gc_heap *h)
-{
-	h->young.recent_objects = 0;
-	cairn_gc_each_recent(h, trace_scan_recent, h);
-}
-
-void cairn_gc_trace_all(cairn_gc_heap *h)
-{
-	cairn_gc_workers_drain(h);
-	while (trace_has_left_out(h)) { /* each time some object more has its colour, so this ends */
-		cairn_gc_each_reached(h, trace_scan_again, h);
-		cairn_gc_each_recent(h, trace_scan_again, h);
-	}
-	cairn_gc_trace_validate(h);
-}
-
-static void trace_stays_no_more(void *arg, void *object)
-{
-	(void)arg;
-	*cairn_gc_header_at(object) &= ~(uint64_t)CAIRN_GC_STAYS;
-}
-
-void cairn_gc_trace_end(cairn_gc_heap *h)
-{
-	cairn_gc_stats *s = &h->looks.stats;
-	bool has_stays = false;
-	s->live_bytes = s->live_objects = s->pinned_bytes = s->pinned_objects = 0;
-	h->tracing.copied_bytes = 0;
-	for (unsigned i = 0; i < h->tracing.workers; i++) {
-		cairn_gc_worker *w = &h->tracing.worker[i];
-		trace_end_copies(w);
-		s->live_bytes += w->live_bytes + w->moved_bytes;
-		s->live_objects += w->live_objects + w->moved_objects;
-		s->pinned_bytes += w->pinned_bytes;
-		s->pinned_objects += w->pinned_objects;
-		s->moved_bytes += w->moved_bytes;
-		h->tracing.copied_bytes += w->moved_bytes;
-		s->young.aged_bytes += w->aged_bytes;
-		s->moved_objects += w->moved_objects;
-		has_stays |= w->has_stays;
-		cairn_gc_worker_rest(w);
-	}
-	if (has_stays)
-		cairn_gc_each_in_place(h, trace_stays_no_more, NULL);
-	if (h->tracing.counts_again)
-		cairn_gc_count_reached(h, &s->live_bytes, &s->live_objects);
-}
-
-void cairn_gc_trace_validate(cairn_gc_heap *h)
-{
-	for (unsigned i = 0; i < h->tracing.workers; i++) { /* GT2 */
-		cairn_gc_worker *w = &h->tracing.worker[i];
-		cairn_assert(w->heap == h && w->index == i && w->top && !w->top->count && !w->top->next && !w->queued);
-		for (unsigned at = 0; at < CAIRN_GC_AHEAD; at++)
-			cairn_assert(!w->queue[at]);
-	}
-	cairn_assert(!h->tracing.shared);
 }

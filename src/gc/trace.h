@@ -181,7 +181,10 @@ void cairn_gc_each_weak(struct cairn_gc_heap *h, void (*visit)(void *arg, void *
 /* The first cell in b at or after `from`, a cell's place, whose byte has the colour; 0: none. Also of LARGE ones. */
 uintptr_t cairn_gc_next_of_colour(const struct cairn_gc_block *b, uint8_t colour, uintptr_t from);
 
-/* Between gc/trace.c and gc/workers.c. */
+/* Between gc/trace.c, gc/tracing.c and gc/workers.c. */
+void cairn_gc_worker_push(cairn_gc_worker *w, void *object); /* it is to be scanned */
+void cairn_gc_worker_scan(cairn_gc_worker *w, void *object); /* now; what it refers to is to be visited */
+void cairn_gc_worker_end_copies(cairn_gc_worker *w); /* its block of copies is as any other now, and holds them */
 void cairn_gc_worker_open_chunk(cairn_gc_worker *w);  /* a new part on top of its stack, if there is memory */
 void cairn_gc_worker_close_chunk(cairn_gc_worker *w); /* the top part is empty, and not the only one */
 void cairn_gc_worker_push_slow(cairn_gc_worker *w, uintptr_t item); /* the top part is full */
