@@ -50,7 +50,9 @@ void cairn_gc_free(cairn_gc_mutator *m, void *object)
 	memset(object, 0, cell - CAIRN_GC_HEADER_BYTES);
 	*(uint64_t *)at = cairn_gc_header_make(CAIRN_GC_TYPE_FREED, cell - CAIRN_GC_HEADER_BYTES);
 	cairn_gc_bump *bump = bump_that_ends(t, at + cell);
-	if (bump && *cairn_gc_byte_of(object) == 0) {
+	/* relaxed: where the hole came of what another thread cut, that may still take its old END from here; zero or not
+	 * is right */
+	if (bump && __atomic_load_n(cairn_gc_byte_of(object), __ATOMIC_RELAXED) == 0) {
 		*(uint64_t *)at = 0;
 		bump->at = at;
 	}
@@ -109,7 +111,7 @@ static void cell_shrink(cairn_gc_thread *t, void *object, uint64_t header, uint6
 	size_t cell = cairn_gc_header_cell(header), new_cell = cairn_gc_header_cell(wanted);
 	uintptr_t end = (uintptr_t)object - CAIRN_GC_HEADER_BYTES + cell;
 	cell_clear(object, header, size);
-	cairn_gc_shadow_forget(t->heap, object, (char *)object + cairn_round_up(size, 8), old - size);
+	cairn_gc_shadow_forget(t->heap, object, (char *)object + size, old - size);
 	cairn_gc_bump *bump = bump_that_ends(t, end);
 	if (!bump)
 		cell_cut(object, cell, new_cell);

@@ -173,7 +173,7 @@ void cairn_gc_shadow_forget(struct cairn_gc_heap *h, void *object, const void *s
 	if (slab->is_huge) /* the next slab here may have another length */
 		shadow_free_mirror(&s->mirrors[shadow_slot(s, (uintptr_t)slab)]);
 	else if (mirror)
-		memset(mirror, 0, cairn_round_up(bytes, sizeof(uintptr_t)));
+		memset(mirror, 0, cairn_round_up((uintptr_t)start + bytes, sizeof(uintptr_t)) - (uintptr_t)start);
 	cairn_gc_shadow_leave(h);
 }
 

@@ -40,6 +40,13 @@ typedef struct rows {
 CAIRN_GC_TYPE(rows, .tail_offset = offsetof(rows, at), .tail_stride = sizeof(struct row),
 	.tail_refs = CAIRN_GC_REFS(struct row, to));
 
+typedef struct slots {
+	uint64_t id;
+	node_ref at[];
+} slots;
+CAIRN_GC_TYPE(slots, .tail_offset = offsetof(slots, at), .tail_stride = sizeof(node_ref),
+	.tail_refs = CAIRN_GC_TAIL_REF);
+
 typedef struct watch {
 	cairn_ref(node) strong, weak;
 } watch;
@@ -129,6 +136,30 @@ static void every_way_to_a_field_says_the_same(void)
 		cairn_gc_roots_remove(p.h, roots);
 		place_close(p);
 	}
+}
+
+static void a_field_that_was_cut_off_and_came_back_is_empty_and_was_not_stored(void)
+{
+	place p = exact_open(CAIRN_GC_GENERATIONAL, "shadow");
+	static node_ref roots[2];
+	REQUIRE(p.m && cairn_gc_roots_add(p.h, roots, 2));
+	slots *s = cairn_gc_new_array(p.m, slots, 4);
+	cairn_gc_root_set(p.m, &roots[0], (node *)s);
+	for (size_t i = 0; i < 4; i++)
+		cairn_gc_set(p.m, s, at[i], cairn_gc_new(p.m, node));
+	for (size_t n = 3; n; n--) { /* 3 and 1: to the middle of a word */
+		REQUIRE(cairn_gc_resize(p.m, s, offsetof(slots, at) + n * sizeof s->at[0]));
+		if (cairn_gc_resize(p.m, s, offsetof(slots, at) + (n + 1) * sizeof s->at[0])) {
+			EXPECT(!cairn_gc_get(p.m, s, at[n]));
+			REQUIRE(cairn_gc_resize(p.m, s, offsetof(slots, at) + n * sizeof s->at[0]));
+		}
+	}
+	EXPECT(cairn_gc_resize(p.m, s, offsetof(slots, at) + 2 * sizeof s->at[0]));
+	cairn_gc_collect(p.m); /* would abort: a store that went past the barrier */
+	s = (slots *)cairn_gc_root_get(p.m, &roots[0]);
+	EXPECT(cairn_gc_length(s) == 2 && cairn_gc_get(p.m, s, at[0]) && !cairn_gc_get(p.m, s, at[1]));
+	cairn_gc_roots_remove(p.h, roots);
+	place_close(p);
 }
 
 static void a_weak_field_of_4_bytes_is_cleared_alone(void)
@@ -453,6 +484,7 @@ int main(int count, char **words)
 	RUN(heaps_of_both_kinds_live_beside_each_other);
 	RUN(references_take_4_bytes_and_objects_what_is_left);
 	RUN(every_way_to_a_field_says_the_same);
+	RUN(a_field_that_was_cut_off_and_came_back_is_empty_and_was_not_stored);
 	RUN(a_weak_field_of_4_bytes_is_cleared_alone);
 	RUN(words_of_a_conservative_object_keep_and_pin);
 	RUN(elements_of_8_bytes_may_hold_one_reference);
