@@ -356,6 +356,7 @@ static uintptr_t cell_large(cairn_gc_thread *t, size_t cell)
 	if (!b)
 		return 0;
 	count_allocated(t, cell);
+	cairn_gc_slabs_hold_peak(cell);
 	return (uintptr_t)cairn_gc_block_large(b) - CAIRN_GC_HEADER_BYTES;
 }
 

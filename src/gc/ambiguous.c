@@ -81,6 +81,7 @@ static void scan_left_stacks(ambiguous_scan *s)
 	for (const cairn_gc_left_stack *l = s->h->roots.left_stacks; l; l = l->next) {
 		s->fake = l->fake_stack;
 		scan_words(s, (uintptr_t)l->registers, (uintptr_t)(l->registers + CAIRN_GC_REGISTERS));
+		scan_words(s, (uintptr_t)l->frame, (uintptr_t)(l->frame + l->words));
 		scan_words(s, l->sp, l->base);
 	}
 	s->fake = NULL;
@@ -181,6 +182,8 @@ static bool left_stack_note(cairn_gc_thread *t, uintptr_t low)
 		.fake_stack = cairn_gc_fake_stack() };
 	_Static_assert(sizeof left->registers == sizeof t->registers, "the same registers");
 	__builtin_memcpy(left->registers, t->registers, sizeof left->registers);
+	_Static_assert(sizeof left->frame == sizeof t->left_frame, "the same words");
+	left->words = cairn_gc_frame_keep(left->frame, left->sp, left->base);
 	cairn_gc_roots_take(&h->roots);
 	cairn_gc_left_stack_remove(h, low);
 	left->next = h->roots.left_stacks;

@@ -157,7 +157,9 @@ static cairn_gc_block *take_row(cairn_gc_heap *h, unsigned n, size_t cell_bytes)
 		b[i].is_zero = false;
 	}
 	b->blocks = n;
+	b->filled = (uint32_t)(cell_bytes + 16);
 	h->blocks.large_blocks += n;
+	h->blocks.large_unfilled += n * CAIRN_GC_BLOCK_BYTES - b->filled;
 	if (!is_zero)
 		memset(cairn_gc_block_start(b), 0, cell_bytes + 16);
 	return b;
@@ -237,6 +239,7 @@ static void give(cairn_gc_heap *h, cairn_gc_block *b)
 	if (b->kind == CAIRN_GC_BLOCK_LARGE) {
 		n = b->blocks;
 		h->blocks.large_blocks -= n;
+		h->blocks.large_unfilled -= n * CAIRN_GC_BLOCK_BYTES - b->filled;
 	} else {
 		h->blocks.cells_count--;
 	}
@@ -521,7 +524,7 @@ void cairn_gc_blocks_purge(cairn_gc_heap *h, size_t keep_bytes)
 /* ---- Validation ---- */
 
 typedef struct block_sums {
-	size_t slabs, empty, cells, large, huge_bytes, held;
+	size_t slabs, empty, cells, large, unfilled, huge_bytes, held;
 } block_sums;
 
 static void validate_slab(const cairn_gc_slab *slab, block_sums *sum)
@@ -534,6 +537,8 @@ static void validate_slab(const cairn_gc_slab *slab, block_sums *sum)
 				cairn_gc_block_bytes(b) + 1, CAIRN_GC_META_BYTES - 1));
 		sum->cells += b->kind == CAIRN_GC_BLOCK_CELLS;
 		sum->large += !slab->is_huge && b->kind >= CAIRN_GC_BLOCK_LARGE;
+		if (!slab->is_huge && b->kind == CAIRN_GC_BLOCK_LARGE)
+			sum->unfilled += b->blocks * (size_t)CAIRN_GC_BLOCK_BYTES - b->filled;
 		sum->held += !slab->is_huge && b->kind != CAIRN_GC_BLOCK_EMPTY ? block_held(b) : 0;
 		if (b->kind == CAIRN_GC_BLOCK_LARGE_MORE) /* GB1 */
 			cairn_assert(b[-1].kind == CAIRN_GC_BLOCK_LARGE_MORE || b[-1].kind == CAIRN_GC_BLOCK_LARGE);
@@ -563,6 +568,7 @@ void cairn_gc_blocks_validate(cairn_gc_heap *h)
 	}
 	cairn_assert(sum.slabs == s->slab_count && sum.empty == s->empty_count);                 /* GB1 */
 	cairn_assert(sum.cells == s->cells_count && sum.large == s->large_blocks);               /* GB1 */
+	cairn_assert(sum.unfilled == s->large_unfilled);                                         /* GB1 */
 	cairn_assert(sum.huge_bytes == s->huge_bytes && sum.held == s->held_bytes);              /* GB4 */
 	unlock_blocks(s);
 }

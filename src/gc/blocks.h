@@ -95,7 +95,8 @@ typedef struct cairn_gc_block {
 	bool was_recent;     /* in the last one: young, and not recent once more */
 	bool is_shortened;   /* CELLS: some object was, or lengthened, since the last mark phase */
 	bool has_frames;     /* the bytes about its grains have, as far as is known; sync: who visits its slab */
-	uint32_t filled;     /* CELLS: bytes from the start; see above; sync: its owner, or the stop */
+	uint32_t filled;     /* CELLS: bytes from the start; see above; sync: its owner, or the stop. LARGE, but huge
+			      * ones: as it was taken */
 	uint32_t live_bytes; /* CELLS: in cells that lived after the last mark phase, where the plan counts them */
 	uint32_t blocks;     /* LARGE: how many it takes, this one included; of a huge one, those in its slab */
 	uint32_t cards;      /* LARGE: how many `card` has; 0: none */
@@ -139,6 +140,7 @@ typedef struct cairn_gc_blocks {
 	cairn_node fresh;       /* CELLS taken since the last collection, where the plan has_young: and copies */
 	cairn_node large;       /* LARGE blocks; those that are young last */
 	size_t slab_count, empty_count, cells_count, large_blocks; /* large: blocks of LARGE and LARGE_MORE */
+	size_t large_unfilled;  /* bytes of those blocks */
 	size_t huge_bytes;      /* of the spans of huge slabs */
 	struct cairn_span *ahead; /* of the next slab for CELLS: gc/slabs.c; NULL: none */
 	bool ahead_is_zero;
@@ -223,6 +225,13 @@ void cairn_gc_blocks_leave_young(struct cairn_gc_heap *h, size_t most_recent);
 void cairn_gc_blocks_turn_young(struct cairn_gc_heap *h);
 /* Gives the memory of empty blocks back to the system but for keep_bytes of them; whole slabs go to the page heap. */
 void cairn_gc_blocks_purge(struct cairn_gc_heap *h, size_t keep_bytes);
+/* What was given to the page heap goes back to the system. malloc's free sees to that for all; a program of managed
+ * heaps alone has none. All without the lock.
+ * purge: so much was freed just now, and what page/purge.h finds too much goes at once. all: all but 1 MiB of it.
+ * purge_unwanted: not more than that, which nobody has wanted for so long; takes a twentieth of that time at most. */
+void cairn_gc_slabs_purge(size_t freed, bool all);
+void cairn_gc_slabs_hold_peak(size_t taken); /* so much was taken for a LARGE object: cairn_purge_hold_peak */
+void cairn_gc_slabs_purge_unwanted(size_t unwanted, uint64_t since_ns);
 void cairn_gc_blocks_validate(struct cairn_gc_heap *h);
 /* One of CELLS: (GB2), (GB3), (GB5), and (GA1) of gc/allocate.c. */
 void cairn_gc_block_validate(const cairn_gc_block *b, uint8_t colour);

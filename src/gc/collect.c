@@ -9,6 +9,7 @@
 #include "gc/types.h"
 #include "os/clock.h"
 #include "os/vm.h"
+#include "page/pageheap.h"
 
 #include <string.h>
 
@@ -104,17 +105,30 @@ static void collect_in_stop(cairn_gc_heap *h, cairn_gc_cause cause)
 		cairn_gc_zeal_after(h);
 	cairn_gc_look_phase(h, "size", 0, 0);
 	cairn_gc_sizing_after(h, cairn_clock_fine_ns() - h->world.stopped_ns);
+	if (h->plan->has_young)
+		cairn_gc_young_set_barriers(h);
 	cairn_gc_look_phase(h, NULL, 0, 0);
 }
 
+typedef struct collect_rest {
+	size_t dirty_before, unwanted; /* bytes in the page heap */
+	uint64_t since_ns;
+} collect_rest;
+
 /* What will not be used before long goes back. After the stop: mutators wait for it only where they want a block. Not
  * where the next allocation is to have what was found. */
-static void collect_gives_back(cairn_gc_heap *h, cairn_gc_cause cause)
+static void collect_gives_back(cairn_gc_heap *h, cairn_gc_cause cause, const collect_rest *r)
 {
 	if (cause == CAIRN_GC_CAUSE_ASKED)
 		cairn_gc_blocks_sweep_all(h);
-	if (cause != CAIRN_GC_CAUSE_LIMIT)
-		cairn_gc_blocks_purge(h, cairn_gc_sizing_keep(h, cause));
+	if (cause == CAIRN_GC_CAUSE_LIMIT)
+		return;
+	cairn_gc_blocks_purge(h, cairn_gc_sizing_keep(h, cause));
+	size_t dirty = cairn_pageheap_dirty_bytes(), freed = dirty > r->dirty_before ? dirty - r->dirty_before : 0;
+	if (cairn_gc_sizing_gives_all(h, cause, dirty))
+		cairn_gc_slabs_purge(freed, true);
+	else
+		cairn_gc_slabs_purge_unwanted(r->unwanted, r->since_ns);
 }
 
 typedef struct collect_call {
@@ -130,12 +144,14 @@ static void collect_with_registers(cairn_gc_thread *t, void *arg)
 		return;
 	/* relaxed: read without the lock by who only wants to know whether another came first */
 	__atomic_store_n(&h->collection, h->collection + 1, __ATOMIC_RELAXED);
+	collect_rest rest = { .dirty_before = cairn_pageheap_dirty_bytes() };
 	cairn_gc_look_begin(h, (int)cause);
 	collect_in_stop(h, cause);
+	rest.unwanted = cairn_gc_sizing_unwanted(h, rest.dirty_before, cairn_clock_fine_ns(), &rest.since_ns);
 	cairn_gc_look_end(h);
 	bool hires = cairn_gc_workers_are_worth_it(h);
 	cairn_gc_world_resume(h, t);
-	collect_gives_back(h, cause);
+	collect_gives_back(h, cause, &rest);
 	if (hires)
 		cairn_gc_workers_hire(h);
 	cairn_gc_deaths_nudge(h);

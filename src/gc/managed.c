@@ -235,6 +235,8 @@ void cairn_gc_close(cairn_gc_heap *h)
 	cairn_gc_tracing_close(h);
 	cairn_gc_blocks_close(&h->blocks);
 	cairn_gc_zeal_close(h);
+	size_t dirty = cairn_pageheap_dirty_bytes();
+	cairn_gc_slabs_purge(dirty, cairn_gc_sizing_close_gives_all(h, dirty));
 	cairn_gc_meta_free(NULL, h, sizeof *h);
 }
 

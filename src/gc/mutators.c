@@ -65,7 +65,7 @@ static void mutator_init(cairn_gc_thread *t, struct cairn_gc_heap *h)
 	t->sp = t->stack_base; /* nothing is on it yet */
 	t->public.poll = 1;
 	t->public.base = h->is_compressed ? cairn_gc_window : 0;
-	t->public.barrier = h->zeal.shadows ? CAIRN_GC_BARRIER_CALL : h->plan->barrier; /* each store is told */
+	t->public.barrier = cairn_gc_barrier(h);
 	for (unsigned i = 0; i < CAIRN_GC_RUNS; i++)
 		t->public.run[i] = &t->small;
 }

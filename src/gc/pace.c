@@ -9,10 +9,12 @@ enum {
 	PACE_GOAL_LEAST = 256 << 10, /* with one */
 	PACE_MUCH = 1 << 20,        /* lived: the time was copying's */
 	PACE_DOUBT_MOST = 16,       /* collections of all that must say the same */
+	PACE_SHARE_MOST = 4,    /* under a goal: so many times longer than the program runs */
 	PACE_TRUSTED = 4,           /* collections of the young that paid one after the other: no more doubt */
 };
 
 #define PACE_COPY_LEAST 0.5 /* ns a byte */
+#define PACE_STEP_MOST   1.25
 #define PACE_SPREADS      3 /* mean deviations under the goal: 1 in 100 is longer where they are as chance has them */
 #define PACE_SPREAD_FIRST 0.15
 #define PACE_SPREAD_MOST  0.5
@@ -74,7 +76,8 @@ static void pace_learn_cost(cairn_gc_pace *p, uint64_t pause_ns, uint64_t made)
 	p->goal_spread += ((off < PACE_SPREAD_MOST ? off : PACE_SPREAD_MOST) - p->goal_spread) / 16;
 }
 
-/* Slowly up, fast down. As much less than the goal is aimed at as pauses are spread, so that 1 in 100 is longer. */
+/* Slowly up, fast down. As much less than the goal is aimed at as pauses are spread, so that 1 in 100 is longer. Up
+ * where collections take four fifths of the time: that does not come of what is made, nor is it less for less. */
 static size_t pace_by_goal(cairn_gc_heap *h, uint64_t pause_ns, uint64_t made, size_t room)
 {
 	cairn_gc_pace *p = &h->young.pace;
@@ -85,7 +88,10 @@ static size_t pace_by_goal(cairn_gc_heap *h, uint64_t pause_ns, uint64_t made, s
 		pace_learn_cost(p, pause_ns, made);
 		double aim = 1e6 * h->config.pause_goal_ms / (1 + PACE_SPREADS * p->goal_spread);
 		double step = aim / p->goal_cost / (double)p->goal_bytes;
-		p->goal_bytes = (size_t)((double)p->goal_bytes * (step > 1.25 ? 1.25 : step < 0.25 ? 0.25 : step));
+		if (p->apart_ns && pause_ns / PACE_SHARE_MOST > p->apart_ns)
+			step = PACE_STEP_MOST;
+		step = step > PACE_STEP_MOST ? PACE_STEP_MOST : step < 0.25 ? 0.25 : step;
+		p->goal_bytes = (size_t)((double)p->goal_bytes * step);
 	}
 	p->goal_bytes = p->goal_bytes > h->config.max ? h->config.max : p->goal_bytes;
 	p->goal_bytes = p->goal_bytes < PACE_GOAL_LEAST ? PACE_GOAL_LEAST : p->goal_bytes;

@@ -27,6 +27,7 @@ typedef struct cairn_gc_pace {
 	unsigned paid;                /* so many of the young did, one after the other */
 	unsigned said;                /* so many of all said that they would, likewise */
 	unsigned doubt;               /* and so many are not enough: more with each time that it was not so */
+	uint64_t apart_ns;            /* the last two collections, while the program ran; 0: not known */
 	size_t goal_bytes;            /* by the pause goal: made between two */
 	double goal_cost;             /* ns of pause for each of them, a mean that forgets; 0: not known */
 	double goal_spread;           /* and by what part of that pauses are off it, likewise */

@@ -44,14 +44,14 @@ void cairn_gc_free(cairn_gc_mutator *m, void *object)
 		if (t->heap->plan->has_young)
 			cairn_gc_young_forget(t->heap, object);
 		cairn_gc_blocks_give(t->heap, b);
+		cairn_gc_slabs_purge(cell, false);
 		return;
 	}
 	/* a walk still finds a cell of that length here until it is swept */
 	memset(object, 0, cell - CAIRN_GC_HEADER_BYTES);
 	*(uint64_t *)at = cairn_gc_header_make(CAIRN_GC_TYPE_FREED, cell - CAIRN_GC_HEADER_BYTES);
 	cairn_gc_bump *bump = bump_that_ends(t, at + cell);
-	/* relaxed: where the hole came of what another thread cut, that may still take its old END from here; zero or not
-	 * is right */
+	/* relaxed: another thread, which cut what was here before, may just take its END away; zero or not is right */
 	if (bump && __atomic_load_n(cairn_gc_byte_of(object), __ATOMIC_RELAXED) == 0) {
 		*(uint64_t *)at = 0;
 		bump->at = at;

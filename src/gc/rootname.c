@@ -76,7 +76,8 @@ static bool name_of_threads(cairn_line *l, const struct cairn_gc_heap *h, uintpt
 		if (name_of_mutator(l, t, p))
 			return true;
 	for (const cairn_gc_left_stack *s = h->roots.left_stacks; s; s = s->next) {
-		bool is_register = p - (uintptr_t)s->registers < sizeof s->registers;
+		bool is_register = p - (uintptr_t)s->registers < sizeof s->registers ||
+				   p - (uintptr_t)s->frame < sizeof s->frame;
 		if (!is_register && !(p >= s->sp && p < s->base))
 			continue;
 		cairn_line_text(l, is_register ? "a register on a stack that thread " : "a stack that thread ");

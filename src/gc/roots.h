@@ -55,6 +55,10 @@ typedef struct cairn_gc_left_stack {
 	uintptr_t low, base, sp;
 	void *fake_stack;
 	uintptr_t registers[20]; /* as they were, CAIRN_GC_REGISTERS of them */
+	/* What lay at sp: a function that goes on to the next stack by its last call has taken its frame down, and what
+	 * was its caller's registers lies nowhere else */
+	uintptr_t frame[32];
+	uint32_t words; /* of it */
 } cairn_gc_left_stack;
 
 typedef struct cairn_gc_roots {

@@ -24,6 +24,8 @@ enum {
 	SIZING_GOAL_MOST = 10 * 1000, /* ms */
 	SIZING_BUCKET_NS = 1000 * 1000 * 1000,
 	SIZING_SELDOM = 10,              /* pauses apart: see cairn_gc_sizing_keep */
+	SIZING_REST_NS = 1000 * 1000 * 1000,
+	SIZING_AGAIN_NS_PER_KIB = 400,   /* a page given back, 0.25 us, and had again, 1.2 */
 	SIZING_FRUIT = 50,                    /* a collection is fruitless below max / 50 */
 	SIZING_WORTH_LEAST = 16 << 20,        /* between two collections */
 	SIZING_WORTH_OF_MAX = 4,              /* that part of it at first */
@@ -409,7 +411,8 @@ static void sizing_measure(const cairn_gc_heap *h, sizing_cycle *c)
 	size_t objects = h->looks.stats.live_bytes, external = SIZING_READ(h->deaths.external_bytes);
 	size_t large = h->blocks.large_blocks * CAIRN_GC_BLOCK_BYTES + h->blocks.huge_bytes;
 	c->grown = objects + external + (foreign > 0 ? (size_t)foreign : 0);
-	c->live = objects + (objects > large ? objects - large : 0) / CAIRN_GC_GRAIN + external +
+	size_t unfilled = h->blocks.large_unfilled, filled = large - unfilled;
+	c->live = objects + unfilled + (objects > filled ? objects - filled : 0) / CAIRN_GC_GRAIN + external +
 		  SIZING_READ(h->sizing.record_bytes);
 }
 
@@ -471,6 +474,7 @@ static void sizing_set_young_limit(cairn_gc_heap *h, const sizing_cycle *c)
 	size_t taken = c->held + (foreign > 0 ? (size_t)foreign : 0);
 	cairn_gc_room room = { all > taken ? all - taken : 0, c->held > c->live ? c->held - c->live : 0 };
 	h->looks.stats.young.made_bytes += h->young.is_minor ? c->allocated : 0;
+	h->young.pace.apart_ns = c->mutator_ns;
 	size_t more = cairn_gc_pace_after(h, c->pause_ns, c->allocated, room);
 	size_t limit = c->held + more, worth = sizing_worth(h, c);
 	SIZING_WRITE(s->limit, sizing_clamp(h, limit < worth ? limit : worth));
@@ -507,11 +511,40 @@ void cairn_gc_sizing_after(cairn_gc_heap *h, uint64_t pause_ns)
 	cairn_gc_sizing_after_at(h, pause_ns, cairn_clock_fine_ns());
 }
 
+/* Who asks seldom wants memory, or is about to rest; who asks often would fault it in each time. */
+static bool sizing_is_asked_seldom(const cairn_gc_heap *h, int cause, uint64_t cost_ns)
+{
+	return cause == CAIRN_GC_CAUSE_ASKED && SIZING_READ(h->sizing.apart_ns) / SIZING_SELDOM >= cost_ns;
+}
+
+size_t cairn_gc_sizing_unwanted(cairn_gc_heap *h, size_t dirty, uint64_t now_ns, uint64_t *since_ns)
+{
+	cairn_gc_sizing *s = &h->sizing;
+	size_t unwanted = s->unwanted = dirty < s->unwanted ? dirty : s->unwanted;
+	*since_ns = now_ns - s->unwanted_since;
+	if (h->young.is_minor && *since_ns < SIZING_REST_NS)
+		return 0;
+	s->unwanted = SIZE_MAX;
+	s->unwanted_since = now_ns;
+	return unwanted;
+}
+
+static uint64_t sizing_again_ns(size_t bytes) { return bytes * SIZING_AGAIN_NS_PER_KIB / 1024; }
+
+bool cairn_gc_sizing_gives_all(const cairn_gc_heap *h, int cause, size_t bytes)
+{
+	return sizing_is_asked_seldom(h, cause, sizing_again_ns(bytes));
+}
+
+bool cairn_gc_sizing_close_gives_all(const cairn_gc_heap *h, size_t bytes)
+{
+	return (cairn_clock_fine_ns() - h->looks.opened_at_ns) / SIZING_SELDOM >= sizing_again_ns(bytes);
+}
+
 size_t cairn_gc_sizing_keep(const cairn_gc_heap *h, int cause)
 {
 	const cairn_gc_sizing *s = &h->sizing;
-	/* Who asks seldom wants memory, or is about to rest; who asks often would fault it in each time. */
-	if (cause == CAIRN_GC_CAUSE_ASKED && SIZING_READ(s->apart_ns) / SIZING_SELDOM >= SIZING_READ(s->pause_ns))
+	if (sizing_is_asked_seldom(h, cause, SIZING_READ(s->pause_ns)))
 		return 0;
 	size_t newer = SIZING_READ(s->need[0]), older = SIZING_READ(s->need[1]);
 	return newer > older ? newer : older;

@@ -47,6 +47,8 @@ typedef struct cairn_gc_sizing {
 	ptrdiff_t foreign_at;  /* by the end of the last collection; sync: atomic, relaxed; written in a stop */
 	uint64_t ended_ns;     /* the last collection's end; sync: as foreign_at, the next two likewise */
 	uint64_t pause_ns;     /* its length */
+	size_t unwanted;       /* the least that lay dirty in the page heap when a collection began; sync: in a stop */
+	uint64_t unwanted_since; /* that time; likewise */
 	uint64_t apart_ns;     /* from the end of the one before to its begin; sync: as foreign_at */
 	/* Collections in a row that gave back next to nothing while nothing else ran. sync: as foreign_at */
 	uint32_t fruitless;
@@ -86,6 +88,15 @@ size_t cairn_gc_sizing_expect(const struct cairn_gc_heap *h);
 /* How many bytes of empty blocks are kept after a collection made for that cause (cairn_gc_cause), because they will be
  * allocated into before long: for cairn_gc_blocks_purge. Any thread. */
 size_t cairn_gc_sizing_keep(const struct cairn_gc_heap *h, int cause);
+/* At the end of a collection, in the stop; so much lay dirty in the page heap when it began, and the heap held most.
+ * How many bytes of that nobody has wanted since the last collection of all, or for a second; else 0. *since_ns: so
+ * long. */
+size_t cairn_gc_sizing_unwanted(struct cairn_gc_heap *h, size_t dirty, uint64_t now_ns, uint64_t *since_ns);
+/* Is a collection for that cause, or the heap's end, to give so many bytes of the page heap's back, whoever may want
+ * them again? Where that and having them again costs a tenth of the time since the one before, or of the heap's life.
+ * Any thread. */
+bool cairn_gc_sizing_gives_all(const struct cairn_gc_heap *h, int cause, size_t bytes);
+bool cairn_gc_sizing_close_gives_all(const struct cairn_gc_heap *h, size_t bytes);
 void cairn_gc_sizing_validate(struct cairn_gc_heap *h);
 
 /* The same by a clock of one's own, for tests. */

@@ -11,14 +11,19 @@
 #include "gc/blocks.h"
 
 #include "gc/managed.h"
+#include "os/clock.h"
 #include "os/vm.h"
 #include "page/huge.h"
 #include "page/pageheap.h"
+#include "page/purge.h"
 #include "page/window.h"
 
 #include <string.h>
 
 enum {
+	PURGE_STEP_US = 1000,
+	PURGE_MOST_US = 10 * 1000, /* by a mutator that only wanted a block */
+	PURGE_ONE_OF = 20,         /* of the time */
 	PLAIN_SLABS = CAIRN_HUGE_FROM_BYTES / CAIRN_GC_SLAB_BYTES, /* the first ones: the heap may stay small */
 };
 
@@ -143,4 +148,36 @@ void cairn_gc_slab_give(cairn_gc_heap *h, cairn_gc_slab *slab)
 	cairn_gc_blocks_add_held(&h->blocks, -(ptrdiff_t)cairn_gc_slab_record_bytes(h));
 	__atomic_store_n(&slab->heap, NULL, __ATOMIC_RELAXED); /* for a word that points here: nobody's */
 	span_give_calmly(h, cairn_window_span((uintptr_t)slab), granules);
+}
+
+void cairn_gc_slabs_purge(size_t freed, bool all)
+{
+	if (!cairn_purge_is_due() && !(all && cairn_pageheap_dirty_bytes() > CAIRN_PURGE_KEEP_MIN_BYTES))
+		return;
+	uint64_t before = cairn_gc_calm();
+	cairn_purge_self(freed);
+	while (all && cairn_purge_step(CAIRN_PURGE_KEEP_MIN_BYTES, PURGE_STEP_US))
+		;
+	cairn_gc_uncalm(before);
+}
+
+void cairn_gc_slabs_hold_peak(size_t taken)
+{
+	if (taken < CAIRN_CHUNK_BYTES)
+		return;
+	uint64_t before = cairn_gc_calm();
+	cairn_purge_hold_peak(taken);
+	cairn_gc_uncalm(before);
+}
+
+void cairn_gc_slabs_purge_unwanted(size_t unwanted, uint64_t since_ns)
+{
+	size_t dirty = cairn_pageheap_dirty_bytes();
+	if (!unwanted || !cairn_purge_is_due())
+		return;
+	uint64_t before = cairn_gc_calm(), budget_us = since_ns / PURGE_ONE_OF / 1000;
+	cairn_purge_learn(cairn_clock_coarse_ns());
+	size_t keep = dirty > unwanted ? dirty - unwanted : 0, least = cairn_purge_hysteresis_bytes() / 2;
+	cairn_purge_step(keep > least ? keep : least, budget_us < PURGE_MOST_US ? (unsigned)budget_us : PURGE_MOST_US);
+	cairn_gc_uncalm(before);
 }

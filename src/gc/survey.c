@@ -400,7 +400,7 @@ static void survey_bad_edge(cairn_gc_survey *s, const void *field, uintptr_t to,
 static void survey_check_told(cairn_gc_survey *s, void *field, uintptr_t to)
 {
 	const void *object = (const void *)s->reached[s->from].object;
-	if (!s->heap->plan->has_young || cairn_gc_block_of(object)->is_young ||
+	if (!s->heap->plan->has_young || s->heap->young.is_short || cairn_gc_block_of(object)->is_young ||
 		!cairn_gc_block_of((const void *)to)->is_young || cairn_gc_young_is_told(object, field))
 		return;
 	cairn_line l = { 0 };

@@ -269,13 +269,15 @@ void cairn_gc_left_(cairn_gc_mutator *m);
 void cairn_gc_left_again_(cairn_gc_mutator *m, uintptr_t sp);
 void cairn_gc_entered_(cairn_gc_mutator *m, uintptr_t sp);
 
-__attribute__((no_sanitize("address", "thread", "undefined"))) static void left_frame_keep(cairn_gc_thread *t)
+__attribute__((no_sanitize("address", "thread", "undefined"))) uint32_t cairn_gc_frame_keep(
+	uintptr_t *to, uintptr_t sp, uintptr_t base)
 {
-	const volatile uintptr_t *from = (const volatile uintptr_t *)t->sp;
-	size_t words = (t->stack_base - t->sp) / sizeof *from, i;
+	const volatile uintptr_t *from = (const volatile uintptr_t *)sp;
+	size_t words = (base - sp) / sizeof *from;
+	uint32_t i;
 	for (i = 0; i < CAIRN_GC_LEFT_WORDS && i < words; i++)
-		t->left_frame[i] = from[i];
-	t->left_words = (uint32_t)i;
+		to[i] = from[i];
+	return i;
 }
 
 __attribute__((used)) void cairn_gc_left_(cairn_gc_mutator *m)
@@ -288,7 +290,7 @@ __attribute__((used)) void cairn_gc_left_(cairn_gc_mutator *m)
 		t->outer_sp = t->sp;
 	t->left_sp = t->sp;
 	t->fake_stack = cairn_gc_fake_stack();
-	left_frame_keep(t);
+	t->left_words = cairn_gc_frame_keep(t->left_frame, t->sp, t->stack_base);
 	mutator_go_out(t);
 }
 

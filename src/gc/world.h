@@ -155,6 +155,8 @@ void cairn_gc_mutator_drop(cairn_gc_thread *t);
 /* Frees a mutator that is in no list. */
 void cairn_gc_mutator_free(cairn_gc_thread *t);
 void cairn_gc_mutators_validate(void);
+/* The lowest words of a stack, from sp on, copied: CAIRN_GC_LEFT_WORDS, or as many as there are. How many. */
+uint32_t cairn_gc_frame_keep(uintptr_t *to, uintptr_t sp, uintptr_t base);
 /* The bounds of the calling thread's stack as libc knows them. False: it does not. */
 bool cairn_gc_stack_bounds(uintptr_t *low, uintptr_t *base, uintptr_t *guard_bytes);
 

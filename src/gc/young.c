@@ -26,6 +26,20 @@ void cairn_gc_young_is_short(cairn_gc_heap *h)
 	cairn_lock_drop(&h->young.lock, CAIRN_RANK_GC_PARTS);
 }
 
+uint8_t cairn_gc_barrier(const cairn_gc_heap *h)
+{
+	return h->zeal.shadows ? CAIRN_GC_BARRIER_CALL : h->plan->barrier; /* under zeal each store is told */
+}
+
+/* Not with a goal, for the next is of the young then if it may; nor under zeal, which makes collections of its own. */
+void cairn_gc_young_set_barriers(cairn_gc_heap *h)
+{
+	bool is_untold = h->young.wants_all && !h->config.pause_goal_ms && !h->zeal.is_on && !h->young.always_tells;
+	h->young.is_short |= is_untold;
+	CAIRN_GC_EACH_MUTATOR(t, &h->world)
+		t->public.barrier = is_untold ? CAIRN_GC_BARRIER_NONE : cairn_gc_barrier(h);
+}
+
 /* ---- Cards ---- */
 
 bool cairn_gc_young_has_cards(const cairn_gc_heap *h)

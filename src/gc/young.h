@@ -53,6 +53,7 @@ typedef struct cairn_gc_young {
 	/* Made before the last collection and since the one before, and what lived of it; sync: in a stop */
 	size_t made_bytes, lived_bytes;
 	cairn_gc_pace pace;
+	bool always_tells;        /* stores, whatever the next collection is to be; const but for tests */
 	size_t recent_each;       /* a mutator: so much of what was made last is left young; const but for tests */
 	size_t recent_bytes, recent_objects; /* what the last one left young; sync: in a stop */
 	size_t old_bytes, old_objects; /* that lived when all was collected, or became old since; sync: in a stop */
@@ -62,6 +63,11 @@ typedef struct cairn_gc_young {
 bool cairn_gc_young_has_cards(const struct cairn_gc_heap *h);
 /* Told before a store into a field of an object that is WATCHED, or may be. Any thread. */
 void cairn_gc_young_store(struct cairn_gc_heap *h, void *object, const void *field);
+/* What a mutator's barrier is where stores are told. */
+uint8_t cairn_gc_barrier(const struct cairn_gc_heap *h);
+/* In the stop, when it is decided what the next collection is. One of all asks for no list; so where it will be, no
+ * store is told until then. (An array of a million references that was stored into all over took twice as long.) */
+void cairn_gc_young_set_barriers(struct cairn_gc_heap *h);
 /* Something is not written down: the next collection is of all. Any thread. */
 void cairn_gc_young_is_short(struct cairn_gc_heap *h);
 /* Is a reference from this field to a young object known? In a stop. */

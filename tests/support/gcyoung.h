@@ -15,7 +15,9 @@ __attribute__((unused)) static void begin(cairn_gc_config config)
 	config.cleanups = CAIRN_GC_CLEANUPS_MANUAL;
 	REQUIRE(dead_open(config, SLOTS));
 	cairn_gc_collect(m);
-	heap->young.wants_all = false; /* whatever pays: gc/pace.h */
+	heap->young.wants_all = heap->young.is_short = false; /* whatever pays: gc/pace.h */
+	heap->young.always_tells = true;
+	m->barrier = cairn_gc_barrier(heap);
 	heap->young.recent_each = 0;     /* all of the young, but where that is tested */
 }
 

@@ -22,12 +22,14 @@
 
 enum {
 	YOUNG_SPARE = 1 << 20,
+	YOUNG_SPARE_ONE_OF = 32, /* of max, at most */
 	YOUNG_RECENT_ONE_OF = 8, /* of what was made, at most */
 };
 
 static size_t young_headroom(const cairn_gc_heap *h, size_t held)
 {
-	size_t copied = h->tracing.copied_bytes, expected = copied + copied / 4 + YOUNG_SPARE;
+	size_t spare = h->config.max / YOUNG_SPARE_ONE_OF, copied = h->tracing.copied_bytes;
+	size_t expected = copied + copied / 4 + (spare < YOUNG_SPARE ? spare : YOUNG_SPARE);
 	return expected < held ? expected : held;
 }
 
