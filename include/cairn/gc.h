@@ -23,7 +23,7 @@
  *
  * Sizes are bytes. Objects are zeroed, and aligned to 8; those of a type that wants 16 are aligned to that, and never
  * move. An object takes 8 bytes more than its size, rounded up to 8, and one of up to 16 KiB an eighth of that for what
- * is said about it.
+ * is said about it; a larger one takes whole blocks of 64 KiB, and one of over 1.75 MiB what it needs.
  * Failure: NULL, false or an errno value, and nothing changed, unless said otherwise; misuse prints one line and
  * aborts. Threads: a mutator may be used by its own thread alone; an object by every thread attached to its heap, with
  * the program's own locking; functions that take a heap, from any thread. Nothing here may be called from a signal
@@ -74,7 +74,9 @@ typedef uintptr_t cairn_gc_slot;
 
 typedef enum cairn_gc_type_flags {
 	CAIRN_GC_PINNED = 1,       /* its objects never move */
-	CAIRN_GC_CONSERVATIVE = 2, /* every aligned word of its objects is treated as a word on a stack is */
+	/* Every aligned word of its objects is treated as a word on a stack is. To find them each collection of the
+	 * young walks through its whole heap: of every heap of the process, once such a type is registered. */
+	CAIRN_GC_CONSERVATIVE = 2,
 } cairn_gc_type_flags;
 
 /* One for each C struct, static; read at its registration and not after. Written by CAIRN_GC_TYPE. */

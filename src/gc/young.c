@@ -31,10 +31,18 @@ uint8_t cairn_gc_barrier(const cairn_gc_heap *h)
 	return h->zeal.shadows ? CAIRN_GC_BARRIER_CALL : h->plan->barrier; /* under zeal each store is told */
 }
 
-/* Not with a goal, for the next is of the young then if it may; nor under zeal, which makes collections of its own. */
+/* Is the next one of all, whatever it is for? With a goal it is of the young if it may; under zeal each fourth is. What
+ * refers to blocks that are to be taken with the young is told, too. */
+static bool young_is_all_next(const cairn_gc_heap *h)
+{
+	bool tells = h->config.pause_goal_ms || h->zeal.shadows || h->young.always_tells;
+	tells |= cairn_gc_mixed_is_pending(h);
+	return h->young.wants_all && !tells && (!h->zeal.is_on || (h->collection + 1) % CAIRN_GC_ZEAL_ALL_ONE_OF == 0);
+}
+
 void cairn_gc_young_set_barriers(cairn_gc_heap *h)
 {
-	bool is_untold = h->young.wants_all && !h->config.pause_goal_ms && !h->zeal.is_on && !h->young.always_tells;
+	bool is_untold = young_is_all_next(h);
 	h->young.is_short |= is_untold;
 	CAIRN_GC_EACH_MUTATOR(t, &h->world)
 		t->public.barrier = is_untold ? CAIRN_GC_BARRIER_NONE : cairn_gc_barrier(h);

@@ -39,6 +39,7 @@
 struct cairn_gc_heap;
 
 enum {
+	CAIRN_GC_ZEAL_ALL_ONE_OF = 4, /* collections that zeal makes */
 	CAIRN_GC_RECENT_EACH = 2 * CAIRN_GC_BLOCK_BYTES, /* one is being filled; the other is time to die */
 };
 

@@ -392,6 +392,30 @@ static void in_register_of_left_stack(uintptr_t mask, void (*f)(void))
 	cairn_gc_range_remove(here.h, low);
 	munmap(low, STACK_BYTES);
 }
+/* It is held by what lies where its stack is left, and is overwritten then: who leaves by a tail call has taken the
+ * frame down that kept its caller's registers. */
+static void popped_main(void)
+{
+	volatile uintptr_t word = hidden ^ context_mask;
+	cairn_gc_stack_switch(here.m, NULL, 0);
+	word = 0;
+	swapcontext(&other_context, &main_context);
+	FORGET(word);
+}
+static void in_popped_frame_of_left_stack(uintptr_t mask, void (*f)(void))
+{
+	low = make_stack(STACK_BYTES);
+	context_mask = mask;
+	getcontext(&other_context);
+	other_context.uc_stack.ss_sp = low;
+	other_context.uc_stack.ss_size = STACK_BYTES;
+	makecontext(&other_context, popped_main, 0);
+	EXPECT(cairn_gc_stack_switch(here.m, low, STACK_BYTES));
+	swapcontext(&main_context, &other_context);
+	f();
+	cairn_gc_range_remove(here.h, low);
+	munmap(low, STACK_BYTES);
+}
 /* It is held by the thread's own stack, while it collects on another. */
 static void below_other_stack(uintptr_t mask, void (*f)(void))
 {
@@ -406,6 +430,7 @@ static void what_only_a_stack_of_makecontext_holds_lives(void)
 #endif
 	FINDS(on_other_stack);
 	FINDS(on_left_stack);
+	FINDS(in_popped_frame_of_left_stack);
 	FINDS(below_other_stack);
 	for (size_t i = 0; i < sizeof register_ways / sizeof *register_ways; i++) {
 		left_way = register_ways[i];

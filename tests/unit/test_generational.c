@@ -1,6 +1,8 @@
 /* Collecting the young alone. Cases cite gc/young.h. */
 #include "support/gcyoung.h"
 
+#include "page/pageheap.h"
+
 static box *old_box(size_t slot, uint64_t id)
 {
 	hold(slot, new_box(id));
@@ -416,6 +418,32 @@ static void holes_are_left_to_mutators_where_the_young_do_not_pay(void)
 	}
 }
 
+enum { RETURNED = 64 << 20, REST_US = 600 * 1000, KEPT_DIRTY = 2 << 20 };
+
+static void fill_and_let_go(void)
+{
+	hold(0, NULL);
+	for (size_t bytes = 0; bytes < RETURNED; bytes += 56) {
+		box *b = new_box(0);
+		cairn_gc_init(m, b, strong, held_at(0));
+		hold(0, b);
+	}
+	EXPECT(cairn_gc_held(heap) > RETURNED / 2);
+	hold(0, NULL);
+	usleep(REST_US); /* giving it back and having it again would take a tenth of that */
+}
+
+static void a_heap_that_malloc_never_helps_gives_its_memory_back(void)
+{
+	begin((cairn_gc_config){ .max = (size_t)256 << 20 });
+	fill_and_let_go();
+	cairn_gc_collect(m);
+	EXPECT(cairn_pageheap_dirty_bytes() <= KEPT_DIRTY);
+	fill_and_let_go();
+	dead_close();
+	EXPECT(cairn_pageheap_dirty_bytes() <= KEPT_DIRTY);
+}
+
 int main(void)
 {
 	RUN(a_collection_of_all_counts_what_is_young);
@@ -434,6 +462,7 @@ int main(void)
 	RUN(copies_fill_the_holes_of_the_old);
 	RUN(what_is_made_in_holes_is_counted_too);
 	RUN(holes_are_left_to_mutators_where_the_young_do_not_pay);
+	RUN(a_heap_that_malloc_never_helps_gives_its_memory_back);
 	RUN(what_several_workers_come_to_at_once_is_copied_once);
 	DONE();
 }

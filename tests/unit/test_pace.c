@@ -193,6 +193,23 @@ static void holes_that_mutators_fill_are_room_of_it_too(void)
 	end();
 }
 
+/* A pause of 20 ms, whatever was made. */
+static void a_goal_that_cannot_be_had_does_not_take_all_the_time(void)
+{
+	REQUIRE(begin(2));
+	after_young(20 * MS, MIB, 0, 512 * MIB);
+	for (int i = 0; i < 20; i++)
+		after_young(20 * MS, pace->goal_bytes, 0, 512 * MIB);
+	size_t least = pace->goal_bytes;
+	EXPECT(least <= MIB);
+	for (int i = 0; i < 20; i++) {
+		pace->apart_ns = pace->goal_bytes; /* a ns a byte */
+		after_young(20 * MS, pace->goal_bytes, 0, 512 * MIB);
+	}
+	EXPECT(pace->goal_bytes > 2 * MIB && pace->goal_bytes < 8 * MIB);
+	end();
+}
+
 static void little_room_makes_the_next_one_of_all(void)
 {
 	REQUIRE(begin(0));
@@ -392,6 +409,7 @@ int main(int argc, char **argv)
 	RUN(what_was_an_accident_is_believed_less_each_time);
 	RUN(the_dearer_it_is_to_collect_all_the_more_may_live);
 	RUN(holes_that_mutators_fill_are_room_of_it_too);
+	RUN(a_goal_that_cannot_be_had_does_not_take_all_the_time);
 	RUN(little_room_makes_the_next_one_of_all);
 	RUN(with_a_pause_goal_it_shrinks_fast_and_grows_slowly);
 	RUN(the_more_pauses_are_spread_the_less_is_aimed_at);

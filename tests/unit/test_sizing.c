@@ -288,6 +288,43 @@ static void what_is_kept_empty_falls_two_collections_late_and_at_once_when_seldo
 	EXPECT_EQ(cairn_gc_sizing_keep(&sim, CAIRN_GC_CAUSE_ASKED), 0);
 }
 
+static void what_nobody_wanted_in_the_page_heap_for_long_may_go(void)
+{
+	uint64_t since;
+	sim_open(&with_young, (cairn_gc_config){ .max = 1024 * MIB });
+	sim.young.is_minor = true;
+	EXPECT_EQ(cairn_gc_sizing_unwanted(&sim, 100 * MIB, now, &since), 0);
+	EXPECT_EQ(cairn_gc_sizing_unwanted(&sim, 50 * MIB, now + 100 * MS, &since), 0);
+	EXPECT_EQ(cairn_gc_sizing_unwanted(&sim, 80 * MIB, now + 1000 * MS, &since), 50 * MIB);
+	EXPECT_EQ(since, 1000 * MS);
+	EXPECT_EQ(cairn_gc_sizing_unwanted(&sim, 80 * MIB, now + 1100 * MS, &since), 0);
+	sim.young.is_minor = false; /* the heap holds most before a collection of all */
+	EXPECT_EQ(cairn_gc_sizing_unwanted(&sim, 90 * MIB, now + 1200 * MS, &since), 80 * MIB);
+	EXPECT_EQ(cairn_gc_sizing_unwanted(&sim, 0, now + 1300 * MS, &since), 0);
+}
+
+static void who_asks_seldom_gets_all_given_back(void)
+{
+	sim_open(&plain, (cairn_gc_config){ .max = 1024 * MIB });
+	sim_cycle(100 * MS, 10 * MIB, MS, 10 * MIB);
+	EXPECT(cairn_gc_sizing_gives_all(&sim, CAIRN_GC_CAUSE_ASKED, 10 * MIB)); /* 4 ms */
+	EXPECT(!cairn_gc_sizing_gives_all(&sim, CAIRN_GC_CAUSE_ASKED, 100 * MIB));
+	EXPECT(!cairn_gc_sizing_gives_all(&sim, CAIRN_GC_CAUSE_FULL, 10 * MIB));
+}
+
+/* Three objects of a little over a quarter of a block take a block each. */
+static void what_large_objects_leave_of_their_blocks_counts_as_held(void)
+{
+	sim_open(&plain, (cairn_gc_config){ .max = 1024 * MIB });
+	sim_cycle(MS, 100 * MIB, MS, 100 * MIB);
+	size_t before = limit();
+	sim.blocks.large_blocks = 3 * MIB / CAIRN_GC_BLOCK_BYTES;
+	sim.blocks.large_unfilled = 2 * MIB;
+	sim_cycle(MS, 100 * MIB, MS, 100 * MIB);
+	size_t grains = MIB / CAIRN_GC_GRAIN; /* what is large has no bytes about its grains */
+	EXPECT(limit() > before + 2 * MIB - 2 * grains && limit() < before + 2 * MIB + 2 * grains);
+}
+
 static void random_cycles_keep_the_invariants(void)
 {
 	uint64_t seed = test_seed();
@@ -427,6 +464,9 @@ int main(int argc, char **argv)
 	RUN(collections_that_come_too_early_raise_the_limit);
 	RUN(foreign_bytes_count_for_the_sizing_alone);
 	RUN(what_is_kept_empty_falls_two_collections_late_and_at_once_when_seldom_asked);
+	RUN(what_nobody_wanted_in_the_page_heap_for_long_may_go);
+	RUN(who_asks_seldom_gets_all_given_back);
+	RUN(what_large_objects_leave_of_their_blocks_counts_as_held);
 	RUN(random_cycles_keep_the_invariants);
 	RUN(the_environment_wins);
 	RUN(what_cannot_be_read_is_told_and_ignored);

@@ -35,6 +35,51 @@ static void shrink(void *unused)
 
 static void a_large_object_may_be_shrunk_while_its_cards_are_set(void) { in_a_child(shrink, NULL); }
 
+/* GYO2 */
+static void no_store_is_told_before_a_collection_of_all(void)
+{
+	begin((cairn_gc_config){ 0 });
+	hold(0, new_box(0));
+	collect_the_young();
+	heap->young.always_tells = false;
+	heap->young.wants_all = true;
+	cairn_gc_young_set_barriers(heap);
+	box *old = held_at(0);
+	EXPECT(m->barrier == CAIRN_GC_BARRIER_NONE && heap->young.is_short && is_watched(old));
+	cairn_gc_set(m, old, strong, new_box(1));
+	EXPECT(!heap->young.stored && is_watched(old));
+	EXPECT_EQ(cairn_gc_verify(m, stderr), 0);
+	heap->young.always_tells = true;
+	cairn_gc_collect_now(m, CAIRN_GC_CAUSE_FULL);
+	EXPECT(!heap->young.is_minor && !heap->young.is_short && m->barrier == CAIRN_GC_BARRIER_WATCHED);
+	heap->young.wants_all = false;
+	old = held_at(0);
+	box *kept = cairn_gc_get(m, old, strong);
+	EXPECT(kept->id == 1 && is_watched(kept) && !is_young(kept));
+	cairn_gc_set(m, kept, strong, new_box(2));
+	EXPECT(heap->young.stored != NULL);
+	collect_the_young();
+	old = held_at(0);
+	EXPECT_EQ(((box *)cairn_gc_get(m, (box *)cairn_gc_get(m, old, strong), strong))->id, 2);
+	dead_close();
+}
+
+static void a_goal_or_a_shadow_has_every_store_told(void)
+{
+	static const cairn_gc_config told[] = { { .pause_goal_ms = 10 }, { .zeal = "shadow,seed=1" } };
+	for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
+		begin(told[i]);
+		heap->young.always_tells = false;
+		for (int next = 0; next < 4; next++, heap->collection++) {
+			heap->young.wants_all = true;
+			cairn_gc_young_set_barriers(heap);
+			EXPECT(m->barrier == cairn_gc_barrier(heap) && !heap->young.is_short);
+			EXPECT(m->barrier == (i ? CAIRN_GC_BARRIER_CALL : CAIRN_GC_BARRIER_WATCHED));
+		}
+		dead_close();
+	}
+}
+
 /* GYO3: the card is set, but not written down; the next collection is of all, and so it is clear after that. */
 static void unlisted(void *unused)
 {
@@ -162,6 +207,8 @@ static void a_child_of_fork_finds_what_others_were_storing(void)
 
 int main(void)
 {
+	RUN(no_store_is_told_before_a_collection_of_all);
+	RUN(a_goal_or_a_shadow_has_every_store_told);
 	RUN(a_large_object_may_be_shrunk_while_its_cards_are_set);
 	RUN(a_card_that_could_not_be_written_down_is_told_later);
 	RUN(a_child_of_fork_may_store);

@@ -116,7 +116,7 @@ static void collect_all(cairn_gc_heap *h)
 static void generational_collect(cairn_gc_heap *h)
 {
 	bool is_due = h->cause == CAIRN_GC_CAUSE_FULL && !h->young.wants_all;
-	is_due |= h->cause == CAIRN_GC_CAUSE_ZEAL && h->collection % 4;
+	is_due |= h->cause == CAIRN_GC_CAUSE_ZEAL && h->collection % CAIRN_GC_ZEAL_ALL_ONE_OF;
 	h->young.is_minor = is_due && !h->young.is_short;
 	if (h->young.is_minor)
 		collect_young(h);
