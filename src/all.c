@@ -140,6 +140,7 @@ SELDOM_END
 #include "gc/resize.c"
 #include "gc/ambiguous.c"
 #include "gc/blocks.c"
+#include "gc/blockpurge.c"
 #include "gc/cells.c"
 #include "gc/cleanups.c"
 #include "gc/collect.c"

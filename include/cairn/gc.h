@@ -23,7 +23,8 @@
  *
  * Sizes are bytes. Objects are zeroed, and aligned to 8; those of a type that wants 16 are aligned to that, and never
  * move. An object takes 8 bytes more than its size, rounded up to 8, and one of up to 16 KiB an eighth of that for what
- * is said about it; a larger one takes whole blocks of 64 KiB, and one of over 1.75 MiB what it needs.
+ * is said about it; a larger one takes whole blocks of 64 KiB, of which near max the pages behind it go back and do not
+ * count, and 4 to 8 KiB more; one of over 1.75 MiB what it needs.
  * Failure: NULL, false or an errno value, and nothing changed, unless said otherwise; misuse prints one line and
  * aborts. Threads: a mutator may be used by its own thread alone; an object by every thread attached to its heap, with
  * the program's own locking; functions that take a heap, from any thread. Nothing here may be called from a signal

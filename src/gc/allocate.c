@@ -184,25 +184,36 @@ static bool ask_program(need *n)
 	return lets_go;
 }
 
-/* The ladder from a free block to giving up: a block below the limit; a collection; a block below max; all that can be
- * had; what the program lets go. */
+/* Below max, of which nothing is left behind large objects before it is refused. */
+static cairn_gc_block *take_or_cut(need *n)
+{
+	cairn_gc_block *b = n->take(n, cairn_gc_most(n->t->heap));
+	while (!b && cairn_gc_sizing_cuts(n->t->heap, true))
+		b = n->take(n, cairn_gc_most(n->t->heap));
+	return b;
+}
+
+/* The ladder from a free block to giving up: a block below the limit; what is behind large objects, where it is much; a
+ * collection; a block below max; all that can be had; what the program lets go. */
 static cairn_gc_block *find_block(need *n)
 {
 	cairn_gc_heap *h = n->t->heap;
 	/* what the program said it needs the reserve for does not collect first */
 	cairn_gc_block *b = n->take(n, n->t->is_asking ? cairn_gc_most(h) : cairn_gc_limit(h));
+	while (!b && cairn_gc_sizing_cuts(h, false))
+		b = n->take(n, n->t->is_asking ? cairn_gc_most(h) : cairn_gc_limit(h));
 	if (!b) { /* even where the last ones were hopeless: the program may have let go of something since */
 		cairn_gc_collect_saved(n->t, CAIRN_GC_CAUSE_FULL);
-		b = cairn_gc_is_hopeless(h) ? NULL : n->take(n, cairn_gc_most(h));
+		b = cairn_gc_is_hopeless(h) ? NULL : take_or_cut(n);
 	}
 	if (!b && h->young.is_minor && !cairn_gc_is_hopeless(h)) {
 		cairn_gc_young_is_short(h);
 		cairn_gc_collect_saved(n->t, CAIRN_GC_CAUSE_FULL); /* of all: there was no room left */
-		b = n->take(n, cairn_gc_most(h));
+		b = take_or_cut(n);
 	}
 	if (!b && !cairn_gc_is_hopeless(h)) {
 		cairn_gc_collect_saved(n->t, CAIRN_GC_CAUSE_LIMIT);
-		b = n->take(n, cairn_gc_most(h));
+		b = take_or_cut(n);
 	}
 	while (!b && h->config.on_no_memory && !n->t->is_asking) { /* what it allocates itself does not call it again */
 		cairn_gc_open_reserve(h);

@@ -1,5 +1,5 @@
-/* gc/blocks.c - blocks: taking, giving, sweeping. Slabs are in gc/slabs.c; how blocks are read is in gc/cells.c; the
- * design in blocks.h. */
+/* gc/blocks.c - blocks: taking, giving, sweeping. Slabs are in gc/slabs.c; how blocks are read is in gc/cells.c; what
+ * goes back to the system in gc/blockpurge.c; the design in blocks.h. */
 #include "gc/blocks.h"
 
 #include "base/assert.h"
@@ -12,7 +12,6 @@
 #include <string.h>
 
 enum {
-	SLAB_USABLE = CAIRN_GC_SLAB_BLOCKS - CAIRN_GC_FIRST_BLOCK,
 	BLOCK_HELD_BYTES = CAIRN_GC_BLOCK_BYTES + CAIRN_GC_META_BYTES,
 	HUGE_HEAD_BYTES = CAIRN_GC_FIRST_BLOCK * CAIRN_GC_BLOCK_BYTES, /* before its object */
 	HOLES_WORTH_BYTES = CAIRN_GC_BLOCK_BYTES / 16, /* free in a block, for it to be allocated into */
@@ -42,8 +41,8 @@ static bool slab_add_empty(cairn_gc_heap *h, cairn_gc_block_kind kind)
 		return false;
 	CAIRN_GC_EACH_BLOCK_OF(b, slab)
 		cairn_list_append(&h->blocks.empty, &b->node);
-	slab->empty_blocks = SLAB_USABLE;
-	h->blocks.empty_count += SLAB_USABLE;
+	slab->empty_blocks = CAIRN_GC_SLAB_USABLE;
+	h->blocks.empty_count += CAIRN_GC_SLAB_USABLE;
 	return true;
 }
 
@@ -64,8 +63,17 @@ void cairn_gc_blocks_close(cairn_gc_blocks *s)
 
 static void clear_bytes(cairn_gc_block *b)
 {
-	if (!b->bytes_are_clear)
+	if (!b->bytes_are_clear) {
 		memset(cairn_gc_block_bytes(b), 0, CAIRN_GC_META_BYTES);
+		b->may_have_frames = true;
+	}
+	b->bytes_are_clear = true;
+}
+
+/* About a LARGE one little is said: its colour, and the END of the smallest. */
+static void clear_bytes_of_large(cairn_gc_block *b)
+{
+	memset(cairn_gc_block_bytes(b), 0, CAIRN_GC_LARGE_META_BYTES);
 	b->bytes_are_clear = true;
 }
 
@@ -86,7 +94,7 @@ static void block_leave_empty(cairn_gc_heap *h, cairn_gc_block *b, cairn_gc_bloc
 		cairn_gc_zeal_unpoison(h, b);
 	b->kind = (uint8_t)kind;
 	b->is_from = b->is_dense = b->has_pins = b->has_starts = b->is_shortened = false;
-	b->is_young = b->is_recent = b->was_recent = false;
+	b->is_young = b->is_recent = b->was_recent = b->is_cut = false;
 	b->filled = b->live_bytes = b->cards = 0;
 	b->group = 0;
 	b->card = NULL;
@@ -95,6 +103,7 @@ static void block_leave_empty(cairn_gc_heap *h, cairn_gc_block *b, cairn_gc_bloc
 		clear_bytes(b);
 		b->bytes_are_clear = false;
 	}
+	b->may_have_frames |= kind == CAIRN_GC_BLOCK_CELLS;
 }
 
 static bool has_room(const cairn_gc_blocks *s, size_t more, size_t most)
@@ -159,7 +168,9 @@ static cairn_gc_block *take_row(cairn_gc_heap *h, unsigned n, size_t cell_bytes)
 	b->blocks = n;
 	b->filled = (uint32_t)(cell_bytes + 16);
 	h->blocks.large_blocks += n;
-	h->blocks.large_unfilled += n * CAIRN_GC_BLOCK_BYTES - b->filled;
+	h->blocks.large_unfilled += cairn_gc_block_unfilled(b);
+	h->blocks.large_cuttable += cairn_gc_block_cut_bytes(b);
+	h->blocks.large_meta += CAIRN_GC_META_BYTES;
 	if (!is_zero)
 		memset(cairn_gc_block_start(b), 0, cell_bytes + 16);
 	return b;
@@ -174,12 +185,13 @@ static cairn_gc_block *take_huge(cairn_gc_heap *h, size_t granules)
 	size_t bytes = (granules << CAIRN_GRANULE_SHIFT) - HUGE_HEAD_BYTES;
 	slab->is_huge = true;
 	clear_bytes(b);
-	for (unsigned i = 0; i < SLAB_USABLE; i++)
+	for (unsigned i = 0; i < CAIRN_GC_SLAB_USABLE; i++)
 		b[i].kind = i ? CAIRN_GC_BLOCK_LARGE_MORE : CAIRN_GC_BLOCK_LARGE;
-	b->blocks = SLAB_USABLE;
+	b->blocks = CAIRN_GC_SLAB_USABLE;
 	if (!b->is_zero)
 		memset(cairn_gc_block_start(b), 0, bytes);
 	h->blocks.huge_bytes += bytes;
+	h->blocks.large_meta += CAIRN_GC_META_BYTES;
 	cairn_gc_blocks_add_held(&h->blocks, (ptrdiff_t)(bytes + CAIRN_GC_META_BYTES));
 	return b;
 }
@@ -189,13 +201,13 @@ cairn_gc_block *cairn_gc_blocks_take_large(cairn_gc_heap *h, size_t cell_bytes, 
 	cairn_gc_blocks *s = &h->blocks;
 	size_t n = (cell_bytes + 16 + CAIRN_GC_BLOCK_BYTES - 1) / CAIRN_GC_BLOCK_BYTES;
 	size_t granules = cairn_granules_for(cell_bytes + 16 + HUGE_HEAD_BYTES);
-	size_t bytes = n <= SLAB_USABLE ? n * CAIRN_GC_BLOCK_BYTES
+	size_t bytes = n <= CAIRN_GC_SLAB_USABLE ? n * CAIRN_GC_BLOCK_BYTES
 					: (granules << CAIRN_GRANULE_SHIFT) - HUGE_HEAD_BYTES;
 	cairn_gc_block *b = NULL;
 	lock_blocks(s);
 	/* a slab may have to be taken for it */
 	if (has_room(s, bytes + CAIRN_GC_META_BYTES + cairn_gc_slab_record_bytes(h), most))
-		b = n <= SLAB_USABLE ? take_row(h, (unsigned)n, cell_bytes) : take_huge(h, granules);
+		b = n <= CAIRN_GC_SLAB_USABLE ? take_row(h, (unsigned)n, cell_bytes) : take_huge(h, granules);
 	if (b)
 		cairn_list_append(&s->large, &b->node);
 	unlock_blocks(s);
@@ -206,6 +218,7 @@ static void give_huge(cairn_gc_heap *h, cairn_gc_slab *slab)
 {
 	size_t bytes = (slab->granules << CAIRN_GRANULE_SHIFT) - HUGE_HEAD_BYTES;
 	h->blocks.huge_bytes -= bytes;
+	h->blocks.large_meta -= CAIRN_GC_META_BYTES;
 	cairn_gc_blocks_add_held(&h->blocks, -(ptrdiff_t)(bytes + CAIRN_GC_META_BYTES));
 	cairn_gc_slab_give(h, slab);
 }
@@ -214,6 +227,8 @@ static void block_become_empty(cairn_gc_heap *h, cairn_gc_block *b)
 {
 	cairn_gc_blocks *s = &h->blocks;
 	cairn_gc_blocks_add_held(s, -(ptrdiff_t)block_held(b));
+	if (b->kind == CAIRN_GC_BLOCK_LARGE)
+		clear_bytes_of_large(b);
 	b->kind = CAIRN_GC_BLOCK_EMPTY;
 	b->is_zero = b->is_owned = b->is_from = b->has_pins = b->has_starts = false;
 	b->filled = 0;
@@ -238,8 +253,11 @@ static void give(cairn_gc_heap *h, cairn_gc_block *b)
 	}
 	if (b->kind == CAIRN_GC_BLOCK_LARGE) {
 		n = b->blocks;
+		cairn_gc_block_uncut(h, b);
 		h->blocks.large_blocks -= n;
-		h->blocks.large_unfilled -= n * CAIRN_GC_BLOCK_BYTES - b->filled;
+		h->blocks.large_unfilled -= cairn_gc_block_unfilled(b);
+		h->blocks.large_cuttable -= cairn_gc_block_cut_bytes(b);
+		h->blocks.large_meta -= CAIRN_GC_META_BYTES;
 	} else {
 		h->blocks.cells_count--;
 	}
@@ -456,76 +474,25 @@ void cairn_gc_blocks_turn_young(cairn_gc_heap *h)
 	unlock_blocks(s);
 }
 
-/* ---- Giving memory back ---- */
-
-/* Every block of it is empty. */
-static void slab_drop(cairn_gc_heap *h, cairn_gc_slab *slab)
-{
-	CAIRN_GC_EACH_BLOCK_OF(b, slab) {
-		cairn_list_remove(&b->node);
-		if (h->zeal.poisons)
-			cairn_gc_zeal_unpoison(h, b);
-	}
-	h->blocks.empty_count -= SLAB_USABLE;
-	cairn_gc_slab_give(h, slab);
-}
-
-static void block_purge_pages(cairn_gc_block *b)
-{
-	b->is_zero = b->is_absent = cairn_vm_purge(cairn_gc_block_start(b), CAIRN_GC_BLOCK_BYTES);
-	if (b->is_zero && CAIRN_GC_META_BYTES % cairn_vm_page_bytes() == 0)
-		b->bytes_are_clear = cairn_vm_purge(cairn_gc_block_bytes(b), CAIRN_GC_META_BYTES);
-	b->has_frames = false;
-}
-
-/* A huge page has frames behind blocks, too, that were never in use. */
-static void slab_be_plain(cairn_gc_slab *slab)
-{
-	if (!cairn_pageheap_forget_huge(slab))
-		return;
-	cairn_vm_no_huge(slab, CAIRN_GC_SLAB_BYTES);
-	CAIRN_GC_EACH_BLOCK_OF(b, slab)
-		if (b->kind == CAIRN_GC_BLOCK_EMPTY && b->is_zero)
-			block_purge_pages(b);
-}
-
-static void block_purge(cairn_gc_heap *h, cairn_gc_block *b)
-{
-	if (b->is_zero || h->zeal.poisons)
-		return;
-	uint64_t before = cairn_gc_calm();
-	slab_be_plain(cairn_gc_slab_of(b));
-	block_purge_pages(b);
-	cairn_gc_uncalm(before);
-}
-
-void cairn_gc_blocks_purge(cairn_gc_heap *h, size_t keep_bytes)
-{
-	cairn_gc_blocks *s = &h->blocks;
-	cairn_gc_slab_ahead_drop(h);
-	lock_blocks(s);
-	for (cairn_node *n = s->slabs.prev, *before; n != &s->slabs; n = before) {
-		before = n->prev;
-		cairn_gc_slab *slab = cairn_container(n, cairn_gc_slab, node);
-		if (slab->empty_blocks == SLAB_USABLE && !slab->is_huge &&
-			(s->empty_count - SLAB_USABLE) * CAIRN_GC_BLOCK_BYTES >= keep_bytes)
-			slab_drop(h, slab);
-	}
-	size_t kept = 0; /* the warmest stay */
-	for (cairn_node *n = s->empty.next; n != &s->empty; n = n->next) {
-		cairn_gc_block *b = cairn_container(n, cairn_gc_block, node);
-		kept += b->is_zero ? 0 : CAIRN_GC_BLOCK_BYTES;
-		if (kept > keep_bytes)
-			block_purge(h, b);
-	}
-	unlock_blocks(s);
-}
-
 /* ---- Validation ---- */
 
 typedef struct block_sums {
-	size_t slabs, empty, cells, large, unfilled, huge_bytes, held;
+	size_t slabs, empty, cells, large, unfilled, cuttable, cut, meta, huge_bytes, held;
 } block_sums;
+
+static void validate_large(const cairn_gc_slab *slab, const cairn_gc_block *b, block_sums *sum)
+{
+	size_t meta = b->is_cut ? cairn_gc_block_cut_meta_bytes() : 0;
+	cairn_assert(!b->is_cut || (b->kind == CAIRN_GC_BLOCK_LARGE && !slab->is_huge)); /* GB1 */
+	sum->meta += b->kind == CAIRN_GC_BLOCK_LARGE ? CAIRN_GC_META_BYTES - meta : 0;
+	if (b->kind != CAIRN_GC_BLOCK_LARGE || slab->is_huge)
+		return;
+	size_t bytes = cairn_gc_block_cut_bytes(b), cut = b->is_cut ? bytes : 0;
+	sum->unfilled += cairn_gc_block_unfilled(b) - cut;
+	sum->cuttable += bytes - cut;
+	sum->cut += cut;
+	sum->held -= cut + meta;
+}
 
 static void validate_slab(const cairn_gc_slab *slab, block_sums *sum)
 {
@@ -537,8 +504,7 @@ static void validate_slab(const cairn_gc_slab *slab, block_sums *sum)
 				cairn_gc_block_bytes(b) + 1, CAIRN_GC_META_BYTES - 1));
 		sum->cells += b->kind == CAIRN_GC_BLOCK_CELLS;
 		sum->large += !slab->is_huge && b->kind >= CAIRN_GC_BLOCK_LARGE;
-		if (!slab->is_huge && b->kind == CAIRN_GC_BLOCK_LARGE)
-			sum->unfilled += b->blocks * (size_t)CAIRN_GC_BLOCK_BYTES - b->filled;
+		validate_large(slab, b, sum);
 		sum->held += !slab->is_huge && b->kind != CAIRN_GC_BLOCK_EMPTY ? block_held(b) : 0;
 		if (b->kind == CAIRN_GC_BLOCK_LARGE_MORE) /* GB1 */
 			cairn_assert(b[-1].kind == CAIRN_GC_BLOCK_LARGE_MORE || b[-1].kind == CAIRN_GC_BLOCK_LARGE);
@@ -568,7 +534,8 @@ void cairn_gc_blocks_validate(cairn_gc_heap *h)
 	}
 	cairn_assert(sum.slabs == s->slab_count && sum.empty == s->empty_count);                 /* GB1 */
 	cairn_assert(sum.cells == s->cells_count && sum.large == s->large_blocks);               /* GB1 */
-	cairn_assert(sum.unfilled == s->large_unfilled);                                         /* GB1 */
+	cairn_assert(sum.unfilled == s->large_unfilled && sum.cut == s->large_cut);              /* GB1 */
+	cairn_assert(sum.meta == s->large_meta && sum.cuttable == s->large_cuttable);            /* GB1 */
 	cairn_assert(sum.huge_bytes == s->huge_bytes && sum.held == s->held_bytes);              /* GB4 */
 	unlock_blocks(s);
 }

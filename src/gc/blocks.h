@@ -30,7 +30,8 @@
  *   (GB2) In a block of CELLS that has been swept no byte has another colour than the heap's, and none is PINNED, START
  *         or WAITED; each start is followed by its END, as far on as its header says, with nothing between.
  *   (GB3) A block that is said to read zero does, but for what lies below `filled`.
- *   (GB4) held_bytes is the sum over slabs of what their blocks and records take: see block_held in gc/blocks.c.
+ *   (GB4) held_bytes is the sum over slabs of what their blocks and records take, see block_held in gc/blocks.c, but
+ *         for what is cut (gc/blockpurge.c).
  *   (GB5) live_bytes of a block of CELLS that has been swept is the sum of the cells that have the heap's colour, but
  *         where one was shortened or lengthened since the last mark phase.
  *   (GB6) Where the bytes about an EMPTY block's grains are said to be clear they are.
@@ -54,8 +55,10 @@ enum {
 	CAIRN_GC_BLOCK_GRAINS = CAIRN_GC_BLOCK_BYTES / CAIRN_GC_GRAIN,
 	CAIRN_GC_SLAB_BLOCKS = CAIRN_GC_SLAB_BYTES / CAIRN_GC_BLOCK_BYTES,
 	CAIRN_GC_FIRST_BLOCK = 4,
+	CAIRN_GC_SLAB_USABLE = CAIRN_GC_SLAB_BLOCKS - CAIRN_GC_FIRST_BLOCK,
 	CAIRN_GC_CELL_MAX = 16 * 1024, /* over it: LARGE */
 	CAIRN_GC_META_BYTES = CAIRN_GC_BLOCK_GRAINS, /* about a block's grains */
+	CAIRN_GC_LARGE_META_BYTES = CAIRN_GC_CELL_MAX / CAIRN_GC_GRAIN + 8, /* of those about a LARGE one, in use */
 	CAIRN_GC_RECORD_BYTES = 4096,                /* a slab's record and its blocks': one OS page */
 	CAIRN_GC_CARD_BYTES = 128,
 	CAIRN_GC_CARDS_BYTES = CAIRN_GC_SLAB_BYTES / CAIRN_GC_CARD_BYTES, /* of a slab's: one byte a card, 0 or 1 */
@@ -102,7 +105,8 @@ typedef struct cairn_gc_block {
 	uint32_t cards;      /* LARGE: how many `card` has; 0: none */
 	uint8_t group;       /* CELLS: not 0: of those that are taken with the young, in that order: gc/mixed.h */
 	bool is_absent;      /* with is_zero: the system has its memory still to find */
-	uint8_t spare[2];    /* so that a record is one cache line */
+	bool is_cut;         /* LARGE: what its object does not fill has no frames, and is not held: gc/blockpurge.c */
+	bool may_have_frames; /* all bytes about its grains; sync: as kind */
 	union {
 		uint8_t *card;               /* LARGE: one a card of its object: gc/young.h; sync: there */
 		struct cairn_gc_block *next; /* in a list of the collection at work: gc/plan/markcompact.c */
@@ -140,7 +144,10 @@ typedef struct cairn_gc_blocks {
 	cairn_node fresh;       /* CELLS taken since the last collection, where the plan has_young: and copies */
 	cairn_node large;       /* LARGE blocks; those that are young last */
 	size_t slab_count, empty_count, cells_count, large_blocks; /* large: blocks of LARGE and LARGE_MORE */
-	size_t large_unfilled;  /* bytes of those blocks */
+	size_t large_unfilled;  /* bytes of those blocks that are held and behind their objects */
+	size_t large_cuttable;  /* of these, what cuts would take */
+	size_t large_cut;       /* bytes of those blocks that are not held */
+	size_t large_meta;      /* bytes that are held for what is said about large objects, huge ones too */
 	size_t huge_bytes;      /* of the spans of huge slabs */
 	struct cairn_span *ahead; /* of the next slab for CELLS: gc/slabs.c; NULL: none */
 	bool ahead_is_zero;
@@ -191,6 +198,17 @@ static inline uint8_t *cairn_gc_block_bytes(const cairn_gc_block *b) /* about it
 /* The object of a LARGE block: aligned to 16, whatever its type. */
 static inline void *cairn_gc_block_large(const cairn_gc_block *b) { return cairn_gc_block_start(b) + 16; }
 
+/* Of a LARGE block that is not huge: the bytes behind its object, and room for its hash. */
+static inline size_t cairn_gc_block_unfilled(const cairn_gc_block *b)
+{
+	return b->blocks * (size_t)CAIRN_GC_BLOCK_BYTES - b->filled;
+}
+/* What LARGE objects hold, but for what is said about them. */
+static inline size_t cairn_gc_blocks_large_bytes(const cairn_gc_blocks *s)
+{
+	return s->large_blocks * (size_t)CAIRN_GC_BLOCK_BYTES - s->large_cut + s->huge_bytes;
+}
+
 static inline void *cairn_gc_cell_object(uintptr_t cell) { return (void *)(cell + 8); }
 
 void cairn_gc_blocks_init(cairn_gc_blocks *s);
@@ -225,6 +243,9 @@ void cairn_gc_blocks_leave_young(struct cairn_gc_heap *h, size_t most_recent);
 void cairn_gc_blocks_turn_young(struct cairn_gc_heap *h);
 /* Gives the memory of empty blocks back to the system but for keep_bytes of them; whole slabs go to the page heap. */
 void cairn_gc_blocks_purge(struct cairn_gc_heap *h, size_t keep_bytes);
+/* Cuts LARGE objects' blocks until at least so much less is held, where what they do not fill is worth so much; the
+ * oldest first. False: nothing is less. */
+bool cairn_gc_blocks_cut(struct cairn_gc_heap *h, size_t worth, size_t least);
 /* What was given to the page heap goes back to the system. malloc's free sees to that for all; a program of managed
  * heaps alone has none. All without the lock.
  * purge: so much was freed just now, and what page/purge.h finds too much goes at once. all: all but 1 MiB of it.
@@ -236,7 +257,11 @@ void cairn_gc_blocks_validate(struct cairn_gc_heap *h);
 /* One of CELLS: (GB2), (GB3), (GB5), and (GA1) of gc/allocate.c. */
 void cairn_gc_block_validate(const cairn_gc_block *b, uint8_t colour);
 
-/* Between gc/slabs.c and gc/blocks.c, under the lock. */
+/* Between gc/slabs.c, gc/blockpurge.c and gc/blocks.c, under the lock. */
+/* What a cut takes of what this LARGE block holds, and of what is held for what is said about it. */
+size_t cairn_gc_block_cut_bytes(const cairn_gc_block *b);
+size_t cairn_gc_block_cut_meta_bytes(void);
+void cairn_gc_block_uncut(struct cairn_gc_heap *h, cairn_gc_block *b); /* before it is given back */
 /* Of so many granules, for a block of that kind, its record made; the blocks hang in no list. NULL: refused. */
 cairn_gc_slab *cairn_gc_slab_take(struct cairn_gc_heap *h, size_t granules, cairn_gc_block_kind kind);
 size_t cairn_gc_slab_record_bytes(const struct cairn_gc_heap *h); /* what it counts beside its blocks, cards too */

@@ -124,7 +124,10 @@ static void *external_new(cairn_gc_mutator *m, void *object, size_t n)
 	if (memory)
 		return memory;
 	cairn_gc_collect_now(m, CAIRN_GC_CAUSE_LIMIT);
-	return external_try(m, object, n, bytes);
+	memory = external_try(m, object, n, bytes);
+	while (!memory && cairn_gc_sizing_cuts(h, true))
+		memory = external_try(m, object, n, bytes);
+	return memory;
 }
 
 void *cairn_gc_external(cairn_gc_mutator *m, void *object, size_t n)

@@ -196,7 +196,7 @@ static void looks_fill_in(cairn_gc_heap *h)
 {
 	cairn_gc_stats *s = &h->looks.stats;
 	const cairn_gc_blocks *b = &h->blocks;
-	size_t large = b->large_blocks * CAIRN_GC_BLOCK_BYTES + b->huge_bytes;
+	size_t large = cairn_gc_blocks_large_bytes(b);
 	size_t in_cells = b->cells_count * CAIRN_GC_BLOCK_BYTES,
 	       small = s->live_bytes > large ? s->live_bytes - large : 0;
 	s->large_bytes = large;

@@ -26,6 +26,8 @@ enum {
 	SIZING_SELDOM = 10,              /* pauses apart: see cairn_gc_sizing_keep */
 	SIZING_REST_NS = 1000 * 1000 * 1000,
 	SIZING_AGAIN_NS_PER_KIB = 400,   /* a page given back, 0.25 us, and had again, 1.2 */
+	SIZING_CUT_WORTH = 4,                 /* what lies behind large objects is cut where it is 4 times the room, */
+	SIZING_CUT_STEP = 64,                 /* and max / 64; by as much at a time */
 	SIZING_FRUIT = 50,                    /* a collection is fruitless below max / 50 */
 	SIZING_WORTH_LEAST = 16 << 20,        /* between two collections */
 	SIZING_WORTH_OF_MAX = 4,              /* that part of it at first */
@@ -272,6 +274,14 @@ size_t cairn_gc_limit(const cairn_gc_heap *h)
 
 size_t cairn_gc_most(const cairn_gc_heap *h) { return sizing_for_blocks(h, SIZING_READ(h->sizing.most)); }
 
+bool cairn_gc_sizing_cuts(cairn_gc_heap *h, bool is_last)
+{
+	size_t max = SIZING_READ(h->sizing.max), room = SIZING_READ(h->sizing.room);
+	size_t worth = room < max / SIZING_CUT_WORTH ? room * SIZING_CUT_WORTH : max;
+	worth = worth > max / SIZING_CUT_STEP ? worth : max / SIZING_CUT_STEP;
+	return cairn_gc_blocks_cut(h, is_last ? 1 : worth, max / SIZING_CUT_STEP);
+}
+
 bool cairn_gc_is_hopeless(const cairn_gc_heap *h) { return SIZING_READ(h->sizing.fruitless) >= 2; }
 
 void cairn_gc_refused(cairn_gc_heap *h)
@@ -409,11 +419,11 @@ static void sizing_measure(const cairn_gc_heap *h, sizing_cycle *c)
 {
 	ptrdiff_t foreign = SIZING_READ(h->sizing.foreign);
 	size_t objects = h->looks.stats.live_bytes, external = SIZING_READ(h->deaths.external_bytes);
-	size_t large = h->blocks.large_blocks * CAIRN_GC_BLOCK_BYTES + h->blocks.huge_bytes;
+	size_t large = cairn_gc_blocks_large_bytes(&h->blocks);
 	c->grown = objects + external + (foreign > 0 ? (size_t)foreign : 0);
 	size_t unfilled = h->blocks.large_unfilled, filled = large - unfilled;
-	c->live = objects + unfilled + (objects > filled ? objects - filled : 0) / CAIRN_GC_GRAIN + external +
-		  SIZING_READ(h->sizing.record_bytes);
+	c->live = objects + unfilled + (objects > filled ? objects - filled : 0) / CAIRN_GC_GRAIN +
+		  h->blocks.large_meta + external + SIZING_READ(h->sizing.record_bytes);
 }
 
 static sizing_cycle sizing_begin(cairn_gc_heap *h, uint64_t pause_ns, uint64_t now_ns)
@@ -452,6 +462,8 @@ static void sizing_set_limit(cairn_gc_heap *h, const sizing_cycle *c)
 	size_t budget = sizing_budget(h, c);
 	sizing_learn_slack(h, budget);
 	s->all_limit = sizing_clamp(h, sizing_soften(h, c, c->live + budget + s->slack));
+	size_t most = SIZING_READ(s->most); /* holes are no room for large objects: so of what is held, not of live */
+	SIZING_WRITE(s->room, most > c->held ? most - c->held : 0);
 	SIZING_WRITE(s->limit, s->all_limit);
 	s->all_foreign_at = SIZING_READ(s->foreign);
 }

@@ -41,6 +41,7 @@ typedef struct cairn_gc_sizing {
 	size_t limit;          /* sync: atomic, relaxed; written in a stop */
 	size_t max;            /* sync: likewise; less the reserve until on_no_memory was called */
 	size_t most;           /* sync: likewise; see above */
+	size_t room;           /* below most, after the last collection of all; sync: likewise */
 	size_t peak;           /* the most that was held; sync: atomic, relaxed */
 	size_t record_bytes;   /* sync: atomic, relaxed */
 	ptrdiff_t foreign;     /* cairn_gc_external_add; sync: atomic, relaxed */
@@ -72,6 +73,9 @@ bool cairn_gc_may_hold(const struct cairn_gc_heap *h, size_t bytes);
 /* What is left of limit, and of most, for blocks: up to which cairn_gc_blocks_take may go. */
 size_t cairn_gc_limit(const struct cairn_gc_heap *h);
 size_t cairn_gc_most(const struct cairn_gc_heap *h);
+/* A block was refused: is less held now, for what lies behind large objects was cut? Where that is more than a
+ * collection would gain, if it is not the last resort. Any thread. */
+bool cairn_gc_sizing_cuts(struct cairn_gc_heap *h, bool is_last);
 /* Is it a waste to go on? Two collections in a row left less than 2 % of max free and the mutators less than 2 % of the
  * time. Then what little there is is not handed out, and the allocation that asks is refused. Any thread. */
 bool cairn_gc_is_hopeless(const struct cairn_gc_heap *h);

@@ -65,7 +65,8 @@ static cairn_span *span_take_calmly(cairn_gc_heap *h, size_t granules, bool fill
 static void span_give_calmly(cairn_gc_heap *h, cairn_span *span, size_t granules)
 {
 	uint64_t before = cairn_gc_calm();
-	cairn_pageheap_free(span, span_granules(h, granules), granules);
+	size_t whole = span_granules(h, granules); /* where it did not read zero nobody has cleared what lies behind */
+	cairn_pageheap_free(span, whole, span->is_zero ? granules : whole);
 	cairn_gc_uncalm(before);
 }
 
@@ -131,6 +132,7 @@ cairn_gc_slab *cairn_gc_slab_take(cairn_gc_heap *h, size_t granules, cairn_gc_bl
 		cairn_node_init(&b->node);
 		b->is_zero = b->bytes_are_clear = is_zero;
 		b->is_absent = is_absent;
+		b->may_have_frames = !is_absent;
 	}
 	cairn_list_append(&h->blocks.slabs, &slab->node);
 	h->blocks.slab_count++;

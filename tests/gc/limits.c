@@ -182,6 +182,68 @@ static void new_in_a_full_heap_aborts(void)
 
 /* ---- Large things ---- */
 
+static bool is_filled_with(const unsigned char *bytes, size_t n, unsigned char with)
+{
+	return bytes[0] == with && !memcmp(bytes, bytes + 1, n - 1);
+}
+
+/* So many of that size live at a time, and each is in turn another's place. False: the heap was full. */
+static bool replace_each(cairn_gc_mutator *m, size_t count, size_t size)
+{
+	list *all = cairn_gc_new_array(m, list, count);
+	for (size_t i = 0; i < count * 4; i++) {
+		node *bytes = cairn_gc_try_new_bytes(m, size), *old = cairn_gc_get(m, all, items[i % count]);
+		if (!bytes)
+			return false;
+		EXPECT(is_filled_with((unsigned char *)bytes, size, 0));
+		EXPECT(!old || is_filled_with((unsigned char *)old, size, (unsigned char)(i % count + 1)));
+		memset(bytes, (int)(i % count + 1), size);
+		cairn_gc_set(m, all, items[i % count], bytes);
+	}
+	return true;
+}
+
+__attribute__((noinline)) static bool reads_zero_and_is_filled(cairn_gc_mutator *m, size_t size, size_t total)
+{
+	bool is_zero = true;
+	for (size_t done = 0; done < total; done += size) {
+		unsigned char *bytes = cairn_gc_new_bytes(m, size);
+		is_zero &= is_filled_with(bytes, size, 0);
+		memset(bytes, 0xee, size);
+	}
+	return is_zero;
+}
+
+/* The next heap has the last one's memory, by way of the page heap: none lives long enough to purge it. */
+static void what_is_new_reads_zero_whatever_lay_there(void)
+{
+	static const size_t sizes[] = { 100000, 5000000, 20000, 2300000, 100000, 1900000, 30000, 5000000, 16384 };
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		place p = place_open((cairn_gc_config){ .collector = CAIRN_GC_NONE });
+		EXPECT(reads_zero_and_is_filled(p.m, sizes[i], i % 2 ? sizes[i] : 12 << 20));
+		place_close(p);
+		if (i % 2)
+			cairn_purge(); /* what is known to be dirty */
+	}
+}
+
+/* Their blocks are up to four times as much. */
+static void large_objects_of_any_size_live_in_not_twice_what_they_are(void)
+{
+	static const size_t sizes[] = { 16400, 17000, 20500, 24576, 32768, 33000, 40000, 57400, 65536, 100000, 131072 };
+	EACH_COLLECTOR(c)
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		size_t count = 2 * MAX / sizes[i];
+		place p = place_open((cairn_gc_config){ .collector = c, .max = count * sizes[i] / 10 * 19 });
+		bool fits = replace_each(p.m, count, sizes[i]);
+		if (!fits)
+			NOTE("%s: full with %zu objects of %zu bytes", cairn_gc_collector_name(c), count, sizes[i]);
+		EXPECT(fits);
+		EXPECT(stats_of(p).held_peak_bytes <= count * sizes[i] / 10 * 19);
+		place_close(p);
+	}
+}
+
 static void huge_objects_come_and_go(void)
 {
 	size_t huge = IS_SLOW ? 16 << 20 : 64 << 20;
@@ -361,6 +423,8 @@ int main(void)
 	RUN(a_heap_that_never_frees_is_full_at_max);
 	RUN(on_no_memory_lets_go_and_the_allocation_succeeds);
 	RUN(new_in_a_full_heap_aborts);
+	RUN(large_objects_of_any_size_live_in_not_twice_what_they_are);
+	RUN(what_is_new_reads_zero_whatever_lay_there);
 	RUN(huge_objects_come_and_go);
 	RUN(every_element_of_a_large_array_keeps_its_object);
 	RUN(external_bytes_count_against_max);

@@ -60,6 +60,8 @@ static void sums_of_kinds_are_kept_by_taking_and_giving(void)
 			taken[i] = cairn_gc_blocks_take_large(heap, 20000 + test_random(&state) % (3 << 20), SIZE_MAX);
 			EXPECT(taken[i] != NULL);
 		}
+		if (round % 100 == 0)
+			cairn_gc_blocks_cut(heap, 1, test_random(&state) % (1 << 20));
 		if (round % 64 == 0)
 			cairn_gc_blocks_validate(heap);
 	}
@@ -71,6 +73,44 @@ static void sums_of_kinds_are_kept_by_taking_and_giving(void)
 	cairn_gc_blocks_validate(heap);
 	EXPECT_EQ(heap->blocks.slab_count, 0);
 	EXPECT_EQ(heap->blocks.held_bytes, 0);
+	close_heap();
+}
+
+static void fill_block(cairn_gc_block *b, size_t bytes) { memset(cairn_gc_block_start(b), 1, bytes); }
+
+/* The oldest first, as many as are needed; and what it was it is again when it is given back. */
+static void what_a_large_object_does_not_fill_is_cut(void)
+{
+	enum { SMALL = 20000, BLOCKS = 3, CELL = BLOCKS * CAIRN_GC_BLOCK_BYTES - 30000 };
+	size_t page = cairn_vm_page_bytes();
+	open_heap(CAIRN_GC_NONE);
+	cairn_gc_block *old = cairn_gc_blocks_take(heap, SIZE_MAX);
+	fill_block(old, CAIRN_GC_BLOCK_BYTES);
+	cairn_gc_blocks_give(heap, old);
+	cairn_gc_block *first = cairn_gc_blocks_take_large(heap, SMALL, SIZE_MAX);
+	cairn_gc_block *second = cairn_gc_blocks_take_large(heap, CELL, SIZE_MAX);
+	EXPECT_EQ(first, old);
+	fill_block(first, SMALL);
+	fill_block(second, CELL);
+	size_t held = heap->blocks.held_bytes, cuttable = heap->blocks.large_cuttable;
+	EXPECT(!cairn_gc_blocks_cut(heap, cuttable + 1, 1));
+	EXPECT(cairn_gc_blocks_cut(heap, cuttable, 1));
+	EXPECT(first->is_cut && !second->is_cut);
+	cairn_gc_blocks_validate(heap);
+	EXPECT(held - heap->blocks.held_bytes >= CAIRN_GC_BLOCK_BYTES - SMALL - 16 - page);
+	char *behind = cairn_gc_block_start(first) + cairn_round_up(SMALL + 16, page);
+	EXPECT(page > CAIRN_GC_BLOCK_BYTES / 2 || !cairn_vm_is_resident(behind));
+	EXPECT(cairn_gc_block_start(first)[SMALL - 1] == 1);
+	EXPECT(cairn_gc_blocks_cut(heap, 1, SIZE_MAX) && second->is_cut);
+	EXPECT(!cairn_gc_blocks_cut(heap, 1, SIZE_MAX));
+	EXPECT_EQ(heap->blocks.large_cuttable, 0);
+	cairn_gc_blocks_give(heap, first);
+	cairn_gc_blocks_give(heap, second);
+	cairn_gc_blocks_validate(heap);
+	EXPECT_EQ(heap->blocks.large_cut + heap->blocks.large_unfilled + heap->blocks.large_meta, 0);
+	first = cairn_gc_blocks_take_large(heap, CELL, SIZE_MAX);
+	EXPECT(!first->is_cut && !cairn_gc_block_start(first)[0] && !cairn_gc_block_start(first)[CELL - 1]);
+	cairn_gc_blocks_give(heap, first);
 	close_heap();
 }
 
@@ -569,6 +609,7 @@ int main(void)
 	RUN(a_mutator_fills_a_slab_ahead_of_need);
 	RUN(a_purge_of_empty_blocks_takes_the_huge_page_back);
 	RUN(sums_of_kinds_are_kept_by_taking_and_giving);
+	RUN(what_a_large_object_does_not_fill_is_cut);
 	RUN(nothing_is_taken_past_most);
 	RUN(a_block_is_walked_from_cell_to_cell);
 	RUN(what_lay_in_a_hole_that_was_left_is_no_object);

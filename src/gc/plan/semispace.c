@@ -20,7 +20,7 @@ enum { SEMISPACE_SPARE = 1 << 20, SEMISPACE_DENSE = CAIRN_GC_BLOCK_BYTES / 4 * 3
  * set aside for copies that are never made. */
 static size_t semispace_headroom(const cairn_gc_heap *h, size_t held)
 {
-	size_t large = h->blocks.huge_bytes + h->blocks.large_blocks * (size_t)CAIRN_GC_BLOCK_BYTES;
+	size_t large = cairn_gc_blocks_large_bytes(&h->blocks);
 	size_t cells = held > large ? held - large : 0, copied = h->tracing.copied_bytes;
 	size_t expected = copied + copied / 4 + (copied / 4 > SEMISPACE_SPARE ? 0 : SEMISPACE_SPARE);
 	return h->collection && expected < cells ? expected : cells;
