@@ -137,7 +137,9 @@ typedef struct cairn_gc_type {
 		return cairn_gc_described_;                                                                            \
 	}();                                                                                                           \
 	_Pragma("GCC diagnostic pop")
-#define CAIRN_GC_ASSERT_ALIGNED_(T) static_assert(alignof(T) <= 16, "objects are aligned to 16 at most")
+#define CAIRN_GC_ASSERT_ALIGNED_(T)                                                                                    \
+	static_assert(__cplusplus >= 201703L, "CAIRN_GC_TYPE is for C++17 and later: compile with -std=c++17");        \
+	static_assert(alignof(T) <= 16, "objects are aligned to 16 at most")
 #endif
 
 /* The bits of fields of T, at most 16 of them, each a cairn_ref or an array of them within the first 64 words. */
@@ -465,7 +467,7 @@ typedef struct cairn_gc_stats {
 	size_t held_bytes;         /* against max: blocks, large objects, external bytes, records */
 	size_t held_peak_bytes;
 	size_t live_bytes, live_objects; /* after the last collection; of the young: with all that was old before it */
-	size_t free_bytes;         /* of empty blocks that are kept for later, and do not count as held */
+	size_t free_bytes;         /* of empty blocks whose memory is kept for later, now; with held never over max */
 	size_t hole_bytes;         /* in blocks of which something is */
 	size_t large_bytes, external_bytes, record_bytes;
 	size_t pinned_bytes, pinned_objects; /* in the last collection, for stacks, ranges, and pins */

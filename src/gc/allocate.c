@@ -130,6 +130,13 @@ static bool hole_clear(cairn_gc_thread *t, cairn_gc_bump *bump, hole_of *hole, s
 
 /* ---- Getting memory ---- */
 
+/* A max that would do, in MiB: twice what it is, or what is held and asked. */
+static size_t no_memory_wants(const cairn_gc_heap *h, size_t bytes)
+{
+	size_t least = cairn_gc_held(h) + bytes;
+	return (least > h->sizing.max ? least : h->sizing.max) * 2 / (1 << 20) + 1;
+}
+
 /* Says that the heap is full, in one line, and aborts. */
 static _Noreturn void no_memory(cairn_gc_heap *h, size_t bytes)
 {
@@ -137,12 +144,19 @@ static _Noreturn void no_memory(cairn_gc_heap *h, size_t bytes)
 	cairn_line_text(&l, "cairn: gc: heap \"");
 	cairn_line_text(&l, h->config.name);
 	cairn_line_text(&l, "\" is full: ");
-	cairn_line_dec(&l, bytes);
-	cairn_line_text(&l, " bytes asked, ");
+	bool is_possible = bytes <= CAIRN_GC_SIZE_MAX;
+	if (is_possible)
+		cairn_line_dec(&l, bytes);
+	cairn_line_text(&l, is_possible ? " bytes asked, " : "more than 64 GiB asked, ");
 	cairn_line_bytes(&l, cairn_gc_held(h));
 	cairn_line_text(&l, " held of ");
 	cairn_line_bytes(&l, h->sizing.max);
-	cairn_line_text(&l, "; open it with a larger max, or set CAIRN_GC_MAX=2G");
+	cairn_line_text(&l, is_possible ? "; open it with a larger max" : "; no object is so large");
+	if (is_possible) {
+		cairn_line_text(&l, ", or set CAIRN_GC_MAX=");
+		cairn_line_dec(&l, no_memory_wants(h, bytes));
+		cairn_line_text(&l, "M");
+	}
 	cairn_report_abort(&l);
 }
 
@@ -230,8 +244,10 @@ static cairn_gc_block *find_block(need *n)
 /* What will be in it is young. */
 static cairn_gc_block *born(const need *n, cairn_gc_block *b)
 {
-	if (b)
-		b->is_young = n->t->heap->plan->has_young;
+	if (!b)
+		return NULL;
+	b->is_young = n->t->heap->plan->has_young;
+	cairn_gc_blocks_trim(n->t->heap, n->cell_bytes);
 	return b;
 }
 

@@ -14,6 +14,9 @@
 #include "gc/managed.h"
 #include "os/vm.h"
 #include "page/pageheap.h"
+#include "page/purge.h"
+
+enum { TRIM_STEP_BYTES = CAIRN_PURGE_KEEP_MIN_BYTES, TRIM_STEP_US = 100, TRIM_BYTES_PER_US = 4096 };
 
 _Static_assert(CAIRN_GC_LARGE_META_BYTES <= 4096, "what is said about a LARGE object lies in the first page of it");
 
@@ -52,30 +55,32 @@ void cairn_gc_block_uncut(cairn_gc_heap *h, cairn_gc_block *b)
 		block_count_cut(h, b, false);
 }
 
-static void block_purge_pages(cairn_gc_block *b)
+static void block_purge_pages(cairn_gc_heap *h, cairn_gc_block *b)
 {
+	bool was_dirty = !b->is_zero;
 	b->is_zero = b->is_absent = cairn_vm_purge(cairn_gc_block_start(b), CAIRN_GC_BLOCK_BYTES);
 	if (b->is_zero && CAIRN_GC_META_BYTES % cairn_vm_page_bytes() == 0)
 		b->bytes_are_clear = cairn_vm_purge(cairn_gc_block_bytes(b), CAIRN_GC_META_BYTES);
 	b->has_frames = b->may_have_frames = false;
+	cairn_gc_blocks_add_dirty(&h->blocks, (ptrdiff_t)!b->is_zero - (ptrdiff_t)was_dirty);
 }
 
 /* A huge page has frames behind blocks, too, that were never in use. */
-static void slab_be_plain(cairn_gc_slab *slab)
+static void slab_be_plain(cairn_gc_heap *h, cairn_gc_slab *slab)
 {
 	if (!cairn_pageheap_forget_huge(slab))
 		return;
 	cairn_vm_no_huge(slab, CAIRN_GC_SLAB_BYTES);
 	CAIRN_GC_EACH_BLOCK_OF(b, slab)
 		if (b->kind == CAIRN_GC_BLOCK_EMPTY && b->is_zero)
-			block_purge_pages(b);
+			block_purge_pages(h, b);
 }
 
 static void block_cut(cairn_gc_heap *h, cairn_gc_block *b)
 {
 	size_t bytes = cairn_gc_block_cut_bytes(b), meta = cairn_gc_block_cut_meta_bytes();
 	char *said = (char *)cairn_gc_block_bytes(b) + CAIRN_GC_META_BYTES - meta;
-	slab_be_plain(cairn_gc_slab_of(b));
+	slab_be_plain(h, cairn_gc_slab_of(b));
 	if (bytes && !cairn_vm_purge((void *)cut_from(b), bytes))
 		return;
 	if (meta && b->may_have_frames && !cairn_vm_purge(said, meta))
@@ -109,6 +114,7 @@ static void slab_drop(cairn_gc_heap *h, cairn_gc_slab *slab)
 {
 	CAIRN_GC_EACH_BLOCK_OF(b, slab) {
 		cairn_list_remove(&b->node);
+		cairn_gc_blocks_add_dirty(&h->blocks, -(ptrdiff_t)!b->is_zero);
 		if (h->zeal.poisons)
 			cairn_gc_zeal_unpoison(h, b);
 	}
@@ -121,9 +127,44 @@ static void block_purge(cairn_gc_heap *h, cairn_gc_block *b)
 	if (b->is_zero || h->zeal.poisons)
 		return;
 	uint64_t before = cairn_gc_calm();
-	slab_be_plain(cairn_gc_slab_of(b));
-	block_purge_pages(b);
+	slab_be_plain(h, cairn_gc_slab_of(b));
+	block_purge_pages(h, b);
 	cairn_gc_uncalm(before);
+}
+
+/* What the heap holds, and its empty blocks keep. */
+static size_t resident_most(const cairn_gc_heap *h)
+{
+	size_t dirty = __atomic_load_n(&h->blocks.empty_dirty, __ATOMIC_RELAXED); /* a figure to decide by */
+	return cairn_gc_held(h) + dirty * (CAIRN_GC_BLOCK_BYTES + CAIRN_GC_META_BYTES);
+}
+
+static void blocks_trim(cairn_gc_heap *h)
+{
+	cairn_gc_blocks *s = &h->blocks;
+	cairn_lock_take(&s->lock, CAIRN_RANK_GC_BLOCKS);
+	for (cairn_node *n = s->empty.prev; n != &s->empty && resident_most(h) > h->config.max; n = n->prev)
+		block_purge(h, cairn_container(n, cairn_gc_block, node));
+	cairn_lock_drop(&s->lock, CAIRN_RANK_GC_BLOCKS);
+}
+
+/* What the page heap keeps may be malloc's, and wanted: an eighth of max is left to it. */
+static bool is_over_with_page_heap(const cairn_gc_heap *h)
+{
+	size_t dirty = cairn_pageheap_dirty_bytes();
+	return dirty > CAIRN_PURGE_KEEP_MIN_BYTES && resident_most(h) + dirty > h->config.max + h->config.max / 8;
+}
+
+void cairn_gc_blocks_trim(cairn_gc_heap *h, size_t taken)
+{
+	if (resident_most(h) > h->config.max && !h->zeal.poisons)
+		blocks_trim(h);
+	if (is_over_with_page_heap(h)) {
+		uint64_t before = cairn_gc_calm();
+		size_t step = taken > TRIM_STEP_BYTES ? taken : TRIM_STEP_BYTES, dirty = cairn_pageheap_dirty_bytes();
+		cairn_purge_step(dirty > step ? dirty - step : 0, TRIM_STEP_US + (unsigned)(taken / TRIM_BYTES_PER_US));
+		cairn_gc_uncalm(before);
+	}
 }
 
 void cairn_gc_blocks_purge(cairn_gc_heap *h, size_t keep_bytes)

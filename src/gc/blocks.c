@@ -43,6 +43,8 @@ static bool slab_add_empty(cairn_gc_heap *h, cairn_gc_block_kind kind)
 		cairn_list_append(&h->blocks.empty, &b->node);
 	slab->empty_blocks = CAIRN_GC_SLAB_USABLE;
 	h->blocks.empty_count += CAIRN_GC_SLAB_USABLE;
+	if (!slab->block[CAIRN_GC_FIRST_BLOCK].is_zero)
+		cairn_gc_blocks_add_dirty(&h->blocks, CAIRN_GC_SLAB_USABLE);
 	return true;
 }
 
@@ -90,6 +92,8 @@ static void block_leave_empty(cairn_gc_heap *h, cairn_gc_block *b, cairn_gc_bloc
 	cairn_list_remove(&b->node);
 	cairn_gc_slab_of(b)->empty_blocks--;
 	s->empty_count--;
+	if (!b->is_zero)
+		cairn_gc_blocks_add_dirty(s, -1);
 	if (h->zeal.poisons)
 		cairn_gc_zeal_unpoison(h, b);
 	b->kind = (uint8_t)kind;
@@ -138,23 +142,37 @@ cairn_gc_block *cairn_gc_blocks_take(cairn_gc_heap *h, size_t most)
 	return b;
 }
 
-/* The first of n empty blocks in a row, or NULL. */
-static cairn_gc_block *find_row(cairn_gc_blocks *s, unsigned n)
+static cairn_gc_block *find_row_in(cairn_gc_slab *slab, unsigned n)
 {
-	CAIRN_GC_EACH_SLAB(slab, s) {
-		unsigned row = 0;
-		if (slab->empty_blocks < n || slab->is_huge)
-			continue;
-		CAIRN_GC_EACH_BLOCK_OF(b, slab) {
-			row = b->kind == CAIRN_GC_BLOCK_EMPTY ? row + 1 : 0;
-			if (row == n)
-				return b - n + 1;
-		}
+	unsigned row = 0;
+	if (slab->empty_blocks < n || slab->is_huge)
+		return NULL;
+	CAIRN_GC_EACH_BLOCK_OF(b, slab) {
+		row = b->kind == CAIRN_GC_BLOCK_EMPTY ? row + 1 : 0;
+		if (row == n)
+			return b - n + 1;
 	}
 	return NULL;
 }
 
-static cairn_gc_block *take_row(cairn_gc_heap *h, unsigned n, size_t cell_bytes)
+/* The first of n empty blocks in a row, or NULL. It begins where the last such search ended, unless a block was freed
+ * since: else the n-th large object would look at all slabs before its own. */
+static cairn_gc_block *find_row(cairn_gc_blocks *s, unsigned n)
+{
+	if (s->rows_frees != s->frees)
+		memset(s->row_from, 0, sizeof s->row_from);
+	s->rows_frees = s->frees;
+	cairn_node *at = s->row_from[n] ? &s->row_from[n]->node : s->slabs.next;
+	for (; at != &s->slabs; at = at->next) {
+		s->row_from[n] = cairn_container(at, cairn_gc_slab, node);
+		cairn_gc_block *b = find_row_in(s->row_from[n], n);
+		if (b)
+			return b;
+	}
+	return NULL;
+}
+
+static cairn_gc_block *take_row(cairn_gc_heap *h, unsigned n, size_t cell_bytes, size_t *to_clear)
 {
 	cairn_gc_block *b = find_row(&h->blocks, n);
 	if (!b && (!slab_add_empty(h, CAIRN_GC_BLOCK_LARGE) || !(b = find_row(&h->blocks, n))))
@@ -171,12 +189,11 @@ static cairn_gc_block *take_row(cairn_gc_heap *h, unsigned n, size_t cell_bytes)
 	h->blocks.large_unfilled += cairn_gc_block_unfilled(b);
 	h->blocks.large_cuttable += cairn_gc_block_cut_bytes(b);
 	h->blocks.large_meta += CAIRN_GC_META_BYTES;
-	if (!is_zero)
-		memset(cairn_gc_block_start(b), 0, cell_bytes + 16);
+	*to_clear = is_zero ? 0 : cell_bytes + 16;
 	return b;
 }
 
-static cairn_gc_block *take_huge(cairn_gc_heap *h, size_t granules)
+static cairn_gc_block *take_huge(cairn_gc_heap *h, size_t granules, size_t *to_clear)
 {
 	cairn_gc_slab *slab = cairn_gc_slab_take(h, granules, CAIRN_GC_BLOCK_LARGE);
 	if (!slab)
@@ -188,8 +205,7 @@ static cairn_gc_block *take_huge(cairn_gc_heap *h, size_t granules)
 	for (unsigned i = 0; i < CAIRN_GC_SLAB_USABLE; i++)
 		b[i].kind = i ? CAIRN_GC_BLOCK_LARGE_MORE : CAIRN_GC_BLOCK_LARGE;
 	b->blocks = CAIRN_GC_SLAB_USABLE;
-	if (!b->is_zero)
-		memset(cairn_gc_block_start(b), 0, bytes);
+	*to_clear = b->is_zero ? 0 : bytes;
 	h->blocks.huge_bytes += bytes;
 	h->blocks.large_meta += CAIRN_GC_META_BYTES;
 	cairn_gc_blocks_add_held(&h->blocks, (ptrdiff_t)(bytes + CAIRN_GC_META_BYTES));
@@ -204,13 +220,22 @@ cairn_gc_block *cairn_gc_blocks_take_large(cairn_gc_heap *h, size_t cell_bytes, 
 	size_t bytes = n <= CAIRN_GC_SLAB_USABLE ? n * CAIRN_GC_BLOCK_BYTES
 					: (granules << CAIRN_GRANULE_SHIFT) - HUGE_HEAD_BYTES;
 	cairn_gc_block *b = NULL;
+	size_t to_clear = 0;
 	lock_blocks(s);
 	/* a slab may have to be taken for it */
 	if (has_room(s, bytes + CAIRN_GC_META_BYTES + cairn_gc_slab_record_bytes(h), most))
-		b = n <= CAIRN_GC_SLAB_USABLE ? take_row(h, (unsigned)n, cell_bytes) : take_huge(h, granules);
+		b = n <= CAIRN_GC_SLAB_USABLE ? take_row(h, (unsigned)n, cell_bytes, &to_clear)
+					       : take_huge(h, granules, &to_clear);
 	if (b)
 		cairn_list_append(&s->large, &b->node);
+	if (to_clear) /* until its header is there it is no object, whatever lay here */
+		*(uint64_t *)((char *)cairn_gc_block_large(b) - CAIRN_GC_HEADER_BYTES) = 0;
 	unlock_blocks(s);
+	/* No collection ends before this mutator has polled. */
+	if (to_clear)
+		memset(cairn_gc_block_start(b), 0, to_clear);
+	if (b) /* its colour is to find a frame there, in the stop */
+		*(volatile uint8_t *)cairn_gc_block_bytes(b) = 0;
 	return b;
 }
 
@@ -229,6 +254,7 @@ static void block_become_empty(cairn_gc_heap *h, cairn_gc_block *b)
 	cairn_gc_blocks_add_held(s, -(ptrdiff_t)block_held(b));
 	if (b->kind == CAIRN_GC_BLOCK_LARGE)
 		clear_bytes_of_large(b);
+	s->frees++;
 	b->kind = CAIRN_GC_BLOCK_EMPTY;
 	b->is_zero = b->is_owned = b->is_from = b->has_pins = b->has_starts = false;
 	b->filled = 0;
@@ -236,6 +262,7 @@ static void block_become_empty(cairn_gc_heap *h, cairn_gc_block *b)
 	cairn_list_push(&s->empty, &b->node); /* to the front: it is warm */
 	cairn_gc_slab_of(b)->empty_blocks++;
 	s->empty_count++;
+	cairn_gc_blocks_add_dirty(s, 1);
 	if (h->zeal.poisons)
 		cairn_gc_zeal_poison(h, b);
 }
@@ -477,7 +504,7 @@ void cairn_gc_blocks_turn_young(cairn_gc_heap *h)
 /* ---- Validation ---- */
 
 typedef struct block_sums {
-	size_t slabs, empty, cells, large, unfilled, cuttable, cut, meta, huge_bytes, held;
+	size_t slabs, empty, dirty, cells, large, unfilled, cuttable, cut, meta, huge_bytes, held;
 } block_sums;
 
 static void validate_large(const cairn_gc_slab *slab, const cairn_gc_block *b, block_sums *sum)
@@ -499,6 +526,7 @@ static void validate_slab(const cairn_gc_slab *slab, block_sums *sum)
 	size_t empty = 0;
 	CAIRN_GC_EACH_BLOCK_OF(b, slab) {
 		empty += b->kind == CAIRN_GC_BLOCK_EMPTY;
+		sum->dirty += b->kind == CAIRN_GC_BLOCK_EMPTY && !b->is_zero;
 		if (b->kind == CAIRN_GC_BLOCK_EMPTY && b->bytes_are_clear) /* GB6 */
 			cairn_assert(!*cairn_gc_block_bytes(b) && !memcmp(cairn_gc_block_bytes(b),
 				cairn_gc_block_bytes(b) + 1, CAIRN_GC_META_BYTES - 1));
@@ -533,6 +561,7 @@ void cairn_gc_blocks_validate(cairn_gc_heap *h)
 				cairn_gc_block_validate(b, s->colour);
 	}
 	cairn_assert(sum.slabs == s->slab_count && sum.empty == s->empty_count);                 /* GB1 */
+	cairn_assert(sum.dirty == s->empty_dirty);                                               /* GB6 */
 	cairn_assert(sum.cells == s->cells_count && sum.large == s->large_blocks);               /* GB1 */
 	cairn_assert(sum.unfilled == s->large_unfilled && sum.cut == s->large_cut);              /* GB1 */
 	cairn_assert(sum.meta == s->large_meta && sum.cuttable == s->large_cuttable);            /* GB1 */

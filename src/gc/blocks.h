@@ -34,7 +34,8 @@
  *         for what is cut (gc/blockpurge.c).
  *   (GB5) live_bytes of a block of CELLS that has been swept is the sum of the cells that have the heap's colour, but
  *         where one was shortened or lengthened since the last mark phase.
- *   (GB6) Where the bytes about an EMPTY block's grains are said to be clear they are.
+ *   (GB6) empty_dirty counts EMPTY blocks that do not read zero; where the bytes about an EMPTY block's grains are said
+ *         to be clear they are.
  *
  * Lock: the heap's blocks lock, rank CAIRN_RANK_GC_BLOCKS, for kinds and lists; in a stop, nobody's but the collector.
  * A block that a mutator allocates into is that mutator's. Failure: NULL, nothing changed.
@@ -144,6 +145,10 @@ typedef struct cairn_gc_blocks {
 	cairn_node fresh;       /* CELLS taken since the last collection, where the plan has_young: and copies */
 	cairn_node large;       /* LARGE blocks; those that are young last */
 	size_t slab_count, empty_count, cells_count, large_blocks; /* large: blocks of LARGE and LARGE_MORE */
+	/* of a row of so many empty blocks: slabs older than it have none, unless a block was freed since */
+	struct cairn_gc_slab *row_from[CAIRN_GC_SLAB_USABLE + 1];
+	uint64_t frees, rows_frees; /* blocks that were freed, and slabs given back; by when row_from was right */
+	size_t empty_dirty;     /* EMPTY blocks that do not read zero; sync: as held_bytes */
 	size_t large_unfilled;  /* bytes of those blocks that are held and behind their objects */
 	size_t large_cuttable;  /* of these, what cuts would take */
 	size_t large_cut;       /* bytes of those blocks that are not held */
@@ -243,6 +248,9 @@ void cairn_gc_blocks_leave_young(struct cairn_gc_heap *h, size_t most_recent);
 void cairn_gc_blocks_turn_young(struct cairn_gc_heap *h);
 /* Gives the memory of empty blocks back to the system but for keep_bytes of them; whole slabs go to the page heap. */
 void cairn_gc_blocks_purge(struct cairn_gc_heap *h, size_t keep_bytes);
+/* After a mutator has taken so many bytes: what is held and what empty blocks keep is not more than max, for the coldest
+ * of these go; nor more than an eighth over it with what the page heap keeps. */
+void cairn_gc_blocks_trim(struct cairn_gc_heap *h, size_t taken);
 /* Cuts LARGE objects' blocks until at least so much less is held, where what they do not fill is worth so much; the
  * oldest first. False: nothing is less. */
 bool cairn_gc_blocks_cut(struct cairn_gc_heap *h, size_t worth, size_t least);
@@ -251,6 +259,7 @@ bool cairn_gc_blocks_cut(struct cairn_gc_heap *h, size_t worth, size_t least);
  * purge: so much was freed just now, and what page/purge.h finds too much goes at once. all: all but 1 MiB of it.
  * purge_unwanted: not more than that, which nobody has wanted for so long; takes a twentieth of that time at most. */
 void cairn_gc_slabs_purge(size_t freed, bool all);
+bool cairn_gc_slabs_may_purge(size_t unwanted); /* is there anything to do for these two? SIZE_MAX: all is unwanted */
 void cairn_gc_slabs_hold_peak(size_t taken); /* so much was taken for a LARGE object: cairn_purge_hold_peak */
 void cairn_gc_slabs_purge_unwanted(size_t unwanted, uint64_t since_ns);
 void cairn_gc_blocks_validate(struct cairn_gc_heap *h);
@@ -272,6 +281,11 @@ static inline void cairn_gc_blocks_add_held(cairn_gc_blocks *s, ptrdiff_t bytes)
 {
 	/* relaxed: a figure to decide by */
 	__atomic_store_n(&s->held_bytes, s->held_bytes + (size_t)bytes, __ATOMIC_RELAXED);
+}
+
+static inline void cairn_gc_blocks_add_dirty(cairn_gc_blocks *s, ptrdiff_t blocks)
+{
+	__atomic_store_n(&s->empty_dirty, s->empty_dirty + (size_t)blocks, __ATOMIC_RELAXED); /* likewise */
 }
 
 /* Sweeps one block: (GB2) holds, live_bytes is set. */

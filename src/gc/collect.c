@@ -113,22 +113,40 @@ static void collect_in_stop(cairn_gc_heap *h, cairn_gc_cause cause)
 typedef struct collect_rest {
 	size_t dirty_before, unwanted; /* bytes in the page heap */
 	uint64_t since_ns;
+	size_t freed;
+	bool gives_all;
 } collect_rest;
 
-/* What will not be used before long goes back. After the stop: mutators wait for it only where they want a block. Not
- * where the next allocation is to have what was found. */
-static void collect_gives_back(cairn_gc_heap *h, cairn_gc_cause cause, const collect_rest *r)
+static void collect_purges(void *arg)
 {
+	const collect_rest *r = arg;
+	if (r->gives_all)
+		cairn_gc_slabs_purge(r->freed, true);
+	else
+		cairn_gc_slabs_purge_unwanted(r->unwanted, r->since_ns);
+}
+
+/* What will not be used before long goes back, after the stop. Not where the next allocation is to have what was found.
+ * The page heap's part may take long, and is nobody's to wait for: aside. What was saved of t is still to be used by
+ * who asked for the collection. */
+static void collect_gives_back(cairn_gc_thread *t, cairn_gc_cause cause, collect_rest *r)
+{
+	cairn_gc_heap *h = t->heap;
+	uintptr_t registers[CAIRN_GC_REGISTERS], sp = t->sp;
 	if (cause == CAIRN_GC_CAUSE_ASKED)
 		cairn_gc_blocks_sweep_all(h);
 	if (cause == CAIRN_GC_CAUSE_LIMIT)
 		return;
 	cairn_gc_blocks_purge(h, cairn_gc_sizing_keep(h, cause));
-	size_t dirty = cairn_pageheap_dirty_bytes(), freed = dirty > r->dirty_before ? dirty - r->dirty_before : 0;
-	if (cairn_gc_sizing_gives_all(h, cause, dirty))
-		cairn_gc_slabs_purge(freed, true);
-	else
-		cairn_gc_slabs_purge_unwanted(r->unwanted, r->since_ns);
+	size_t dirty = cairn_pageheap_dirty_bytes();
+	r->freed = dirty > r->dirty_before ? dirty - r->dirty_before : 0;
+	r->gives_all = cairn_gc_sizing_gives_all(h, cause, dirty);
+	if (!cairn_gc_slabs_may_purge(r->gives_all ? SIZE_MAX : r->unwanted))
+		return;
+	memcpy(registers, t->registers, sizeof registers);
+	cairn_gc_aside(collect_purges, r);
+	memcpy(t->registers, registers, sizeof registers);
+	t->sp = sp;
 }
 
 typedef struct collect_call {
@@ -151,7 +169,7 @@ static void collect_with_registers(cairn_gc_thread *t, void *arg)
 	cairn_gc_look_end(h);
 	bool hires = cairn_gc_workers_are_worth_it(h);
 	cairn_gc_world_resume(h, t);
-	collect_gives_back(h, cause, &rest);
+	collect_gives_back(t, cause, &rest);
 	if (hires)
 		cairn_gc_workers_hire(h);
 	cairn_gc_deaths_nudge(h);

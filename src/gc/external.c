@@ -58,6 +58,18 @@ static bool external_get(external_memory *e)
 	return e->memory;
 }
 
+/* Counts so many before they are had: two threads do not both pass where there is room for one. */
+static bool external_reserve(cairn_gc_heap *h, size_t bytes)
+{
+	size_t now = __atomic_load_n(&h->deaths.external_bytes, __ATOMIC_RELAXED); /* relaxed, both: a figure */
+	do {
+		if (!cairn_gc_may_hold(h, bytes + sizeof(external_memory)))
+			return false;
+	} while (!__atomic_compare_exchange_n(
+		&h->deaths.external_bytes, &now, now + bytes, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	return true;
+}
+
 static void external_count(cairn_gc_heap *h, ptrdiff_t bytes)
 {
 	__atomic_fetch_add(&h->deaths.external_bytes, (size_t)bytes, __ATOMIC_RELAXED); /* relaxed: a figure */
@@ -84,10 +96,8 @@ static bool external_enter(cairn_gc_heap *h, void *object, uint64_t hash, extern
 	cairn_lock_take(&d->lock, CAIRN_RANK_GC_PARTS);
 	bool has_one = cairn_gc_map_find(&d->externals, object, hash);
 	cairn_gc_entry *entry = has_one ? NULL : cairn_gc_map_add(h, &d->externals, object, hash);
-	if (entry) {
+	if (entry)
 		entry->value = (uintptr_t)e;
-		external_count(h, (ptrdiff_t)e->bytes);
-	}
 	cairn_lock_drop(&d->lock, CAIRN_RANK_GC_PARTS);
 	return entry;
 }
@@ -96,16 +106,20 @@ static bool external_enter(cairn_gc_heap *h, void *object, uint64_t hash, extern
 static void *external_try(cairn_gc_mutator *m, void *object, size_t n, size_t bytes)
 {
 	cairn_gc_heap *h = cairn_gc_heap_of(m);
-	bool may = cairn_gc_may_hold(h, bytes + sizeof(external_memory));
-	external_memory *e = may ? cairn_gc_meta_alloc(h, sizeof *e) : NULL;
-	if (!e)
+	if (!external_reserve(h, bytes))
 		return NULL;
+	external_memory *e = cairn_gc_meta_alloc(h, sizeof *e);
+	if (!e) {
+		external_count(h, -(ptrdiff_t)bytes);
+		return NULL;
+	}
 	e->asked = n;
 	e->bytes = bytes;
 	uint64_t hash = cairn_gc_hash(m, object);
 	cairn_gc_header_set(object, CAIRN_GC_LISTED);
 	if (external_get(e) && external_enter(h, object, hash, e))
 		return e->memory;
+	external_count(h, -(ptrdiff_t)bytes);
 	external_release(h, e);
 	return NULL;
 }

@@ -200,7 +200,6 @@ static void looks_fill_in(cairn_gc_heap *h)
 	size_t in_cells = b->cells_count * CAIRN_GC_BLOCK_BYTES,
 	       small = s->live_bytes > large ? s->live_bytes - large : 0;
 	s->large_bytes = large;
-	s->free_bytes = b->empty_count * CAIRN_GC_BLOCK_BYTES;
 	s->hole_bytes = in_cells > small ? in_cells - small : 0;
 	s->pending_cleanups = h->deaths.due.count;
 	memcpy(s->laggard, h->world.laggard, sizeof s->laggard);
@@ -262,6 +261,8 @@ void cairn_gc_stats_get(cairn_gc_heap *h, cairn_gc_stats *to)
 	cairn_gc_uncalm(calm);
 	size_t peak = __atomic_load_n(&s->peak, __ATOMIC_RELAXED); /* all of these: figures, nothing is published */
 	to->held_bytes = cairn_gc_held(h);
+	to->free_bytes = __atomic_load_n(&h->blocks.empty_dirty, __ATOMIC_RELAXED); /* see above */
+	to->free_bytes *= CAIRN_GC_BLOCK_BYTES;
 	to->held_peak_bytes = peak > to->held_bytes ? peak : to->held_bytes;
 	to->external_bytes = __atomic_load_n(&h->deaths.external_bytes, __ATOMIC_RELAXED); /* see above */
 	to->record_bytes = __atomic_load_n(&s->record_bytes, __ATOMIC_RELAXED);            /* see above */

@@ -223,6 +223,12 @@ static cairn_gc_heap *heap_open(const cairn_gc_config *config, bool is_compresse
 cairn_gc_heap *cairn_gc_open(const cairn_gc_config *config) { return heap_open(config, false); }
 cairn_gc_heap *cairn_gc_open_compressed_(const cairn_gc_config *config) { return heap_open(config, true); }
 
+static void close_gives_back(void *heap)
+{
+	size_t dirty = cairn_pageheap_dirty_bytes();
+	cairn_gc_slabs_purge(dirty, cairn_gc_sizing_close_gives_all(heap, dirty));
+}
+
 void cairn_gc_close(cairn_gc_heap *h)
 {
 	cairn_gc_deaths_stop_thread(h);
@@ -235,8 +241,7 @@ void cairn_gc_close(cairn_gc_heap *h)
 	cairn_gc_tracing_close(h);
 	cairn_gc_blocks_close(&h->blocks);
 	cairn_gc_zeal_close(h);
-	size_t dirty = cairn_pageheap_dirty_bytes();
-	cairn_gc_slabs_purge(dirty, cairn_gc_sizing_close_gives_all(h, dirty));
+	cairn_gc_aside(close_gives_back, h); /* of other heaps' stops */
 	cairn_gc_meta_free(NULL, h, sizeof *h);
 }
 

@@ -420,8 +420,8 @@ static void sizing_measure(const cairn_gc_heap *h, sizing_cycle *c)
 	ptrdiff_t foreign = SIZING_READ(h->sizing.foreign);
 	size_t objects = h->looks.stats.live_bytes, external = SIZING_READ(h->deaths.external_bytes);
 	size_t large = cairn_gc_blocks_large_bytes(&h->blocks);
-	c->grown = objects + external + (foreign > 0 ? (size_t)foreign : 0);
 	size_t unfilled = h->blocks.large_unfilled, filled = large - unfilled;
+	c->grown = objects + unfilled + external + (foreign > 0 ? (size_t)foreign : 0);
 	c->live = objects + unfilled + (objects > filled ? objects - filled : 0) / CAIRN_GC_GRAIN +
 		  h->blocks.large_meta + external + SIZING_READ(h->sizing.record_bytes);
 }

@@ -147,9 +147,16 @@ void cairn_gc_slab_give(cairn_gc_heap *h, cairn_gc_slab *slab)
 	size_t granules = slab->granules;
 	cairn_list_remove(&slab->node);
 	h->blocks.slab_count--;
+	h->blocks.frees++; /* row_from may be it */
 	cairn_gc_blocks_add_held(&h->blocks, -(ptrdiff_t)cairn_gc_slab_record_bytes(h));
 	__atomic_store_n(&slab->heap, NULL, __ATOMIC_RELAXED); /* for a word that points here: nobody's */
 	span_give_calmly(h, cairn_window_span((uintptr_t)slab), granules);
+}
+
+bool cairn_gc_slabs_may_purge(size_t unwanted)
+{
+	bool has_much = cairn_pageheap_dirty_bytes() > CAIRN_PURGE_KEEP_MIN_BYTES;
+	return unwanted && has_much && (unwanted == SIZE_MAX || cairn_purge_is_due());
 }
 
 void cairn_gc_slabs_purge(size_t freed, bool all)
@@ -158,8 +165,10 @@ void cairn_gc_slabs_purge(size_t freed, bool all)
 		return;
 	uint64_t before = cairn_gc_calm();
 	cairn_purge_self(freed);
-	while (all && cairn_purge_step(CAIRN_PURGE_KEEP_MIN_BYTES, PURGE_STEP_US))
-		;
+	while (all && cairn_purge_step(CAIRN_PURGE_KEEP_MIN_BYTES, PURGE_STEP_US)) {
+		cairn_gc_uncalm(before); /* signals wait for a step at most */
+		before = cairn_gc_calm();
+	}
 	cairn_gc_uncalm(before);
 }
 

@@ -46,6 +46,17 @@ static inline __attribute__((always_inline)) void cairn_gc_slot_set(void *slot, 
 		*(uintptr_t *)slot = object;
 }
 
+/* Beside others, who may read it, and what it refers to, without having claimed that: release, publishes the object's
+ * header and the byte about it; pairs with the address that is read. */
+static inline __attribute__((always_inline)) void cairn_gc_slot_publish(
+	void *slot, uintptr_t object, bool is_compressed)
+{
+	if (is_compressed)
+		__atomic_store_n((uint32_t *)slot, cairn_gc_slot_compress(object), __ATOMIC_RELEASE);
+	else
+		__atomic_store_n((uintptr_t *)slot, object, __ATOMIC_RELEASE);
+}
+
 /* The i-th of those that lie from `first` on. */
 static inline __attribute__((always_inline)) void *cairn_gc_slot_at(const void *first, size_t i, bool is_compressed)
 {

@@ -312,8 +312,10 @@ LEAN void trace_update(cairn_gc_worker *w, void *field, bool is_shared, bool is_
 	if (!b->is_from || (cairn_unlikely(__atomic_load_n(&b->has_pins, __ATOMIC_RELAXED)) &&
 				   __atomic_load_n(cairn_gc_byte_of((void *)object), __ATOMIC_RELAXED) & CAIRN_GC_PIN))
 		trace_mark(w, object, is_shared ? TRACE_COPY | TRACE_SHARED : TRACE_COPY);
+	else if (is_shared) /* an object may be scanned by two workers: gc/mixed.c */
+		cairn_gc_slot_publish(field, trace_copy(w, b, object, true), is_compressed);
 	else
-		cairn_gc_slot_set(field, trace_copy(w, b, object, is_shared), is_compressed);
+		cairn_gc_slot_set(field, trace_copy(w, b, object, false), is_compressed);
 }
 
 /* Not inline: beside what workers wait for each other a call is little, and this text is long. */

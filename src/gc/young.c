@@ -148,10 +148,20 @@ void cairn_gc_young_store(cairn_gc_heap *h, void *object, const void *field)
 	cairn_lock_drop(&h->young.lock, CAIRN_RANK_GC_PARTS);
 }
 
+/* relaxed: of an object that nobody stores into any more */
+static bool young_has_card_set(const cairn_gc_block *b)
+{
+	for (size_t i = 0; i < b->cards; i++)
+		if (__atomic_load_n(&b->card[i], __ATOMIC_RELAXED))
+			return true;
+	return false;
+}
+
 void cairn_gc_young_forget(cairn_gc_heap *h, void *object)
 {
 	uintptr_t from = (uintptr_t)object, to = from + cairn_gc_block_of(object)->cards * (size_t)CAIRN_GC_CARD_BYTES;
-	bool may_be_down = to != from || !(cairn_gc_header_of(object) & CAIRN_GC_WATCHED);
+	bool is_stored = !(cairn_gc_header_of(object) & CAIRN_GC_WATCHED);
+	bool may_be_down = is_stored || (to != from && young_has_card_set(cairn_gc_block_of(object)));
 	if (cairn_gc_block_of(object)->is_young || !may_be_down)
 		return;
 	cairn_lock_take(&h->young.lock, CAIRN_RANK_GC_PARTS);

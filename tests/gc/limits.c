@@ -5,6 +5,7 @@
 #include <cairn/malloc.h>
 
 #include <errno.h>
+#include <pthread.h>
 #include <sys/resource.h>
 
 enum { MAX = 8 << 20 };
@@ -244,6 +245,77 @@ static void large_objects_of_any_size_live_in_not_twice_what_they_are(void)
 	}
 }
 
+__attribute__((noinline)) static void fill_with_arrays(cairn_gc_mutator *m, size_t bytes, size_t size)
+{
+	list *top = NULL;
+	for (size_t done = 0; done < bytes; done += size) {
+		list *all = cairn_gc_try_new_array(m, list, size / sizeof(all->items[0]) - 4);
+		if (!all)
+			break;
+		for (size_t i = 0; i < cairn_gc_length(all); i += 512) /* each page */
+			cairn_gc_set(m, all, items[i], (node *)top);
+		top = all;
+	}
+}
+
+/* Of slabs with an array of most of a MiB each the rest is empty, and was not. */
+static void what_is_resident_stays_near_max_whatever_shape_objects_have(void)
+{
+	enum { LIMIT = 128 << 20, SIZE = 1000 * 1000 };
+	size_t before = test_rss_bytes(), most = 0;
+	place p = place_open((cairn_gc_config){ .max = LIMIT });
+	for (int round = 0; round < 8; round++) {
+		fill_with_arrays(p.m, LIMIT / 10 * 9, 64);
+		scrub();
+		size_t small = test_rss_bytes();
+		fill_with_arrays(p.m, LIMIT / 10 * 9, SIZE);
+		scrub();
+		size_t now = test_rss_bytes();
+		most = now > most ? now : most;
+		most = small > most ? small : most;
+	}
+	NOTE("%zu MiB resident of %d", (most - before) >> 20, LIMIT >> 20);
+	EXPECT(IS_SANITIZED || most - before < LIMIT / 4 * 5);
+	place_close(p);
+}
+
+enum { ASKERS = 4, ASKED = 50 << 20 };
+static pthread_barrier_t asking;
+static cairn_gc_heap *asked;
+static size_t asked_peak; /* sync: atomic, relaxed: each adds its own */
+
+static void *ask_for_external(void *unused)
+{
+	cairn_gc_mutator *m = cairn_gc_attach(asked);
+	node *n = cairn_gc_new(m, node);
+	CAIRN_GC_BLOCKING(m)
+		pthread_barrier_wait(&asking);
+	char *bytes = cairn_gc_external(m, n, ASKED);
+	if (bytes)
+		__atomic_fetch_add(&asked_peak, ASKED, __ATOMIC_RELAXED); /* see there */
+	CAIRN_GC_BLOCKING(m)
+		pthread_barrier_wait(&asking);
+	cairn_gc_detach(m);
+	return unused;
+}
+
+static void external_bytes_that_threads_ask_for_at_once_stay_below_max(void)
+{
+	pthread_barrier_init(&asking, NULL, ASKERS);
+	for (int round = 0; round < 40; round++) {
+		pthread_t thread[ASKERS];
+		asked = cairn_gc_open(&(cairn_gc_config){ .max = 128 << 20 });
+		asked_peak = 0;
+		for (int i = 0; i < ASKERS; i++)
+			EXPECT_EQ(pthread_create(&thread[i], NULL, ask_for_external, NULL), 0);
+		for (int i = 0; i < ASKERS; i++)
+			pthread_join(thread[i], NULL);
+		EXPECT(asked_peak <= 128 << 20 && asked_peak >= ASKED);
+		cairn_gc_close(asked);
+	}
+	pthread_barrier_destroy(&asking);
+}
+
 static void huge_objects_come_and_go(void)
 {
 	size_t huge = IS_SLOW ? 16 << 20 : 64 << 20;
@@ -431,5 +503,7 @@ int main(void)
 	RUN(a_thousand_heaps_open_and_close);
 	RUN(one_after_the_other_leaves_nothing);
 	RUN(contradictory_figures_are_refused);
+	RUN(what_is_resident_stays_near_max_whatever_shape_objects_have);
+	RUN(external_bytes_that_threads_ask_for_at_once_stay_below_max);
 	DONE();
 }

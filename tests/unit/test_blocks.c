@@ -114,6 +114,33 @@ static void what_a_large_object_does_not_fill_is_cut(void)
 	close_heap();
 }
 
+/* The search goes on where the last one ended, unless something was freed. */
+static void a_row_is_found_where_it_is_whatever_was_searched_before(void)
+{
+	enum { N = 60, CELL = 3 * CAIRN_GC_BLOCK_BYTES - 100 };
+	static cairn_gc_block *taken[N];
+	uint64_t state = test_seed();
+	open_heap(CAIRN_GC_NONE);
+	for (unsigned i = 0; i < N; i++)
+		taken[i] = cairn_gc_blocks_take_large(heap, CELL, SIZE_MAX);
+	size_t slabs = heap->blocks.slab_count;
+	for (unsigned round = 0; round < 1000; round++) {
+		unsigned i = (unsigned)(test_random(&state) % N);
+		cairn_gc_block *was = taken[i];
+		cairn_gc_blocks_give(heap, was);
+		cairn_gc_block *other = cairn_gc_blocks_take_large(heap, CELL, SIZE_MAX);
+		cairn_gc_block *single = cairn_gc_blocks_take(heap, SIZE_MAX);
+		EXPECT(other <= was || cairn_gc_slab_of(other) != cairn_gc_slab_of(was));
+		cairn_gc_blocks_give(heap, single);
+		taken[i] = other;
+	}
+	EXPECT(heap->blocks.slab_count <= slabs + 1);
+	cairn_gc_blocks_validate(heap);
+	for (unsigned i = 0; i < N; i++)
+		cairn_gc_blocks_give(heap, taken[i]);
+	close_heap();
+}
+
 static void nothing_is_taken_past_most(void)
 {
 	open_heap(CAIRN_GC_NONE);
@@ -610,6 +637,7 @@ int main(void)
 	RUN(a_purge_of_empty_blocks_takes_the_huge_page_back);
 	RUN(sums_of_kinds_are_kept_by_taking_and_giving);
 	RUN(what_a_large_object_does_not_fill_is_cut);
+	RUN(a_row_is_found_where_it_is_whatever_was_searched_before);
 	RUN(nothing_is_taken_past_most);
 	RUN(a_block_is_walked_from_cell_to_cell);
 	RUN(what_lay_in_a_hole_that_was_left_is_no_object);
