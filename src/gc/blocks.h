@@ -248,8 +248,8 @@ void cairn_gc_blocks_leave_young(struct cairn_gc_heap *h, size_t most_recent);
 void cairn_gc_blocks_turn_young(struct cairn_gc_heap *h);
 /* Gives the memory of empty blocks back to the system but for keep_bytes of them; whole slabs go to the page heap. */
 void cairn_gc_blocks_purge(struct cairn_gc_heap *h, size_t keep_bytes);
-/* After a mutator has taken so many bytes: what is held and what empty blocks keep is not more than max, for the coldest
- * of these go; nor more than an eighth over it with what the page heap keeps. */
+/* After a mutator has taken so many bytes: what is held and what empty blocks keep is not more than max, for the
+ * coldest of these go; nor more than an eighth over it with what the page heap keeps. */
 void cairn_gc_blocks_trim(struct cairn_gc_heap *h, size_t taken);
 /* Cuts LARGE objects' blocks until at least so much less is held, where what they do not fill is worth so much; the
  * oldest first. False: nothing is less. */
