@@ -34,16 +34,14 @@ static size_t external_takes(size_t bytes)
 	return bytes <= PTRDIFF_MAX ? cairn_granules_for(bytes) << CAIRN_GRANULE_SHIFT : 0;
 }
 
-/* Memory for e->bytes, zeroed. */
-static bool external_get(external_memory *e)
+/* Memory for e->bytes. By who is calm. */
+static bool external_get(external_memory *e, bool *is_zero)
 {
-	bool is_zero = true;
-	uint64_t before = cairn_gc_calm();
 	if (e->bytes <= EXTERNAL_RECORD_MOST) {
 		e->memory = cairn_meta_alloc(e->bytes);
 	} else {
 		e->span = cairn_pageheap_alloc(
-			e->bytes >> CAIRN_GRANULE_SHIFT, 1, CAIRN_SPAN_MANAGED_EXTERNAL, &is_zero);
+			e->bytes >> CAIRN_GRANULE_SHIFT, 1, CAIRN_SPAN_MANAGED_EXTERNAL, is_zero);
 		if (e->span && !cairn_window_open_pages(e->span->base, e->bytes)) {
 			cairn_pageheap_free(e->span, e->bytes >> CAIRN_GRANULE_SHIFT, e->bytes >> CAIRN_GRANULE_SHIFT);
 			e->span = NULL;
@@ -52,9 +50,6 @@ static bool external_get(external_memory *e)
 		if (e->span)
 			e->span->large_granules = e->bytes >> CAIRN_GRANULE_SHIFT; /* for who walks spans */
 	}
-	cairn_gc_uncalm(before);
-	if (e->memory && !is_zero)
-		memset(e->memory, 0, e->bytes);
 	return e->memory;
 }
 
@@ -75,18 +70,43 @@ static void external_count(cairn_gc_heap *h, ptrdiff_t bytes)
 	__atomic_fetch_add(&h->deaths.external_bytes, (size_t)bytes, __ATOMIC_RELAXED); /* relaxed: a figure */
 }
 
-/* Gives the memory and the record back. */
-static void external_release(cairn_gc_heap *h, external_memory *e)
+/* Gives the memory and the record back. By who is calm. */
+static void external_release_calm(cairn_gc_heap *h, external_memory *e)
 {
-	uint64_t before = cairn_gc_calm();
 	if (e->span) {
 		size_t granules = e->bytes >> CAIRN_GRANULE_SHIFT;
 		cairn_pageheap_free(e->span, granules, granules);
 	} else if (e->memory) {
 		cairn_meta_free(e->memory, e->bytes);
 	}
+	cairn_gc_meta_free_calm(h, e, sizeof *e);
+}
+
+static void external_release(cairn_gc_heap *h, external_memory *e)
+{
+	uint64_t before = cairn_gc_calm();
+	external_release_calm(h, e);
 	cairn_gc_uncalm(before);
-	cairn_gc_meta_free(h, e, sizeof *e);
+}
+
+/* A record with memory that is zeroed, or NULL. */
+static external_memory *external_make(cairn_gc_heap *h, size_t n, size_t bytes)
+{
+	bool is_zero = true;
+	uint64_t before = cairn_gc_calm();
+	external_memory *e = cairn_gc_meta_alloc_calm(h, sizeof *e);
+	if (e) {
+		e->asked = n;
+		e->bytes = bytes;
+		if (!external_get(e, &is_zero)) {
+			external_release_calm(h, e);
+			e = NULL;
+		}
+	}
+	cairn_gc_uncalm(before);
+	if (e && !is_zero)
+		memset(e->memory, 0, e->bytes);
+	return e;
 }
 
 /* Enters e for object; the lock is taken. False: it has one, or no memory. */
@@ -108,19 +128,15 @@ static void *external_try(cairn_gc_mutator *m, void *object, size_t n, size_t by
 	cairn_gc_heap *h = cairn_gc_heap_of(m);
 	if (!external_reserve(h, bytes))
 		return NULL;
-	external_memory *e = cairn_gc_meta_alloc(h, sizeof *e);
-	if (!e) {
-		external_count(h, -(ptrdiff_t)bytes);
-		return NULL;
+	external_memory *e = external_make(h, n, bytes);
+	if (e) {
+		uint64_t hash = cairn_gc_hash(m, object);
+		cairn_gc_header_set(object, CAIRN_GC_LISTED);
+		if (external_enter(h, object, hash, e))
+			return e->memory;
+		external_release(h, e);
 	}
-	e->asked = n;
-	e->bytes = bytes;
-	uint64_t hash = cairn_gc_hash(m, object);
-	cairn_gc_header_set(object, CAIRN_GC_LISTED);
-	if (external_get(e) && external_enter(h, object, hash, e))
-		return e->memory;
 	external_count(h, -(ptrdiff_t)bytes);
-	external_release(h, e);
 	return NULL;
 }
 
@@ -213,7 +229,7 @@ static void external_mark(void *arg, cairn_gc_entry *entry)
 	entry->object |= EXTERNAL_DEAD;
 	look->has_dead = true;
 	external_count(look->h, -(ptrdiff_t)e->bytes);
-	external_release(look->h, e);
+	external_release_calm(look->h, e);
 }
 
 static bool external_stays(void *arg, cairn_gc_entry *entry)
@@ -225,7 +241,9 @@ static bool external_stays(void *arg, cairn_gc_entry *entry)
 void cairn_gc_externals_prune(cairn_gc_heap *h)
 {
 	external_look look = { h, false };
+	uint64_t before = cairn_gc_calm();
 	cairn_gc_map_each(&h->deaths.externals, external_mark, &look);
+	cairn_gc_uncalm(before);
 	if (look.has_dead)
 		cairn_gc_map_prune(h, &h->deaths.externals, external_stays, NULL);
 }
@@ -249,12 +267,14 @@ void cairn_gc_externals_each_word(cairn_gc_heap *h, void (*visit)(void *arg, uin
 
 static void external_close_one(void *arg, cairn_gc_entry *entry)
 {
-	external_release(arg, (external_memory *)entry->value);
+	external_release_calm(arg, (external_memory *)entry->value);
 }
 
 void cairn_gc_externals_close(cairn_gc_heap *h)
 {
+	uint64_t before = cairn_gc_calm();
 	cairn_gc_map_each(&h->deaths.externals, external_close_one, h);
+	cairn_gc_uncalm(before);
 	cairn_gc_map_close(h, &h->deaths.externals);
 	h->deaths.external_bytes = 0;
 }

@@ -89,23 +89,34 @@ static void add_records(cairn_gc_heap *h, ptrdiff_t bytes)
 		__atomic_fetch_add(&h->sizing.record_bytes, (size_t)bytes, __ATOMIC_RELAXED);
 }
 
-void *cairn_gc_meta_alloc(cairn_gc_heap *h, size_t bytes)
+void *cairn_gc_meta_alloc_calm(cairn_gc_heap *h, size_t bytes)
 {
-	uint64_t before = cairn_gc_calm();
 	void *p = cairn_meta_alloc(bytes);
-	cairn_gc_uncalm(before);
 	if (p)
 		add_records(h, (ptrdiff_t)bytes);
 	return p;
+}
+
+void *cairn_gc_meta_alloc(cairn_gc_heap *h, size_t bytes)
+{
+	uint64_t before = cairn_gc_calm();
+	void *p = cairn_gc_meta_alloc_calm(h, bytes);
+	cairn_gc_uncalm(before);
+	return p;
+}
+
+void cairn_gc_meta_free_calm(cairn_gc_heap *h, void *p, size_t bytes)
+{
+	add_records(h, -(ptrdiff_t)bytes);
+	cairn_meta_free(p, bytes);
 }
 
 void cairn_gc_meta_free(cairn_gc_heap *h, void *p, size_t bytes)
 {
 	if (!p)
 		return;
-	add_records(h, -(ptrdiff_t)bytes);
 	uint64_t before = cairn_gc_calm();
-	cairn_meta_free(p, bytes);
+	cairn_gc_meta_free_calm(h, p, bytes);
 	cairn_gc_uncalm(before);
 }
 

@@ -116,6 +116,9 @@ void cairn_gc_uncalm(uint64_t before);
 /* Records of the collector's own, zeroed, by os/meta, calmly. They count into record_bytes of the heap (NULL: none). */
 void *cairn_gc_meta_alloc(struct cairn_gc_heap *h, size_t bytes);
 void cairn_gc_meta_free(struct cairn_gc_heap *h, void *p, size_t bytes);
+/* The same by who is calm already: two system calls are ten times what the rest takes. p: not NULL. */
+void *cairn_gc_meta_alloc_calm(struct cairn_gc_heap *h, size_t bytes);
+void cairn_gc_meta_free_calm(struct cairn_gc_heap *h, void *p, size_t bytes);
 
 /* "cairn: gc: WHAT (heap NAME)", and abort. */
 _Noreturn void cairn_gc_misuse(const struct cairn_gc_heap *h, const char *what, const void *p);
